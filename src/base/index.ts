@@ -1,0 +1,11 @@
+/**
+ * base: what every room stands on. The clock and randomness are interfaces here so that nothing above touches the real
+ * ones; errors, logs, ownership and bounded queues have one shape in the whole house.
+ */
+export { type Address, formatAddress, ipFromBytes, ipToBytes, parseHostPort } from './address.ts'
+export { BoundedQueue } from './bounded-queue.ts'
+export { type Clock, sleep, systemClock, type Timer } from './clock.ts'
+export { AssertionError, assert, MusterError, messageOf } from './errors.ts'
+export { type Log, type LogFields, silentLog } from './log.ts'
+export { type Random, seededRandom, shuffle, systemRandom } from './random.ts'
+export { type Ending, Scope } from './scope.ts'
