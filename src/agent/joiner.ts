@@ -1,0 +1,73 @@
+import { type Clock, type Log, type Random, sleep } from '../base/index.ts'
+
+/** What the joiner needs of the cluster. */
+export interface Joinable {
+  /** Contacts each address once; resolves with how many answered and why the others did not. */
+  join(
+    addresses: readonly string[],
+  ): Promise<{ contacted: number; errors: readonly { address: string; error: string }[] }>
+  /** Whether another member is alive. */
+  hasCompany(): boolean
+}
+
+export interface JoinerConfig {
+  /** `host`, `host:port`, `name/host:port`; any member will do, several are better. */
+  readonly addresses: readonly string[]
+  /** Longest pause between two tries, milliseconds. */
+  readonly retryIntervalMs: number
+}
+
+/** First pause after a failed try; doubles up to `retryIntervalMs`. */
+const FIRST_RETRY_MS = 100
+
+/**
+ * Joins, and keeps trying for ever: the first node may be missing, every start order works, and an agent never ends because
+ * a peer is not there. An address is done with when it has answered once, since gossip knows the rest; when this node
+ * later finds itself alone, all of them are tried again. What is wrong is said once, and once more when it is over.
+ *
+ * @param onJoined called after each try that reached somebody
+ * @returns when `signal` is aborted; never throws
+ */
+export async function keepJoined(
+  config: JoinerConfig,
+  deps: { readonly clock: Clock; readonly random: Random; readonly log: Log },
+  cluster: Joinable,
+  onJoined: () => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const missing = new Set(config.addresses)
+  let pauseMs = FIRST_RETRY_MS
+  let complained = false
+  while (!signal.aborted && config.addresses.length > 0) {
+    if (missing.size === 0 && !cluster.hasCompany()) for (const address of config.addresses) missing.add(address)
+    if (missing.size > 0) {
+      const outcome = await tryAll(cluster, missing, signal)
+      if (outcome.contacted > 0) {
+        deps.log.info({ contacted: outcome.contacted }, 'joined the cluster')
+        complained = false
+        onJoined()
+      } else if (!complained && !cluster.hasCompany()) {
+        deps.log.warn(
+          { errors: outcome.errors },
+          'nobody to join answers yet; trying on, this node works alone meanwhile',
+        )
+        complained = true
+      }
+    }
+    pauseMs = missing.size === 0 ? config.retryIntervalMs : Math.min(pauseMs * 2, config.retryIntervalMs)
+    await sleep(deps.clock, pauseMs * (0.75 + deps.random.float() / 2), signal).catch(() => undefined) // aborted: the loop ends
+  }
+}
+
+/** Tries every missing address at once and takes those that answered off the list. */
+async function tryAll(cluster: Joinable, missing: Set<string>, signal: AbortSignal) {
+  const outcomes = await Promise.all(
+    [...missing].map(async address => ({ address, outcome: await cluster.join([address]) })),
+  )
+  if (signal.aborted) return { contacted: 0, errors: [] }
+  for (const { address, outcome } of outcomes) if (outcome.contacted > 0) missing.delete(address)
+  return {
+    contacted: outcomes.filter(({ outcome }) => outcome.contacted > 0).length,
+    errors: outcomes.flatMap(({ outcome }) => outcome.errors.map(({ address, error }) => `${address}: ${error}`)),
+  }
+}
