@@ -1,0 +1,45 @@
+import type { SerfMember } from './member.ts'
+
+/** What can happen to members; the words that handlers, streams and filters use. */
+export const MEMBER_EVENT_KINDS = [
+  'member-join',
+  'member-leave',
+  'member-failed',
+  'member-update',
+  'member-reap',
+] as const
+
+export type MemberEventKind = (typeof MEMBER_EVENT_KINDS)[number]
+
+/** One kind of change, for one member or, after coalescing, for several. */
+export interface MemberEvent {
+  readonly kind: MemberEventKind
+  readonly members: readonly SerfMember[]
+}
+
+export interface UserEvent {
+  readonly kind: 'user'
+  readonly name: string
+  /** Empty when there is none: the wire does not tell the two apart in effect. */
+  readonly payload: Uint8Array
+  readonly ltime: number
+  /** The sender lets receivers keep only the newest event of this name within a few seconds. */
+  readonly coalesce: boolean
+}
+
+export interface QueryEvent {
+  readonly kind: 'query'
+  readonly name: string
+  readonly payload: Uint8Array
+  readonly ltime: number
+  readonly id: number
+  /** On the injected clock (`nowMs`); nobody listens for answers after it. */
+  readonly deadlineMs: number
+  /**
+   * Answers the asker, once per agent.
+   * @throws with Serf's words when already answered, past the deadline, or too long (which does not use up the answer)
+   */
+  respond(payload: Uint8Array): Promise<void>
+}
+
+export type SerfEvent = MemberEvent | UserEvent | QueryEvent
