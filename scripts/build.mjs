@@ -1,34 +1,28 @@
 // Bundles every room's door and the command line into dist/, so that the published package has no dependencies to
-// resolve, then writes the declarations. `import()` stays a border: a backend agent never loads the template engine.
+// resolve, then (--types) writes the declarations. `import()` stays a border: a backend agent never loads the template
+// engine. The new dist/ takes the old one's place whole, so that nobody starts from half of it.
 import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { rolldown } from 'rolldown'
 
 const rooms = readdirSync('src', { withFileTypes: true }).filter(entry => existsSync(`src/${entry.name}/index.ts`))
 const input = Object.fromEntries(rooms.map(room => [room.name, `src/${room.name}/index.ts`]))
 if (existsSync('src/cli/main.ts')) input.main = 'src/cli/main.ts'
-if (existsSync('examples/webapp/main.ts')) input.webapp = 'examples/webapp/main.ts'
+input.webapp = 'examples/webapp/main.ts'
 
-rmSync('dist', { recursive: true, force: true })
+const fresh = `dist-${process.pid}.tmp`
+const old = `dist-old-${process.pid}.tmp`
+process.on('exit', () => {
+  for (const path of [fresh, old]) rmSync(path, { recursive: true, force: true })
+})
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1))
+
 const bundle = await rolldown({ input, platform: 'node', transform: { target: 'node20' }, logLevel: 'warn' })
-await bundle.write({ dir: 'dist', format: 'esm', minify: false, chunkFileNames: 'chunks/[name]-[hash].js' })
+await bundle.write({ dir: fresh, format: 'esm', minify: false, chunkFileNames: 'chunks/[name]-[hash].js' })
 await bundle.close()
 if (process.argv.includes('--types')) {
-  execFileSync(
-    'npx',
-    [
-      'tsc',
-      '--noEmit',
-      'false',
-      '--emitDeclarationOnly',
-      '--declaration',
-      '--rootDir',
-      'src',
-      '--outDir',
-      'dist',
-      '-p',
-      'tsconfig.build.json',
-    ],
-    { stdio: 'inherit' },
-  )
+  const options = ['--noEmit', 'false', '--emitDeclarationOnly', '--declaration', '--rootDir', 'src', '--outDir', fresh]
+  execFileSync('npx', ['tsc', ...options, '-p', 'tsconfig.build.json'], { stdio: 'inherit' })
 }
+if (existsSync('dist')) renameSync('dist', old)
+renameSync(fresh, 'dist')
