@@ -1,0 +1,85 @@
+import { expect, test } from 'vitest'
+import { Ledger } from './ledger.ts'
+
+const good = { kind: 'good', server: 'web-1' } as const
+const reset = { kind: 'bad', what: 'ECONNRESET', mayHaveRun: true } as const
+
+test('every request ends as good, lost or unknown, and only once', () => {
+  const ledger = new Ledger('r')
+  const [a, b] = [ledger.sent('GET', 0), ledger.sent('GET', 0)]
+  ledger.ended(a, good, 5)
+  ledger.ended(b, reset, 5)
+  ledger.ended(b, good, 6)
+  expect(ledger.stats(10)).toMatchObject({
+    sent: 2,
+    good: 1,
+    lost: 1,
+    unknown: 0,
+    inFlight: 0,
+    byServer: { 'web-1': 1 },
+  })
+})
+
+test('a POST that breaks is unknown only if it was in flight at a kill (DESIGN.md, section 1)', () => {
+  const ledger = new Ledger('r')
+  const before = ledger.sent('POST', 0)
+  ledger.ended(before, reset, 1)
+  const inFlight = ledger.sent('POST', 2)
+  ledger.killBegins()
+  const whileDying = ledger.sent('POST', 3)
+  ledger.killEnds()
+  const after = ledger.sent('POST', 4)
+  for (const sequence of [inFlight, whileDying, after]) ledger.ended(sequence, reset, 5)
+  expect(ledger.stats(10)).toMatchObject({ sent: 4, lost: 2, unknown: 2, postsAtKills: 2 })
+})
+
+test('a GET in flight at a kill has no excuse, nor has a POST that provably did not run', () => {
+  const ledger = new Ledger('r')
+  const [get, post] = [ledger.sent('GET', 0), ledger.sent('POST', 0)]
+  ledger.killBegins()
+  ledger.killEnds()
+  ledger.ended(get, reset, 1)
+  ledger.ended(post, { kind: 'bad', what: 'status 503', mayHaveRun: false }, 1)
+  expect(ledger.stats(1)).toMatchObject({ lost: 2, unknown: 0, postsAtKills: 1 })
+})
+
+test('a POST that ran twice is doubled, one that was answered but never ran is lost, in the act that sent it', () => {
+  const ledger = new Ledger('r')
+  ledger.ended(ledger.sent('POST', 0), good, 1)
+  ledger.begin('kill web-2')
+  for (let i = 0; i < 2; i++) ledger.ended(ledger.sent('POST', 0), good, 1)
+  expect(ledger.reconcile(['r-0', 'r-1', 'r-1', 'other-2', 'r-99', 'r--1', 'r-0.5', ''])).toEqual({
+    doubled: ['r-1'],
+    unexecuted: ['r-2'],
+  })
+  const [start, kill] = ledger.stats(1).windows
+  expect(start).toMatchObject({ name: 'start', sent: 1, good: 1, lost: 0, doubled: 0 })
+  expect(kill).toMatchObject({ name: 'kill web-2', sent: 2, good: 1, lost: 1, doubled: 1 })
+})
+
+test('latencies are told within 4 %, and the longest exactly', () => {
+  const ledger = new Ledger('r')
+  for (let ms = 1; ms <= 1000; ms++) ledger.ended(ledger.sent('GET', 0), good, ms)
+  const { p50Ms, p99Ms, maxMs } = ledger.stats(1000).latencies
+  expect([p50Ms / 500, p99Ms / 990].every(ratio => ratio > 0.96 && ratio < 1.04)).toBe(true)
+  expect(maxMs).toBe(1000)
+})
+
+test('the rate is that of the last full second, and 0 once nothing comes any more', () => {
+  const ledger = new Ledger('r')
+  for (let ms = 0; ms < 1000; ms += 10) ledger.ended(ledger.sent('GET', ms), good, ms)
+  expect(ledger.stats(1500).perSecond).toBe(100)
+  expect(ledger.stats(3500).perSecond).toBe(0)
+})
+
+test('a server that invents names does not fill the memory, nor do failures', () => {
+  const ledger = new Ledger('r')
+  for (let i = 0; i < 3000; i++) {
+    ledger.ended(ledger.sent('GET', 0), { kind: 'good', server: `s${i}` }, 1)
+    ledger.ended(ledger.sent('GET', 0), reset, 1)
+  }
+  const stats = ledger.stats(1)
+  expect(Object.keys(stats.byServer).length).toBe(1024)
+  expect(stats.failures.length).toBe(50)
+  expect(stats.lost).toBe(3000)
+})
