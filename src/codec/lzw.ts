@@ -10,7 +10,7 @@ const WIDTH_MIN = 9
 const WIDTH_MAX = 12
 const CODES = 1 << WIDTH_MAX
 /** Open addressing over (prefix code, byte); four times the codes keeps the chains short. */
-const SLOTS = CODES * 4
+const SLOTS_MAX = CODES * 4
 
 /** The very bytes Go's writer gives for `bytes` (so that a recorded packet can be rebuilt). */
 export function lzwCompress(bytes: Uint8Array): Uint8Array {
@@ -20,7 +20,7 @@ export function lzwCompress(bytes: Uint8Array): Uint8Array {
     out.write(EOF, WIDTH_MIN)
     return out.finish()
   }
-  const slots = new Int32Array(SLOTS) // key << 12 | code; 0 is free, for no defined code is 0
+  const slots = new Int32Array(slotsFor(bytes.length)) // key << 12 | code; 0 is free, for no defined code is 0
   let width = WIDTH_MIN
   let hi = EOF
   let prefix = bytes[0] as number
@@ -121,12 +121,20 @@ export function lzwDecompress(bytes: Uint8Array, bytesMax: number): Uint8Array {
   }
 }
 
+/** A power of two; small for the small packets that make up nearly all traffic. */
+function slotsFor(bytes: number): number {
+  let slots = 256
+  while (slots < 4 * bytes && slots < SLOTS_MAX) slots *= 2
+  return slots
+}
+
 function slotOf(slots: Int32Array, key: number): number {
-  let slot = ((key >>> 12) ^ key) & (SLOTS - 1)
+  const mask = slots.length - 1
+  let slot = (Math.imul(key, 0x9e3779b1) >>> 12) & mask
   for (;;) {
     const found = slots[slot] as number
     if (found === 0 || found >>> WIDTH_MAX === key) return slot
-    slot = (slot + 1) & (SLOTS - 1)
+    slot = (slot + 1) & mask
   }
 }
 

@@ -176,9 +176,9 @@ export class MsgpackReader {
   }
 
   #key(): string {
-    const head = this.#bytes[this.at]
-    if (head === undefined || (head & 0xe0) === 0xa0 || head >= 0xd9 || head === 0xc4) return this.text()
-    return String(this.int())
+    const head = this.#bytes[this.at] ?? 0xa0
+    const isInt = head < 0x80 || head >= 0xe0 || (head >= 0xcc && head <= 0xd3)
+    return isInt ? String(this.int()) : this.text()
   }
 
   /** Length of a string or byte string, −1 when `head` starts something else. */
