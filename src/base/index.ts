@@ -11,3 +11,15 @@ export { type Random, seededRandom, shuffle, systemRandom } from './random.ts'
 export { type Ending, Scope } from './scope.ts'
 export { writeFileAtomic } from './drivers/atomic-file.ts'
 export { type ProbeTarget, probe } from './drivers/probe.ts'
+export { FileLock, LockError, lockFile, lockHolders } from './drivers/lock.ts'
+export {
+  bootId,
+  groupMembers,
+  identify,
+  isAlive,
+  type ProcessIdentity,
+  type ProcessStat,
+  readProcess,
+  signalGroup,
+  signalProcess,
+} from './drivers/process-identity.ts'

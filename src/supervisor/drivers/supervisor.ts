@@ -1,0 +1,221 @@
+import { accessSync, constants, mkdirSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Clock, type FileLock, type Log, lockFile, messageOf, type Random, sleep } from '../../base/index.ts'
+import { AlreadySupervisedError, ServiceSpecError, StateDirError, UnknownServiceError } from '../errors.ts'
+import { completeSpec, type ServiceSpec, type Spec } from '../spec.ts'
+import type { ServicePaths } from './launch.ts'
+import { ServiceRunner, type ServiceStatus, type StopOptions } from './service-runner.ts'
+
+export interface SupervisorConfig {
+  /** Records, locks and logs; on a disk that outlives the agent. Made with mode 0700 when missing. */
+  readonly stateDir: string
+  /** FIFOs. Paths in it stay below 97 bytes. */
+  readonly runDir: string
+  readonly services: readonly ServiceSpec[]
+}
+
+export interface SupervisorDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+}
+
+/** An agent that was killed a moment ago, or hands over, lets go of its lock within this. */
+const PREDECESSOR_WAIT_MS = 2000
+const PATH_BYTES_MAX = 96
+
+/**
+ * Adopts what an earlier agent left running and starts the rest. Resolves when each service has a process or has failed
+ * to get one, without waiting for readiness. Listeners added before the next turn of the event loop miss no output.
+ * @throws StateDirError, AlreadySupervisedError or ServiceSpecError before anything has been started
+ */
+export async function startSupervisor(
+  config: SupervisorConfig,
+  deps: SupervisorDeps,
+  signal?: AbortSignal,
+): Promise<Supervisor> {
+  const specs = config.services.map(completeSpec)
+  for (const spec of specs) pathsOf(spec.name, config)
+  const doubled = specs.find((spec, at) => specs.findIndex(other => other.name === spec.name) !== at)
+  if (doubled !== undefined) throw new ServiceSpecError(`two services are named ${JSON.stringify(doubled.name)}`)
+  makeDirectories(config)
+  const lock = await takeOver(config.stateDir, deps.clock, signal)
+  const supervisor = new Supervisor(config, deps, lock)
+  await Promise.all(specs.map(spec => supervisor.add(spec)))
+  supervisor.warnOfOrphans()
+  return supervisor
+}
+
+/** The services of this host. Made by `startSupervisor`; ends by `stop` (services too) or `detach` (they run on). */
+export class Supervisor implements AsyncDisposable {
+  readonly #config: SupervisorConfig
+  readonly #deps: SupervisorDeps
+  readonly #lock: FileLock
+  readonly #runners = new Map<string, ServiceRunner>()
+  readonly #changeListeners = new Set<(status: ServiceStatus) => void>()
+  readonly #outputListeners = new Set<(name: string, line: string) => void>()
+  #ending: Promise<void> | undefined
+
+  constructor(config: SupervisorConfig, deps: SupervisorDeps, lock: FileLock) {
+    this.#config = config
+    this.#deps = deps
+    this.#lock = lock
+  }
+
+  services(): ServiceStatus[] {
+    return [...this.#runners.values()].map(runner => runner.status)
+  }
+
+  /** @returns what ends the listening */
+  onChange(listener: (status: ServiceStatus) => void): () => void {
+    this.#changeListeners.add(listener)
+    return () => this.#changeListeners.delete(listener)
+  }
+
+  /** Each line that a service prints, on either stream. @returns what ends the listening */
+  onOutput(listener: (name: string, line: string) => void): () => void {
+    this.#outputListeners.add(listener)
+    return () => this.#outputListeners.delete(listener)
+  }
+
+  /**
+   * One more service: adopted when it runs, else started. Resolves as `startSupervisor` does.
+   * @throws ServiceSpecError when the spec cannot work or the name is taken
+   */
+  async add(service: ServiceSpec): Promise<void> {
+    const spec = completeSpec(service)
+    if (this.#runners.has(spec.name)) throw new ServiceSpecError(`there is a service ${spec.name} already`)
+    if (this.#ending !== undefined) throw new UnknownServiceError('this supervisor has ended')
+    const runner = this.#makeRunner(spec)
+    this.#runners.set(spec.name, runner)
+    await runner.begin()
+    this.#deps.clock.after(0, () => runner.listen()) // whoever started us adds a listener first
+  }
+
+  /** Stops a service and forgets it, with its files. */
+  async remove(name: string, options: StopOptions = {}): Promise<void> {
+    const runner = this.#runner(name)
+    await runner.stop(options)
+    this.#runners.delete(name)
+    await runner.remove()
+  }
+
+  /** Also takes it out of quarantine. Resolves when its process runs, or could not be started. */
+  start(name: string): Promise<void> {
+    return this.#runner(name).start()
+  }
+
+  /** Drain, stop signal, wait, kill. Resolves when it has ended. Called again it hurries: no more drain. */
+  stop(name: string, options?: StopOptions): Promise<void>
+  /** All services at once, then everything of ours on disk; afterwards this supervisor is of no use. Idempotent. */
+  stop(options?: StopOptions): Promise<void>
+  stop(nameOrOptions: string | StopOptions = {}, options: StopOptions = {}): Promise<void> {
+    if (typeof nameOrOptions === 'string') return this.#runner(nameOrOptions).stop(options)
+    if (this.#ending !== undefined) for (const runner of this.#runners.values()) void runner.stop(nameOrOptions) // hurry
+    this.#ending ??= this.#stopAll(nameOrOptions)
+    return this.#ending
+  }
+
+  /** Stop, then start. Resolves when the new process is ready, or has failed. */
+  restart(name: string, options?: StopOptions): Promise<void> {
+    return this.#runner(name).restart(options)
+  }
+
+  /** To the main process. False when it does not run. */
+  signal(name: string, signal: NodeJS.Signals): boolean {
+    return this.#runner(name).signal(signal)
+  }
+
+  /** Lets go of everything and leaves the services running, to be adopted by the next agent. Idempotent. */
+  detach(): Promise<void> {
+    this.#ending ??= this.#end(async runner => runner.detach(), { remove: false })
+    return this.#ending
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  /** Says which services of an earlier configuration still run; nothing is done to them. */
+  warnOfOrphans(): void {
+    const names = readdirSync(this.#config.stateDir).filter(file => file.endsWith('.json'))
+    const orphans = names.map(file => file.slice(0, -5)).filter(name => !this.#runners.has(name))
+    if (orphans.length === 0) return
+    this.#deps.log.warn({ services: orphans }, 'services no longer configured have records here, and may still run')
+  }
+
+  async #stopAll(options: StopOptions): Promise<void> {
+    await Promise.all([...this.#runners.values()].map(runner => runner.stop(options)))
+    await this.#end(runner => runner.remove(), { remove: true })
+  }
+
+  async #end(how: (runner: ServiceRunner) => Promise<void>, o: { readonly remove: boolean }): Promise<void> {
+    await Promise.all([...this.#runners.values()].map(how))
+    this.#runners.clear()
+    this.#lock.release(o)
+  }
+
+  #runner(name: string): ServiceRunner {
+    const runner = this.#runners.get(name)
+    if (runner !== undefined) return runner
+    const known = [...this.#runners.keys()].join(', ') || 'none'
+    throw new UnknownServiceError(`there is no service ${JSON.stringify(name)}; known: ${known}`)
+  }
+
+  #makeRunner(spec: Spec): ServiceRunner {
+    const log = this.#deps.log.child({ service: spec.name })
+    return new ServiceRunner(spec, pathsOf(spec.name, this.#config), {
+      ...this.#deps,
+      log,
+      changed: status => {
+        for (const listener of this.#changeListeners) guarded(log, () => listener(status))
+      },
+      output: (name, line) => {
+        for (const listener of this.#outputListeners) guarded(log, () => listener(name, line))
+      },
+    })
+  }
+}
+
+/** A listener's failure is its own: the service and the other listeners go on. */
+function guarded(log: Log, call: () => void): void {
+  try {
+    call()
+  } catch (failure) {
+    log.error({ error: messageOf(failure) }, 'a listener failed')
+  }
+}
+
+function pathsOf(name: string, config: SupervisorConfig): ServicePaths {
+  const fifo = join(config.runDir, `${name}.fifo`)
+  if (Buffer.byteLength(fifo) > PATH_BYTES_MAX)
+    throw new StateDirError(`${fifo} is longer than ${PATH_BYTES_MAX} bytes; choose a shorter run directory`)
+  const stem = join(config.stateDir, name)
+  return { record: `${stem}.json`, lock: `${stem}.lock`, log: `${stem}.log`, fifo }
+}
+
+function makeDirectories(config: SupervisorConfig): void {
+  for (const path of [config.stateDir, config.runDir]) {
+    try {
+      mkdirSync(path, { recursive: true, mode: 0o700 })
+      accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK)
+    } catch (cause) {
+      const advice = 'Nothing was started. Give this user the directory, or choose another'
+      throw new StateDirError(`cannot write to ${path}: ${messageOf(cause)}. ${advice}`, { cause })
+    }
+  }
+}
+
+async function takeOver(stateDir: string, clock: Clock, signal?: AbortSignal): Promise<FileLock> {
+  const path = join(stateDir, '.supervisor.lock') // no service's name begins with a dot
+  const untilMs = clock.nowMs() + PREDECESSOR_WAIT_MS
+  for (;;) {
+    const lock = await lockFile(path)
+    if (lock !== undefined) return lock
+    if (clock.nowMs() >= untilMs) break
+    await sleep(clock, 20, signal)
+  }
+  throw new AlreadySupervisedError(
+    `another agent supervises from ${stateDir}; nothing was started. Stop that one first`,
+  )
+}
