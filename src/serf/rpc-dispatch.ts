@@ -1,0 +1,265 @@
+import { type Clock, type Log, messageOf } from '../base/index.ts'
+import type { QueryEvent, SerfEvent } from './event.ts'
+import { type EventFilter, EventFilterError, matchesFilter, parseEventFilters } from './event-filter.ts'
+import type { RpcBackend, RpcJoinResult } from './rpc-backend.ts'
+import { filterMembers } from './rpc-filter.ts'
+import { bytesOrNil, encodeRecord, eventRecord, memberRecord, type Seq } from './rpc-records.ts'
+import { answerHeader, type QueryRequest, type RpcRequest } from './rpc-session.ts'
+
+/** What goes back for one request. */
+export interface Answer {
+  readonly bytes: Uint8Array
+  /** To be called once `bytes` are on their way: what pushes records with the same Seq must not overtake the answer. */
+  readonly then?: () => void
+}
+
+/** How a connection writes records nobody asked for just now; false when its reader is too slow and the record was dropped. */
+export type Push = (bytes: Uint8Array) => boolean
+
+/**
+ * Performs one connection's requests on the agent, and owns what lasts longer than an answer: its streams, the handles of
+ * queries it may answer, and its running queries. Nothing of it touches a socket.
+ */
+export class RpcDispatcher {
+  readonly #backend: RpcBackend
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #push: Push
+  readonly #streams = new Map<string, { readonly seq: Seq; readonly filters: readonly EventFilter[] }>()
+  readonly #handles = new Map<string, QueryEvent>()
+  readonly #queries = new Set<AsyncIterator<unknown>>()
+  #lastHandle = 0
+  #dropped = 0
+  #ended = false
+  #unsubscribe: (() => void) | undefined
+
+  constructor(backend: RpcBackend, deps: { readonly clock: Clock; readonly log: Log }, push: Push) {
+    this.#backend = backend
+    this.#clock = deps.clock
+    this.#log = deps.log
+    this.#push = push
+  }
+
+  /**
+   * Rejects only when the connection has to be closed without an answer (an expression that does not compile); the failure of
+   * an operation is an answer.
+   */
+  async perform(request: RpcRequest): Promise<Answer> {
+    switch (request.command) {
+      case 'members':
+        return membersAnswer(request.seq, this.#backend.members().map(memberRecord))
+      case 'members-filtered':
+        return membersAnswer(request.seq, filterMembers(this.#backend.members(), request).map(memberRecord))
+      case 'stats':
+        return { bytes: joined(answerHeader(request.seq, ''), encodeRecord(this.#backend.stats())) }
+      case 'join':
+        return this.#join(request.seq, request.addresses, request.replay)
+      case 'leave':
+        return this.#leave(request.seq)
+      case 'stream':
+        return this.#stream(request.seq, request.filters)
+      case 'query':
+        return this.#query(request)
+      default:
+        return { bytes: answerHeader(request.seq, await failureOf(() => this.#act(request))) }
+    }
+  }
+
+  /** Ends streams and running queries; idempotent. */
+  end(): void {
+    this.#ended = true
+    this.#unsubscribe?.()
+    this.#unsubscribe = undefined
+    this.#streams.clear()
+    this.#handles.clear()
+    for (const query of this.#queries) void this.#endQuery(query)
+  }
+
+  /** What is answered by a bare header. */
+  async #act(
+    request: Extract<RpcRequest, { command: 'event' | 'force-leave' | 'tags' | 'stop' | 'respond' }>,
+  ): Promise<void> {
+    switch (request.command) {
+      case 'event':
+        return this.#backend.userEvent(request.name, request.payload, request.coalesce)
+      case 'force-leave':
+        return this.#backend.forceLeave(request.node, request.prune)
+      case 'tags':
+        return this.#setTags(request.set, request.remove)
+      case 'stop':
+        return this.#stopStream(request.stop)
+      case 'respond':
+        return this.#respond(request.handle, request.payload)
+    }
+  }
+
+  async #join(seq: Seq, addresses: readonly string[], replay: boolean): Promise<Answer> {
+    let result: RpcJoinResult = { contacted: 0, errors: [] }
+    const failure = await failureOf(async () => {
+      result = await this.#backend.join(addresses, { ignoreOld: !replay })
+    })
+    const error = failure === '' && result.contacted === 0 ? joinErrors(result) : failure
+    return { bytes: joined(answerHeader(seq, error), encodeRecord({ Num: result.contacted })) }
+  }
+
+  async #leave(seq: Seq): Promise<Answer> {
+    const error = await failureOf(() => this.#backend.leave())
+    return { bytes: answerHeader(seq, error), then: () => this.#backend.afterLeave?.() }
+  }
+
+  #setTags(set: ReadonlyMap<string, string>, remove: readonly string[]): Promise<void> {
+    const tags = new Map(Object.entries(this.#backend.tags()))
+    for (const key of remove) tags.delete(key)
+    for (const [key, value] of set) tags.set(key, value)
+    return this.#backend.setTags(Object.fromEntries(tags))
+  }
+
+  #stream(seq: Seq, text: string): Answer {
+    const filters = filtersOf(text)
+    if (filters === undefined) return refusal(seq, 'Invalid event filter')
+    if (this.#streams.has(String(seq))) return refusal(seq, 'Stream with given sequence exists')
+    if (this.#streams.size >= STREAMS_MAX) return refusal(seq, 'Too many streams on this connection')
+    const then = () => {
+      if (this.#ended) return
+      this.#streams.set(String(seq), { seq, filters })
+      this.#unsubscribe ??= this.#backend.onEvent(event => this.#event(event))
+    }
+    return { bytes: answerHeader(seq, ''), then }
+  }
+
+  #stopStream(seq: Seq): void {
+    this.#streams.delete(String(seq))
+    if (this.#streams.size > 0) return
+    this.#unsubscribe?.()
+    this.#unsubscribe = undefined
+  }
+
+  #event(event: SerfEvent): void {
+    for (const { seq, filters } of this.#streams.values()) {
+      if (!filters.some(filter => matchesFilter(filter, event))) continue
+      const handle = event.kind === 'query' ? this.#newHandle(event) : 0
+      this.#pushRecord(seq, eventRecord(event, handle))
+    }
+  }
+
+  /** A handle dies at the query's deadline; one that is already dead is given all the same, as in Serf. */
+  #newHandle(query: QueryEvent): number {
+    const nowMs = this.#clock.nowMs()
+    for (const [handle, held] of this.#handles) if (held.deadlineMs <= nowMs) this.#handles.delete(handle)
+    this.#lastHandle++
+    const isLive = query.deadlineMs > nowMs && this.#handles.size < HANDLES_MAX
+    if (isLive) this.#handles.set(String(this.#lastHandle), query)
+    return this.#lastHandle
+  }
+
+  async #respond(handle: Seq, payload: Uint8Array): Promise<void> {
+    const query = this.#handles.get(String(handle))
+    if (query === undefined || query.deadlineMs <= this.#clock.nowMs())
+      throw new Error('No pending queries matching ID')
+    await query.respond(payload)
+  }
+
+  async #query(request: QueryRequest): Promise<Answer> {
+    const { seq, ...rest } = request as QueryRequest & { seq: Seq }
+    if (isForbiddenName(rest)) return refusal(seq, "Queries cannot contain the '_serf_' prefix")
+    if (this.#queries.size >= QUERIES_MAX) return refusal(seq, 'Too many queries on this connection')
+    try {
+      const answers = await this.#backend.query({ ...rest, filterTags: Object.fromEntries(rest.filterTags) })
+      const iterator = answers[Symbol.asyncIterator]()
+      this.#queries.add(iterator)
+      return { bytes: answerHeader(seq, ''), then: () => void this.#pump(seq, iterator) }
+    } catch (failure) {
+      return refusal(seq, messageOf(failure))
+    }
+  }
+
+  async #pump(
+    seq: Seq,
+    answers: Awaited<ReturnType<RpcBackend['query']>> extends AsyncIterable<infer A> ? AsyncIterator<A> : never,
+  ) {
+    try {
+      for (let next = await answers.next(); next.done !== true && !this.#ended; next = await answers.next()) {
+        const { kind, from, payload } = next.value
+        const isAck = kind === 'ack'
+        this.#pushRecord(
+          seq,
+          encodeRecord({ From: from, Payload: isAck ? null : bytesOrNil(payload ?? NONE), Type: kind }),
+        )
+      }
+    } catch (failure) {
+      this.#log.warn({ reason: messageOf(failure) }, 'a query over RPC ended early')
+    }
+    this.#queries.delete(answers)
+    this.#pushRecord(seq, encodeRecord({ From: '', Payload: null, Type: 'done' }))
+  }
+
+  async #endQuery(query: AsyncIterator<unknown>): Promise<void> {
+    this.#queries.delete(query)
+    const failure = await failureOf(async () => void (await query.return?.()))
+    if (failure !== '') this.#log.debug({ reason: failure }, 'a query over RPC did not end cleanly')
+  }
+
+  #pushRecord(seq: Seq, record: Uint8Array): void {
+    if (this.#ended) return
+    if (this.#push(joined(answerHeader(seq, ''), record))) {
+      if (this.#dropped > 0)
+        this.#log.warn({ dropped: this.#dropped }, 'an RPC client reads again after records were dropped')
+      this.#dropped = 0
+      return
+    }
+    if (this.#dropped++ === 0) this.#log.warn({}, 'an RPC client reads too slowly: dropping its records')
+  }
+}
+
+const NONE = new Uint8Array(0)
+
+/** Per connection, far above what any client has open. */
+const STREAMS_MAX = 64
+const QUERIES_MAX = 64
+const HANDLES_MAX = 4096
+
+function membersAnswer(seq: Seq, members: ReturnType<typeof memberRecord>[]): Answer {
+  return { bytes: joined(answerHeader(seq, ''), encodeRecord({ Members: members })) }
+}
+
+function refusal(seq: Seq, error: string): Answer {
+  return { bytes: answerHeader(seq, error) }
+}
+
+/** Header and body in one write: they are never torn apart by a pushed record. */
+function joined(header: Uint8Array, body: Uint8Array): Uint8Array {
+  return Buffer.concat([header, body])
+}
+
+/** '' when it worked. An error text is never empty, or the client would take it for success. */
+async function failureOf(act: () => void | Promise<void>): Promise<string> {
+  try {
+    await act()
+    return ''
+  } catch (failure) {
+    return messageOf(failure) || 'unknown error'
+  }
+}
+
+function filtersOf(text: string): EventFilter[] | undefined {
+  try {
+    return parseEventFilters(text)
+  } catch (failure) {
+    if (failure instanceof EventFilterError) return undefined
+    throw failure
+  }
+}
+
+/** Only the ping of `serf reachability` may use the internal prefix. */
+function isForbiddenName(query: Pick<QueryRequest, 'name' | 'payload'>): boolean {
+  return query.name.startsWith('_serf_') && !(query.name === '_serf_ping' && query.payload.length === 0)
+}
+
+/** As Serf's library of errors prints a list; '' when there is nothing to report. */
+function joinErrors(result: RpcJoinResult): string {
+  const { errors } = result
+  if (errors.length === 0) return ''
+  const head = errors.length === 1 ? '1 error occurred:' : `${errors.length} errors occurred:`
+  const lines = errors.map(({ address, error }) => `\t* Failed to join ${address}: ${messageOf(error)}\n`)
+  return `${head}\n${lines.join('')}\n`
+}
