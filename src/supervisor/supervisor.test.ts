@@ -1,0 +1,320 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { identify, isAlive, lockHolders, seededRandom, silentLog, systemClock } from '../base/index.ts'
+import {
+  AlreadySupervisedError,
+  type ServiceSpec,
+  type ServiceStatus,
+  type Supervisor,
+  startSupervisor,
+} from './index.ts'
+
+// Real processes on real files. Every service here ends by itself within a minute, should the test be killed.
+
+let directory: string
+let supervisors: Supervisor[]
+let agents: ChildProcess[]
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'muster-sup-'))
+  supervisors = []
+  agents = []
+})
+
+afterEach(async () => {
+  for (const agent of agents) agent.kill('SIGKILL')
+  await Promise.all(supervisors.map(supervisor => supervisor.stop({ timeoutMs: 0 })))
+  rmSync(directory, { recursive: true, force: true })
+})
+
+const stateDir = () => join(directory, 'state')
+const configOf = (services: ServiceSpec[]) => ({ stateDir: stateDir(), runDir: join(directory, 'run'), services })
+
+async function supervise(...services: ServiceSpec[]): Promise<Supervisor> {
+  const deps = { clock: systemClock, random: seededRandom(1), log: silentLog }
+  const supervisor = await startSupervisor(configOf(services), deps)
+  supervisors.push(supervisor)
+  return supervisor
+}
+
+/** Resolves with the first status, present or coming, that fits. */
+function reached(supervisor: Supervisor, fits: (status: ServiceStatus) => boolean): Promise<ServiceStatus> {
+  return new Promise(resolve => {
+    const end = supervisor.onChange(status => {
+      if (!fits(status)) return
+      end()
+      resolve(status)
+    })
+    const now = supervisor.services().find(fits)
+    if (now === undefined) return
+    end()
+    resolve(now)
+  })
+}
+
+function lines(supervisor: Supervisor): { until(last: string): Promise<string[]> } {
+  const found: string[] = []
+  const watching = new Set<() => void>()
+  supervisor.onOutput((_, line) => {
+    found.push(line)
+    for (const look of watching) look()
+  })
+  return {
+    until: last =>
+      new Promise(resolve => {
+        const look = () => {
+          if (found.includes(last)) resolve(found)
+        }
+        watching.add(look)
+        look()
+      }),
+  }
+}
+
+async function gone(pid: number): Promise<void> {
+  while (identify(pid) !== undefined) await new Promise(resolve => setImmediate(resolve))
+}
+
+/** An agent in a process of its own that supervises `services` and says when they run. */
+async function startAgent(services: ServiceSpec[]): Promise<{ process: ChildProcess; output: () => string }> {
+  const base = new URL('../base/index.ts', import.meta.url)
+  const door = new URL('./index.ts', import.meta.url)
+  const code = `
+    import { seededRandom, silentLog, systemClock } from ${JSON.stringify(base)}
+    import { startSupervisor } from ${JSON.stringify(door)}
+    const deps = { clock: systemClock, random: seededRandom(1), log: silentLog }
+    const supervisor = await startSupervisor(${JSON.stringify(configOf(services))}, deps)
+    supervisor.onOutput((name, line) => process.stdout.write(line + '\\n'))
+    process.stdout.write('supervising\\n')
+    setTimeout(() => process.exit(), 60_000)`
+  const args = ['--import', 'tsx', '--input-type=module', '-e', code]
+  const agent = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  agents.push(agent)
+  let text = ''
+  agent.stdout?.on('data', chunk => {
+    text += String(chunk)
+  })
+  while (!text.includes('supervising')) await once(agent.stdout as NodeJS.ReadableStream, 'data')
+  return { process: agent, output: () => text }
+}
+
+async function killed(agent: ChildProcess): Promise<void> {
+  const closed = once(agent, 'close') // 'exit' and everything it printed
+  agent.kill('SIGKILL')
+  await closed
+}
+
+const recordedPid = () => JSON.parse(readFileSync(join(stateDir(), 'web.json'), 'utf8')).pid as number
+const sleeper: ServiceSpec = { name: 'web', command: ['sleep', '60'], restart: { minMs: 10 } }
+const COUNT = 'i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo line $i; sleep 0.005; done'
+
+test('a service is ready when its port answers, and its death is known with its signal; it is started again', async () => {
+  const port = await freePort()
+  const command = ['node', '-e', `net.createServer().listen(${port}, '127.0.0.1'); setTimeout(process.exit, 60_000)`]
+  const supervisor = await supervise({ ...sleeper, command, ready: { kind: 'tcp', ip: '127.0.0.1', port } })
+  const first = await reached(supervisor, status => status.state === 'ready')
+  const backoff = reached(supervisor, status => status.state === 'backoff')
+  process.kill(first.pid as number, 'SIGKILL')
+  expect((await backoff).reason).toBe('killed by SIGKILL')
+  const second = await reached(supervisor, status => status.state === 'ready')
+  expect(second.pid).not.toBe(first.pid)
+  expect(second.restarts).toBe(1)
+})
+
+test('a crash loop is quarantined with the exit status and the last lines, one without an end too', async () => {
+  const command = 'echo starting; printf "caf\\303\\251 \\377" >&2; exit 3'
+  const supervisor = await supervise({ ...sleeper, command, restart: { minMs: 1, quarantineAfter: 3 } })
+  const status = await reached(supervisor, ({ state }) => state === 'quarantined')
+  expect(status.reason).toBe('exit status 3')
+  expect(status.lastLines.slice(-2)).toEqual(['starting', 'café \ufffd'])
+})
+
+test('a program that does not exist is a reason in words, not an exception', async () => {
+  const supervisor = await supervise({ ...sleeper, command: ['/no/such/program'], restart: { minMs: 30_000 } })
+  const [status] = supervisor.services()
+  expect(status?.state).toBe('backoff')
+  expect(status?.reason).toMatch(/cannot start \/no\/such\/program.*ENOENT/)
+})
+
+test('who ignores the stop signal is killed with its whole group, and nothing is left on disk', async () => {
+  const command = ['sh', '-c', `trap "" TERM; sleep 60 & echo child $!; while :; do sleep 1; done`]
+  const supervisor = await supervise({ ...sleeper, command, stopTimeoutMs: 50 })
+  const output = lines(supervisor)
+  await reached(supervisor, status => status.state === 'ready')
+  const pid = supervisor.services()[0]?.pid as number
+  while (output === undefined || supervisor.services()[0]?.lastLines.length === 0)
+    await new Promise(resolve => setImmediate(resolve))
+  const child = Number(supervisor.services()[0]?.lastLines[0]?.split(' ')[1])
+  await supervisor.stop()
+  await gone(pid)
+  await gone(child)
+  expect(readdirSync(stateDir())).toEqual([])
+  expect(readdirSync(join(directory, 'run'))).toEqual([])
+})
+
+test('the drain is over before the stop signal is sent, and its failure does not prevent it', async () => {
+  const supervisor = await supervise(sleeper)
+  const pid = supervisor.services()[0]?.pid as number
+  let wasAlive = false
+  const drain = async () => {
+    wasAlive = identify(pid) !== undefined
+    throw new Error('nobody answered')
+  }
+  await supervisor.stop('web', { drain })
+  expect(wasAlive).toBe(true)
+  expect(supervisor.services()[0]).toMatchObject({ state: 'stopped', reason: 'killed by SIGTERM', pid: undefined })
+})
+
+test('what a dead service leaves in its group is killed, so that the next one gets its port and lock', async () => {
+  const command = ['sh', '-c', 'sleep 60 & echo $!; wait']
+  const supervisor = await supervise({ ...sleeper, command })
+  while (supervisor.services()[0]?.lastLines.length === 0) await new Promise(resolve => setImmediate(resolve))
+  const [status] = supervisor.services()
+  process.kill(status?.pid as number, 'SIGKILL')
+  await gone(Number(status?.lastLines[0]))
+  const next = await reached(supervisor, ({ state, restarts }) => state === 'ready' && restarts === 1)
+  expect(identify(next.pid as number)).toBeDefined()
+})
+
+test('detached services run on and are adopted: same pid, no line lost or repeated', async () => {
+  const first = await supervise({ ...sleeper, command: COUNT })
+  const before = lines(first)
+  const linesBefore = [...(await before.until('line 20'))]
+  const pid = first.services()[0]?.pid
+  const rest = before.until('line 20')
+  await first.detach()
+  linesBefore.splice(0, linesBefore.length, ...(await rest))
+  const second = await supervise({ ...sleeper, command: COUNT })
+  const after = await lines(second).until(`line ${linesBefore.length + 30}`)
+  expect(second.services()[0]).toMatchObject({ pid, adopted: true, stale: false, state: 'ready' })
+  const all = [...linesBefore, ...after]
+  expect(all).toEqual(all.map((_, at) => `line ${at + 1}`))
+})
+
+test('a killed agent leaves its services to the next: same pid, every line, and death is still heard', async () => {
+  const service = { ...sleeper, command: COUNT }
+  const agent = await startAgent([service])
+  while (!agent.output().includes('line 20\n')) await once(agent.process.stdout as NodeJS.ReadableStream, 'data')
+  await killed(agent.process)
+  const pid = recordedPid()
+  const supervisor = await supervise(service)
+  expect(supervisor.services()[0]).toMatchObject({ pid, adopted: true })
+  const after = await lines(supervisor).until('line 60')
+  const seen = new Set([...agent.output().split('\n'), ...after])
+  for (let at = 1; at <= 60; at++) expect(seen).toContain(`line ${at}`)
+  const backoff = reached(supervisor, status => status.state === 'backoff')
+  process.kill(pid, 'SIGKILL')
+  expect((await backoff).reason).toBe('gone, exit status unknown')
+  expect((await reached(supervisor, status => status.state === 'ready')).adopted).toBe(false)
+})
+
+test('a service whose record is lost is found by the lock it holds, and not started twice', async () => {
+  const agent = await startAgent([sleeper])
+  await killed(agent.process)
+  const pid = recordedPid()
+  writeFileSync(join(stateDir(), 'web.json'), '{"version":1,"pid":')
+  const supervisor = await supervise(sleeper)
+  expect(supervisor.services()[0]).toMatchObject({ pid, adopted: true, stale: true, state: 'ready' })
+  expect(lockHolders(join(stateDir(), 'web.lock'))).toEqual([pid])
+})
+
+test('a record of another boot, or with a reused pid, leads to a fresh start and to nobody being signalled', async () => {
+  const stranger = spawn('sleep', ['60'])
+  agents.push(stranger)
+  const identity = identify(stranger.pid as number)
+  if (identity === undefined) throw new Error('the stranger is not there')
+  const first = await supervise()
+  await first.detach()
+  const record = { version: 1, ...identity, startTime: '1', specHash: '', ready: true }
+  writeFileSync(join(stateDir(), 'web.json'), JSON.stringify(record))
+  const supervisor = await supervise(sleeper)
+  expect(supervisor.services()[0]?.adopted).toBe(false)
+  await supervisor.stop()
+  expect(isAlive(identity)).toBe(true)
+})
+
+test('one that is not to be adopted is restarted, and a changed specification is said to be stale', async () => {
+  const first = await supervise(sleeper, { ...sleeper, name: 'other' })
+  const pid = first.services()[0]?.pid as number
+  await first.detach()
+  const second = await supervise({ ...sleeper, adopt: false }, { ...sleeper, name: 'other', env: { A: '1' } })
+  await gone(pid)
+  expect(second.services()[1]).toMatchObject({ adopted: true, stale: true })
+  const fresh = await reached(second, status => status.name === 'web' && status.state === 'ready' && !status.adopted)
+  expect(fresh.pid).not.toBe(pid)
+  await second.restart('other')
+  expect(second.services()[1]).toMatchObject({ adopted: false, stale: false, state: 'ready', restarts: 0 })
+})
+
+test('output that was read does not stay on disk, and every line of a flood arrives', async () => {
+  const command = [
+    'node',
+    '-e',
+    `for (let i = 0; i < 60000; i++) console.log('line', i, 'x'.repeat(50)); setTimeout(process.exit, 50_000)`,
+  ]
+  const supervisor = await supervise({ ...sleeper, command, logMaxBytes: 256 * 1024 })
+  const found = await lines(supervisor).until(`line 59999 ${'x'.repeat(50)}`)
+  expect(found.length).toBe(60_000)
+  const path = join(stateDir(), 'web.log')
+  while (statSync(path).blocks * 512 > 512 * 1024) await new Promise(resolve => setImmediate(resolve))
+})
+
+test('a directory that cannot be written, or one in use by a living agent, is an error before anything starts', async () => {
+  writeFileSync(join(directory, 'state'), 'a file in its place')
+  await expect(supervise(sleeper)).rejects.toMatchObject({ code: 'SUPERVISOR_STATE_DIR' })
+  rmSync(join(directory, 'state'))
+  await supervise(sleeper)
+  await expect(supervise(sleeper)).rejects.toThrow(AlreadySupervisedError)
+  expect(existsSync(join(stateDir(), 'web.json'))).toBe(true)
+})
+
+test('an HAProxy master reloads under the same pid and lock, and is adopted after its reload', async () => {
+  const haproxy = ['/usr/sbin/haproxy', '/usr/local/sbin/haproxy'].find(existsSync)
+  if (haproxy === undefined) throw new Error('this test needs HAProxy: apt-get install haproxy')
+  const file = join(directory, 'h.cfg')
+  const port = await freePort()
+  const timeouts = 'timeout client 1s\n timeout server 1s\n timeout connect 1s'
+  writeFileSync(file, `defaults\n mode http\n ${timeouts}\nfrontend f\n bind 127.0.0.1:${port}\n`)
+  const service: ServiceSpec = {
+    name: 'haproxy',
+    command: [haproxy, '-W', '-S', join(directory, 'm.sock'), '-f', file],
+    ready: { kind: 'tcp', ip: '127.0.0.1', port },
+    stopSignal: 'SIGUSR1',
+  }
+  const first = await supervise(service)
+  const { pid } = await reached(first, status => status.state === 'ready')
+  const output = lines(first)
+  expect(first.signal('haproxy', 'SIGUSR2')).toBe(true)
+  while (!first.services()[0]?.lastLines.some(line => line.includes('Reexec'))) await nextLine(first)
+  expect(lockHolders(join(stateDir(), 'haproxy.lock'))).toContain(pid)
+  expect(output).toBeDefined()
+  await first.detach()
+  const second = await supervise(service)
+  expect((await reached(second, status => status.state === 'ready')).pid).toBe(pid)
+  await second.stop({ timeoutMs: 5000 })
+  expect(identify(pid as number)).toBeUndefined()
+  expect(execFileSync('sh', ['-c', `ls ${stateDir()}`], { encoding: 'utf8' })).toBe('')
+})
+
+function nextLine(supervisor: Supervisor): Promise<void> {
+  return new Promise(resolve => {
+    const end = supervisor.onOutput(() => {
+      end()
+      resolve()
+    })
+  })
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
