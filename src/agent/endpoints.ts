@@ -31,7 +31,8 @@ export const PLAIN_PORT = 3000
 export const ENDPOINTS_PER_POOL_MAX = 32
 
 const POOL_PREFIX = 'pool.'
-const POOL_NAME = /^[A-Za-z0-9_.-]{1,64}$/
+/** As backends are named in HAProxy; a dot is kept for a backend's companions. */
+const POOL_NAME = /^[A-Za-z0-9_-]{1,48}$/
 const ENDPOINT = /^(\d{1,5})(?:\*(\d{1,3}))?(!)?$/
 
 /**
@@ -74,7 +75,7 @@ export function isHostLocal(ip: string): boolean {
 }
 
 function readPool(pool: string, value: string): EndpointReading {
-  if (!POOL_NAME.test(pool)) return refuse(`pool name ${JSON.stringify(pool)} is not made of letters, digits, - . _`)
+  if (!POOL_NAME.test(pool)) return refuse(`pool name ${JSON.stringify(pool)} is not 1 to 48 letters, digits, - or _`)
   if (value === '') return { endpoints: [], refused: [] }
   const texts = value.split('+', ENDPOINTS_PER_POOL_MAX + 1)
   if (texts.length > ENDPOINTS_PER_POOL_MAX)
@@ -106,7 +107,7 @@ function readPlain(
   const pool = tags['pool'] ?? defaults.pool
   const port = tags['port'] === undefined ? (defaults.port ?? PLAIN_PORT) : readNumber(tags['port'])
   const weight = tags['weight'] === undefined ? undefined : readNumber(tags['weight'])
-  if (!POOL_NAME.test(pool)) return refuse(`tag pool=${JSON.stringify(pool)} is not made of letters, digits, - . _`)
+  if (!POOL_NAME.test(pool)) return refuse(`tag pool=${JSON.stringify(pool)} is not 1 to 48 letters, digits, - or _`)
   if (!isPort(port)) return refuse(`tag port=${JSON.stringify(tags['port'])} is not a port`)
   if (!isWeight(weight)) return refuse(`tag weight=${JSON.stringify(tags['weight'])} is not 0 to 256`)
   return { endpoints: [{ pool, port, weight, readiness: 'plain' }], refused: [] }

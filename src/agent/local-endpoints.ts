@@ -1,0 +1,73 @@
+import type { ServiceStatus, Supervisor } from '../supervisor/index.ts'
+import type { LocalEndpoint } from './announcer.ts'
+import type { ServiceConfig } from './config/types.ts'
+
+type Offering = ServiceConfig & { readonly pool: string; readonly port: number }
+
+/** The endpoints of this node, as its services come and go: only what is ready is offered. */
+export class LocalEndpoints {
+  readonly #offerings: readonly Offering[]
+  readonly #draining = new Set<string>()
+
+  constructor(services: readonly ServiceConfig[]) {
+    this.#offerings = services.filter((s): s is Offering => s.pool !== undefined && s.port !== undefined)
+  }
+
+  /** Whether stopping this service takes something out of a pool. */
+  isOffered(service: string): boolean {
+    return this.#offerings.some(offering => offering.name === service)
+  }
+
+  /** From now on the service is announced as draining, until it is ready again after a stop. */
+  drain(service: string): void {
+    this.#draining.add(service)
+  }
+
+  /** Takes back `drain`, for a service that has stopped. */
+  undrain(service: string): void {
+    this.#draining.delete(service)
+  }
+
+  portOf(service: string): number | undefined {
+    return this.#offerings.find(offering => offering.name === service)?.port
+  }
+
+  current(statuses: readonly ServiceStatus[]): LocalEndpoint[] {
+    const states = new Map(statuses.map(status => [status.name, status.state]))
+    return this.#offerings.map(({ name, pool, port, weight }) => ({
+      pool,
+      port,
+      weight,
+      state: stateOf(states.get(name), this.#draining.has(name)),
+    }))
+  }
+}
+
+function stateOf(state: ServiceStatus['state'] | undefined, isDraining: boolean): LocalEndpoint['state'] {
+  if (state === 'stopping' && isDraining) return 'draining'
+  if (state !== 'ready') return 'down'
+  return isDraining ? 'draining' : 'ready'
+}
+
+/**
+ * Waits until each service that an earlier agent left running has proved itself, so that the node's first alive carries its
+ * endpoints and no balancer takes them out for a moment.
+ * @param patienceMs for all of them together; one that is not ready by then is announced later
+ */
+export async function adoptedAreReady(supervisor: Supervisor, wait: (ms: number) => Promise<void>, patienceMs = 1_000) {
+  const pending = () => supervisor.services().some(s => s.adopted && s.state === 'starting')
+  let over = false
+  const changed = new Promise<void>(resolve => {
+    const end = supervisor.onChange(() => {
+      if (pending() && !over) return
+      end()
+      resolve()
+    })
+    if (!pending()) {
+      end()
+      resolve()
+    }
+  })
+  await Promise.race([changed, wait(patienceMs)])
+  over = true
+}
