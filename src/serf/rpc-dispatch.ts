@@ -10,7 +10,7 @@ import { answerHeader, type QueryRequest, type RpcRequest } from './rpc-session.
 export interface Answer {
   readonly bytes: Uint8Array
   /** To be called once `bytes` are on their way: what pushes records with the same Seq must not overtake the answer. */
-  readonly then?: () => void
+  readonly afterwards?: () => void
 }
 
 /** How a connection writes records nobody asked for just now; false when its reader is too slow and the record was dropped. */
@@ -104,7 +104,7 @@ export class RpcDispatcher {
 
   async #leave(seq: Seq): Promise<Answer> {
     const error = await failureOf(() => this.#backend.leave())
-    return { bytes: answerHeader(seq, error), then: () => this.#backend.afterLeave?.() }
+    return { bytes: answerHeader(seq, error), afterwards: () => this.#backend.afterLeave?.() }
   }
 
   #setTags(set: ReadonlyMap<string, string>, remove: readonly string[]): Promise<void> {
@@ -119,12 +119,12 @@ export class RpcDispatcher {
     if (filters === undefined) return refusal(seq, 'Invalid event filter')
     if (this.#streams.has(String(seq))) return refusal(seq, 'Stream with given sequence exists')
     if (this.#streams.size >= STREAMS_MAX) return refusal(seq, 'Too many streams on this connection')
-    const then = () => {
+    const afterwards = () => {
       if (this.#ended) return
       this.#streams.set(String(seq), { seq, filters })
       this.#unsubscribe ??= this.#backend.onEvent(event => this.#event(event))
     }
-    return { bytes: answerHeader(seq, ''), then }
+    return { bytes: answerHeader(seq, ''), afterwards }
   }
 
   #stopStream(seq: Seq): void {
@@ -167,7 +167,7 @@ export class RpcDispatcher {
       const answers = await this.#backend.query({ ...rest, filterTags: Object.fromEntries(rest.filterTags) })
       const iterator = answers[Symbol.asyncIterator]()
       this.#queries.add(iterator)
-      return { bytes: answerHeader(seq, ''), then: () => void this.#pump(seq, iterator) }
+      return { bytes: answerHeader(seq, ''), afterwards: () => void this.#pump(seq, iterator) }
     } catch (failure) {
       return refusal(seq, messageOf(failure))
     }

@@ -142,7 +142,7 @@ class Connection {
         const written = this.#write(answer.bytes)
         // Records are queued behind the answer; only the end of the agent waits until it is on its way.
         if (step.request.command === 'leave') await written
-        answer.then?.()
+        answer.afterwards?.()
         await written
         return true
       }
