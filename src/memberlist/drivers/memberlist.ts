@@ -1,0 +1,430 @@
+import { type Address, assert, type Clock, formatAddress, type Log, messageOf, type Random } from '../../base/index.ts'
+import type { Change, Claim, Counters, Effect, Host } from '../effects.ts'
+import type { Keyring } from '../keyring.ts'
+import { type Member, META_BYTES_MAX, understandsCrc } from '../member.ts'
+import type { Ping, PushPull, StreamMessage, Versions } from '../messages.ts'
+import { framingBytes, openPacket, sealPacket } from '../packet.ts'
+import { PROFILES, type Profile, type Timing } from '../profiles.ts'
+import { Swim } from '../swim.ts'
+import { encodeMessage } from '../wire-encode.ts'
+import { advertisedAddress, resolveTarget } from './addresses.ts'
+import { BroadcastTimeoutError, ExchangeError } from './errors.ts'
+import { type Listener, listen, unlisten } from './listener.ts'
+import { exchange, type StreamConfig } from './stream.ts'
+import { StreamsIn } from './streams-in.ts'
+
+export interface MemberlistConfig {
+  /** Unique in the ring. */
+  readonly name: string
+  /** Default of every Serf agent: 0.0.0.0, port 7946. Port 0: any free one. */
+  readonly bind: Address
+  /** What others are told; port 0: the bound one. */
+  readonly advertise?: Address | undefined
+  readonly profile: Profile
+  /** At most 512 bytes. */
+  readonly meta: Uint8Array
+  /** To live with Serf: 1, 5, 2, 2, 5, 5. */
+  readonly versions: Versions
+  readonly keyring?: Keyring | undefined
+  readonly label?: string | undefined
+  /** Default true, as with Serf; peers read either. */
+  readonly compress?: boolean | undefined
+  readonly overrides?: Partial<Timing> | undefined
+  /** Bound of our list; default 10 000. Names beyond are refused and counted. */
+  readonly membersMax?: number | undefined
+}
+
+/** The floor above. Called synchronously, in the order of events; must not throw. */
+export interface MemberlistHost extends Host {
+  userMessage(body: Uint8Array, from?: Address): void
+  mergeState(state: Uint8Array, join: boolean): void
+  changed(change: Change, member: Member): void
+  conflict(existing: Member, other: Claim): void
+  pingDone(member: Member, rttMs: number, payload: Uint8Array | undefined): void
+  unknownPing?(from: Address, node?: string): void
+}
+
+export interface MemberlistDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly host: MemberlistHost
+}
+
+export interface JoinResult {
+  /** How many addresses answered, and had their list merged. */
+  readonly contacted: number
+  readonly errors: readonly { readonly address: string; readonly error: Error }[]
+}
+
+/** Serf's broadcastTimeout. */
+const BROADCAST_TIMEOUT_MS = 5000
+/** A wake-up that comes later than this lets waiting packets be read before deadlines are looked at. */
+const LATE_MS = 250
+const READ_FIRST_MS = 50
+const READING_FIRST = Number.NEGATIVE_INFINITY
+const MEMBERS_MAX = 10_000
+
+/**
+ * Joins nobody yet: listens, announces itself to itself, and answers.
+ * @throws AddressInUseError, ListenError, NoAdvertiseAddressError; everything is released then
+ */
+export async function startMemberlist(
+  config: MemberlistConfig,
+  deps: MemberlistDeps,
+  signal?: AbortSignal,
+): Promise<Memberlist> {
+  assert(config.meta.length <= META_BYTES_MAX, 'meta has at most 512 bytes')
+  signal?.throwIfAborted()
+  const listener = await listen(config.bind)
+  try {
+    signal?.throwIfAborted()
+    return new Memberlist(config, deps, listener)
+  } catch (failure) {
+    await unlisten(listener)
+    throw failure
+  }
+}
+
+/** A running member: the core on real sockets. */
+export class Memberlist implements AsyncDisposable {
+  readonly boundPort: number
+  readonly keyring: Keyring | undefined
+  readonly #config: MemberlistConfig
+  readonly #deps: MemberlistDeps
+  readonly #timing: Timing
+  readonly #listener: Listener
+  readonly #streams: StreamsIn
+  readonly #streamConfig: StreamConfig
+  readonly #swim: Swim
+  readonly #stopping = new AbortController()
+  readonly #announcements = new Map<number, () => void>()
+  readonly #leftWaiters = new Set<() => void>()
+  #tickets = 0
+  #wake: { atMs: number; cancel(): void } | undefined
+  #stopped: Promise<void> | undefined
+
+  constructor(config: MemberlistConfig, deps: MemberlistDeps, listener: Listener) {
+    this.#config = config
+    this.#deps = deps
+    this.#listener = listener
+    this.boundPort = listener.port
+    this.keyring = config.keyring
+    const { clock, random } = deps
+    const { name, meta, keyring, label, compress = true } = config
+    this.#timing = { ...PROFILES[config.profile], ...config.overrides }
+    this.#streamConfig = { keyring, label, compress, random, clock }
+    const own = advertisedAddress(config.bind, config.advertise, listener.port)
+    const core = {
+      ...this.#timing,
+      ...own,
+      name,
+      meta,
+      vsn: config.versions,
+      packetOverheadBytes: framingBytes(config),
+      membersMax: config.membersMax ?? MEMBERS_MAX,
+    }
+    this.#swim = new Swim(core, { random, host: deps.host }, clock.nowMs())
+    this.#streams = new StreamsIn(listener.tcp, {
+      ...this.#streamConfig,
+      timeoutMs: this.#timing.tcpTimeoutMs,
+      answer: message => this.#answer(message),
+      refused: (reason, peer) => this.#streamRefused(reason, peer),
+    })
+    listener.udp.on('message', (packet, from) => this.#receive(packet, { ip: from.address, port: from.port }))
+    listener.udp.on('error', failure => this.#sendError(failure, undefined))
+    this.#perform(this.#swim.tick(clock.nowMs()))
+  }
+
+  get local(): Member {
+    return this.#swim.local
+  }
+
+  get counters(): Readonly<Counters> {
+    return this.#swim.counters
+  }
+
+  /** Everybody in the list, in any state, ourselves included. */
+  members(): Member[] {
+    return [...this.#swim.members()]
+  }
+
+  /** How many are alive or suspect, ourselves included. */
+  aliveCount(): number {
+    return this.#swim.aliveCount()
+  }
+
+  /** Size of the list, dead and left ones included: what memberlist's formulas take for the size of the ring. */
+  estimatedAlive(): number {
+    return this.#swim.size
+  }
+
+  /** 0: healthy, to 7: we see so little of others that we doubt ourselves. */
+  healthScore(): number {
+    return this.#swim.healthScore
+  }
+
+  /** How often each broadcast of a ring of `members` is sent; default: of this ring. */
+  retransmitLimit(members = this.#swim.size): number {
+    return Math.max(1, this.#timing.retransmitMult * Math.ceil(Math.log10(members + 1)))
+  }
+
+  /** Tries all addresses, `[name/]host[:port]`, one after the other; never throws for those that fail. */
+  async join(addresses: readonly string[], options: { signal?: AbortSignal } = {}): Promise<JoinResult> {
+    const errors: { address: string; error: Error }[] = []
+    let contacted = 0
+    for (const address of addresses) {
+      options.signal?.throwIfAborted()
+      try {
+        contacted += await this.#joinOne(address, errors)
+      } catch (thrown) {
+        errors.push({ address, error: thrown instanceof Error ? thrown : new ExchangeError(messageOf(thrown)) })
+      }
+    }
+    return { contacted, errors }
+  }
+
+  /**
+   * Announces a new meta, of at most 512 bytes. It holds here at once.
+   * @param options.tell members that get it directly, within a round trip
+   * @param options.timeoutMs default 5000, as Serf
+   * @throws BroadcastTimeoutError when it was not sent often enough in time; it still spreads
+   */
+  async updateMeta(meta: Uint8Array, options: { tell?: readonly string[]; timeoutMs?: number } = {}): Promise<void> {
+    assert(meta.length <= META_BYTES_MAX, 'meta has at most 512 bytes')
+    const ticket = ++this.#tickets
+    const { promise, resolve } = deferred()
+    this.#announcements.set(ticket, resolve)
+    this.#perform(this.#swim.updateMeta(meta, options.tell ?? [], ticket, this.#deps.clock.nowMs()))
+    try {
+      await this.#within(promise, options.timeoutMs ?? BROADCAST_TIMEOUT_MS, 'timeout waiting for update broadcast')
+    } finally {
+      this.#announcements.delete(ticket)
+    }
+  }
+
+  /** One user message, best effort. `node`: the member it is for, whose versions decide the framing. */
+  sendUser(to: Address, body: Uint8Array, node?: string): void {
+    const member = node === undefined ? undefined : this.#swim.member(node)
+    const crc = member !== undefined && understandsCrc(member)
+    this.#send({ kind: 'send', to, parts: [encodeMessage({ type: 'user', body })], crc, node: undefined })
+  }
+
+  /**
+   * Tells the ring that we leave on purpose; we still answer until `stop`.
+   * @throws BroadcastTimeoutError when that was not sent often enough in time
+   */
+  async leave(timeoutMs: number): Promise<void> {
+    const { promise, resolve } = deferred()
+    this.#leftWaiters.add(resolve)
+    this.#perform(this.#swim.leave(this.#deps.clock.nowMs()))
+    try {
+      await this.#within(promise, timeoutMs, 'timeout waiting for leave broadcast')
+    } finally {
+      this.#leftWaiters.delete(resolve)
+    }
+  }
+
+  /** Closes everything without a word to the ring. Idempotent. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  async #stop(): Promise<void> {
+    this.#stopping.abort()
+    this.#wake?.cancel()
+    this.#streams.close()
+    await unlisten(this.#listener)
+  }
+
+  async #joinOne(address: string, errors: { address: string; error: Error }[]): Promise<number> {
+    const { node, at } = await resolveTarget(address, this.boundPort)
+    let contacted = 0
+    for (const peer of at) {
+      try {
+        await this.#pushPull(peer, true, node)
+        contacted++
+      } catch (error) {
+        if (error instanceof Error) errors.push({ address, error })
+      }
+    }
+    return contacted
+  }
+
+  async #pushPull(peer: Address, join: boolean, node?: string): Promise<void> {
+    const own = this.#swim.ownList(join)
+    const { signal } = this.#stopping
+    const answer = await exchange(peer, own, this.#timing.tcpTimeoutMs, this.#streamConfig, signal)
+    if (answer.type === 'err') throw new ExchangeError(`${formatAddress(peer)}: remote error: ${answer.error}`)
+    if (answer.type !== 'pushPull') {
+      throw new ExchangeError(`${formatAddress(peer)}: received ${answer.type}, expected pushPull`)
+    }
+    const refused = this.#merge(answer, join)
+    if (refused !== undefined) throw new ExchangeError(`${formatAddress(peer)} (${node ?? 'unnamed'}): ${refused}`)
+  }
+
+  #merge(list: PushPull, join: boolean): string | undefined {
+    if (this.#stopping.signal.aborted) return 'stopped'
+    const { effects, refused } = this.#swim.merge(list, this.#deps.clock.nowMs())
+    this.#perform(effects)
+    if (refused === undefined && list.userState.length > 0) this.#deps.host.mergeState(list.userState, join)
+    return refused
+  }
+
+  #answer(message: StreamMessage): { answer?: StreamMessage; after?: () => void } | undefined {
+    if (message.type === 'user') return void this.#deps.host.userMessage(message.body)
+    if (message.type === 'ping') {
+      const answer = this.#swim.streamPing(message)
+      return answer === undefined ? undefined : { answer }
+    }
+    if (message.type !== 'pushPull') return void this.#streamRefused(`unexpected ${message.type}`, undefined)
+    const after = () => {
+      const refused = this.#merge(message, message.join)
+      if (refused !== undefined) this.#deps.log.warn({ reason: refused }, 'refused to merge the list of a peer')
+    }
+    return { answer: this.#swim.ownList(message.join), after }
+  }
+
+  #receive(packet: Uint8Array, from: Address): void {
+    const { keyring, label } = this.#config
+    let parts: Uint8Array[]
+    try {
+      parts = openPacket(packet, { keyring, label })
+    } catch (thrown) {
+      this.#swim.counters.packetsRefused++
+      this.#deps.log.debug({ from: formatAddress(from), reason: messageOf(thrown) }, 'dropped a packet')
+      return
+    }
+    this.#perform(this.#swim.receive(parts, from, this.#deps.clock.nowMs()))
+  }
+
+  #perform(effects: readonly Effect[]): void {
+    for (const effect of effects) this.#performOne(effect)
+    this.#arm()
+  }
+
+  #performOne(effect: Effect): void {
+    const { host, log } = this.#deps
+    switch (effect.kind) {
+      case 'send':
+        return this.#send(effect)
+      case 'stream-ping':
+        return void this.#streamPing(effect.to, effect.ping, effect.timeoutMs)
+      case 'push-pull':
+        return void this.#backgroundPushPull(effect.peer, effect.join, effect.node)
+      case 'changed':
+        return host.changed(effect.change, effect.member)
+      case 'user':
+        return host.userMessage(effect.body, effect.from)
+      case 'conflict':
+        return host.conflict(effect.existing, effect.other)
+      case 'ping-done':
+        return host.pingDone(effect.member, effect.rttMs, effect.payload)
+      case 'unknown-ping':
+        return host.unknownPing?.(effect.from, effect.node)
+      case 'announced':
+        return this.#announcements.get(effect.ticket)?.()
+      case 'left':
+        for (const resolve of this.#leftWaiters) resolve()
+        return
+      case 'log':
+        return log[effect.level](effect.fields, effect.sentence)
+    }
+  }
+
+  #send({ to, parts, crc, node }: Extract<Effect, { kind: 'send' }>): void {
+    if (this.#stopping.signal.aborted) return
+    const { keyring, label, compress = true } = this.#config
+    try {
+      for (const packet of sealPacket(parts, { crc, compress, keyring, label, random: this.#deps.random })) {
+        this.#listener.udp.send(packet, to.port, to.ip, failure => {
+          if (failure !== null) this.#sendError(failure, node)
+        })
+      }
+    } catch (thrown) {
+      this.#sendError(thrown, node)
+    }
+  }
+
+  #sendError(failure: unknown, node: string | undefined): void {
+    this.#swim.counters.sendErrors++
+    if (this.#stopping.signal.aborted) return
+    this.#deps.log.debug({ member: node, reason: messageOf(failure) }, 'could not send a packet')
+    if (node !== undefined) this.#perform(this.#swim.sendFailed(node, this.#deps.clock.nowMs()))
+  }
+
+  #streamRefused(reason: string, peer: string | undefined): void {
+    this.#swim.counters.streamsRefused++
+    this.#deps.log.debug({ from: peer, reason }, 'closed a stream')
+  }
+
+  async #streamPing(to: Address, ping: Ping, timeoutMs: number): Promise<void> {
+    try {
+      const answer = await exchange(to, ping, timeoutMs, this.#streamConfig, this.#stopping.signal)
+      this.#swim.streamPingDone(ping.seqNo, answer.type === 'ack' && answer.seqNo === ping.seqNo)
+    } catch (thrown) {
+      this.#deps.log.debug({ member: ping.node, reason: messageOf(thrown) }, 'no answer to a ping over TCP')
+    }
+  }
+
+  async #backgroundPushPull(peer: Address, join: boolean, node: string | undefined): Promise<void> {
+    try {
+      await this.#pushPull(peer, join, node)
+    } catch (thrown) {
+      const fields = { member: node, reason: messageOf(thrown) }
+      if (!this.#stopping.signal.aborted) this.#deps.log.info(fields, 'could not exchange lists; others will do')
+    }
+  }
+
+  #arm(): void {
+    const dueMs = this.#swim.nextTickMs()
+    const isArmed = this.#wake?.atMs === dueMs || this.#wake?.atMs === READING_FIRST
+    if (dueMs === undefined || this.#stopping.signal.aborted || isArmed) return
+    this.#wake?.cancel()
+    const { clock } = this.#deps
+    const timer = clock.after(Math.ceil(dueMs - clock.nowMs()), () => this.#woken(dueMs))
+    this.#wake = { atMs: dueMs, cancel: () => timer.cancel() }
+  }
+
+  /** After a suspension the answers we wait for may lie in the socket's buffer: they are read before we tick. */
+  #woken(dueMs: number): void {
+    const { clock } = this.#deps
+    const tick = () => {
+      this.#wake = undefined
+      this.#perform(this.#swim.tick(clock.nowMs()))
+    }
+    if (clock.nowMs() - dueMs < LATE_MS) return tick()
+    const timer = clock.after(READ_FIRST_MS, tick)
+    this.#wake = { atMs: READING_FIRST, cancel: () => timer.cancel() }
+  }
+
+  async #within(promise: Promise<void>, timeoutMs: number, sentence: string): Promise<void> {
+    const late = deferred()
+    const { signal } = this.#stopping
+    const timer = this.#deps.clock.after(timeoutMs, () => late.reject(new BroadcastTimeoutError(sentence)))
+    const onAbort = () => late.reject(new BroadcastTimeoutError(`${sentence}: stopped`))
+    signal.addEventListener('abort', onAbort, { once: true })
+    if (signal.aborted) onAbort()
+    try {
+      await Promise.race([promise, late.promise])
+    } finally {
+      timer.cancel()
+      signal.removeEventListener('abort', onAbort)
+    }
+  }
+}
+
+function deferred(): { promise: Promise<void>; resolve: () => void; reject: (failure: Error) => void } {
+  let resolve: () => void = () => {}
+  let reject: (failure: Error) => void = () => {}
+  const promise = new Promise<void>((yes, no) => {
+    resolve = yes
+    reject = no
+  })
+  return { promise, resolve, reject }
+}

@@ -1,0 +1,99 @@
+import type { Server, Socket } from 'node:net'
+import { messageOf } from '../../base/index.ts'
+import type { StreamMessage } from '../messages.ts'
+import { StreamReader, StreamRefusedError } from '../stream.ts'
+import { type StreamConfig, sealed } from './stream.ts'
+
+/** memberlist refuses the 128th at a time: "Too many pending push/pull requests". */
+const PUSH_PULLS_MAX = 127
+/** Bytes of unfinished messages from all peers together. A list of 10 000 members has some 2 MB. */
+const UNREAD_BYTES_MAX = 64 << 20
+
+export interface StreamsInConfig extends StreamConfig {
+  readonly timeoutMs: number
+  /** What to answer; undefined: close without a word. Runs `after` once the answer is on its way. */
+  answer(message: StreamMessage): { answer?: StreamMessage; after?: () => void } | undefined
+  refused(reason: string, peer: string | undefined): void
+}
+
+/** Serves streams that others open: one message in, at most one out, then closed. */
+export class StreamsIn {
+  readonly #config: StreamsInConfig
+  readonly #open = new Set<Socket>()
+  #unread = 0
+  #exchanges = 0
+
+  constructor(server: Server, config: StreamsInConfig) {
+    this.#config = config
+    server.on('connection', socket => this.#accept(socket))
+    server.on('error', failure => config.refused(failure.message, undefined))
+  }
+
+  close(): void {
+    for (const socket of this.#open) socket.destroy()
+  }
+
+  #accept(socket: Socket): void {
+    const { keyring, label, clock, timeoutMs, refused } = this.#config
+    const reader = new StreamReader({ keyring, label, expectLabel: true })
+    const peer = socket.remoteAddress
+    let unread = 0
+    let isExchange = false
+    this.#open.add(socket)
+    const deadline = clock.after(timeoutMs, () => socket.destroy())
+    socket.on('error', failure => refused(failure.message, peer))
+    socket.on('close', () => {
+      deadline.cancel()
+      this.#open.delete(socket)
+      this.#unread -= unread
+      if (isExchange) this.#exchanges--
+    })
+    socket.on('data', chunk => {
+      unread += chunk.length
+      this.#unread += chunk.length
+      if (this.#unread > UNREAD_BYTES_MAX) return this.#drop(socket, 'too many bytes pending')
+      const message = this.#read(reader, chunk, socket)
+      // Pings come whole in their first segment: what does not is a push/pull, and counts from here on.
+      if (socket.destroyed || isExchange || (message !== undefined && message.type !== 'pushPull')) {
+        // already counted, or never to be
+      } else if (this.#exchanges >= PUSH_PULLS_MAX) return this.#drop(socket, 'Too many pending push/pull requests')
+      else {
+        isExchange = true
+        this.#exchanges++
+      }
+      if (message !== undefined) this.#respond(socket, message)
+    })
+  }
+
+  #read(reader: StreamReader, chunk: Uint8Array, socket: Socket): StreamMessage | undefined {
+    try {
+      return reader.push(chunk)
+    } catch (thrown) {
+      this.#config.refused(messageOf(thrown), socket.remoteAddress)
+      const answer = thrown instanceof StreamRefusedError ? thrown.answer : undefined
+      if (answer === undefined) socket.destroy()
+      else socket.end(sealed({ type: 'err', error: answer }, this.#config, false))
+      return undefined
+    }
+  }
+
+  #respond(socket: Socket, message: StreamMessage): void {
+    const response = this.#config.answer(message)
+    if (response?.answer === undefined) socket.end()
+    else this.#send(socket, response.answer)
+    response?.after?.()
+  }
+
+  #send(socket: Socket, answer: StreamMessage): void {
+    try {
+      socket.end(sealed(answer, this.#config, false))
+    } catch (thrown) {
+      this.#drop(socket, messageOf(thrown))
+    }
+  }
+
+  #drop(socket: Socket, reason: string): void {
+    this.#config.refused(reason, socket.remoteAddress)
+    socket.destroy()
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * memberlist: who is in the ring, byte for byte as HashiCorp's memberlist (SWIM with Lifeguard), so that Serf agents are
+ * equals. A pure core that knows no socket, the wire it speaks, and a driver that runs it on UDP and TCP.
+ */
+export { BroadcastQueue, retransmitLimit } from './broadcast-queue.ts'
+export {
+  AddressInUseError,
+  BroadcastTimeoutError,
+  ExchangeError,
+  ListenError,
+  NoAdvertiseAddressError,
+} from './drivers/errors.ts'
+export {
+  type JoinResult,
+  Memberlist,
+  type MemberlistConfig,
+  type MemberlistDeps,
+  type MemberlistHost,
+  startMemberlist,
+} from './drivers/memberlist.ts'
+export type { Change, Claim, Counters, Effect, Host, SwimConfig } from './effects.ts'
+export { Keyring, KeyringError } from './keyring.ts'
+export { isUp, type Member, type MemberState, META_BYTES_MAX, NAME_LENGTH_MAX } from './member.ts'
+export type * from './messages.ts'
+export { openPacket, PACKET_BYTES_MAX, PacketRefusedError, sealPacket } from './packet.ts'
+export { PROFILES, type Profile, type Timing } from './profiles.ts'
+export { sealStream, StreamReader, StreamRefusedError } from './stream.ts'
+export { type PartCodec, Swim, type SwimDeps } from './swim.ts'
+export { decodeMessage } from './wire-decode.ts'
+export { encodeMessage, encodeStreamMessage } from './wire-encode.ts'

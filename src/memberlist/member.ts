@@ -1,0 +1,58 @@
+import { type Address, ipFromBytes } from '../base/index.ts'
+import type { Versions } from './messages.ts'
+
+export type MemberState = 'alive' | 'suspect' | 'dead' | 'left'
+
+/** One entry of our list. The object lives as long as the entry, and changes under the reader's hands. */
+export interface Member {
+  readonly name: string
+  /** 4 or 16 bytes exactly as announced; compared and passed on unchanged. */
+  addr: Uint8Array
+  /** `addr` as text; IPv4-mapped addresses read as plain IPv4. */
+  ip: string
+  port: number
+  meta: Uint8Array
+  vsn: Versions
+  incarnation: number
+  state: MemberState
+  /** On the core's own clock, which stands still while the process is suspended. */
+  stateChangedAtMs: number
+}
+
+/** memberlist's delegate limit; nothing sound announces more. */
+export const META_BYTES_MAX = 512
+/** Longer names are refused: a DNS name has at most 253, and each is kept for every entry. */
+export const NAME_LENGTH_MAX = 512
+
+/** Features a member promises by its highest understood protocol version. */
+export const answersStreamPings = (member: Member): boolean => member.vsn[1] >= 3
+export const sendsNacks = (member: Member): boolean => member.vsn[1] >= 4
+export const understandsCrc = (member: Member): boolean => member.vsn[1] >= 5
+
+export const isUp = (member: Member): boolean => member.state === 'alive' || member.state === 'suspect'
+
+export function addressOf(member: Member): Address {
+  return { ip: member.ip, port: member.port }
+}
+
+const ipTexts = new WeakMap<Uint8Array, string>()
+
+/** `ipFromBytes`, remembered per array: in a simulation a thousand views share one announced address. */
+export function ipTextOf(addr: Uint8Array): string | undefined {
+  const known = ipTexts.get(addr)
+  if (known !== undefined) return known
+  const ip = ipFromBytes(addr)
+  if (ip !== undefined) ipTexts.set(addr, ip)
+  return ip
+}
+
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a === b) return true
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}
+
+export function sameVersions(a: Versions, b: Versions): boolean {
+  return a === b || a.every((version, i) => version === b[i])
+}

@@ -1,0 +1,235 @@
+import { assert } from '../base/index.ts'
+import type { Alarm, Alarms } from './alarms.ts'
+import type { Awareness } from './awareness.ts'
+import type { BroadcastQueue } from './broadcast-queue.ts'
+import type { Counters, Effect, SwimConfig } from './effects.ts'
+import { ipTextOf, isUp, type Member, META_BYTES_MAX, NAME_LENGTH_MAX, sameBytes, sameVersions } from './member.ts'
+import type { MemberTable } from './member-table.ts'
+import type { Alive, Dead, PacketMessage, PushNode, Suspect } from './messages.ts'
+import { Suspicion, suspicionTimes } from './suspicion.ts'
+import { saneVersions } from './version-check.ts'
+
+/** Parts that the units of one core share. */
+export interface Shared {
+  readonly config: SwimConfig
+  readonly table: MemberTable
+  readonly queue: BroadcastQueue
+  readonly awareness: Awareness
+  readonly alarms: Alarms
+  readonly counters: Counters
+  encode(message: PacketMessage): Uint8Array
+  emit(effect: Effect): void
+}
+
+const U32_MAX = 0xffff_ffff
+
+/** What is said about members, and what we make of it: alive, suspect, dead, and our own refutations (SWIM §4.2). */
+export class Membership {
+  readonly #shared: Shared
+  readonly #suspicions = new Map<string, { suspicion: Suspicion; alarm: Alarm }>()
+  readonly #local: Member
+  #incarnation = 0
+  #leaving = false
+
+  constructor(shared: Shared, nowMs: number) {
+    this.#shared = shared
+    const { config } = shared
+    const ip = ipTextOf(config.addr)
+    assert(ip !== undefined, 'the advertised address has 4 or 16 bytes')
+    const { name, addr, port, meta, vsn } = config
+    this.#local = { name, addr, ip, port, meta, vsn, incarnation: 0, state: 'dead', stateChangedAtMs: nowMs }
+    shared.table.add(this.#local)
+    this.announce(nowMs)
+  }
+
+  get local(): Member {
+    return this.#local
+  }
+
+  get leaving(): boolean {
+    return this.#leaving
+  }
+
+  /** Our own alive as it stands now. */
+  ownAlive(): Alive {
+    const { name: node, addr, port, meta, vsn, incarnation } = this.#local
+    return { type: 'alive', incarnation, node, addr, port, meta, vsn, vsnBytes: 6 }
+  }
+
+  /** Takes the next incarnation and spreads it; `done` when it was sent often enough or overtaken. */
+  announce(nowMs: number, done?: () => void): void {
+    const { emit, config } = this.#shared
+    this.#incarnation = Math.min(this.#incarnation + 1, U32_MAX)
+    const local = this.#local
+    const joins = !isUp(local)
+    local.incarnation = this.#incarnation
+    if (local.state !== 'alive') setState(local, 'alive', nowMs)
+    this.#spread(config.name, this.ownAlive(), done)
+    emit({ kind: 'changed', change: joins ? 'join' : 'update', member: local })
+  }
+
+  setMeta(meta: Uint8Array): void {
+    this.#local.meta = meta
+  }
+
+  /** From now on we no longer refute; the word spreads by gossip, and `left` follows. */
+  leave(nowMs: number): void {
+    if (this.#leaving) return
+    this.#leaving = true
+    const { name } = this.#local
+    this.dead({ type: 'dead', incarnation: this.#local.incarnation, node: name, from: name }, nowMs)
+  }
+
+  alive(alive: Alive, nowMs: number): void {
+    const isSelf = alive.node === this.#local.name
+    if (isSelf && this.#leaving) return
+    if (!this.#acceptable(alive)) return void this.#shared.counters.aliveRefused++
+    const known = this.#shared.table.get(alive.node) ?? this.#create(alive, nowMs)
+    if (known === undefined) return
+    const port = alive.port === 0 ? this.#shared.config.port : alive.port
+    const moved = known.port !== port || !sameBytes(known.addr, alive.addr)
+    if (moved && !this.#mayMove(known, nowMs)) return this.#conflict(known, alive.addr, port)
+    if (!moved && !isSelf && alive.incarnation <= known.incarnation) return
+    if (isSelf && alive.incarnation < known.incarnation) return
+    this.#dropSuspicion(known.name)
+    if (isSelf) this.#aliveAboutUs(alive, nowMs)
+    else this.#takeOver(known, alive, port, nowMs)
+  }
+
+  suspect(suspect: Suspect, nowMs: number): void {
+    const member = this.#shared.table.get(suspect.node)
+    if (member === undefined || suspect.incarnation < member.incarnation) return
+    const running = this.#suspicions.get(member.name)
+    if (running !== undefined) return this.#confirm(running, suspect)
+    if (member.state !== 'alive') return
+    if (member === this.#local) return this.#refute(suspect.incarnation, nowMs)
+    this.#spread(member.name, suspect)
+    member.incarnation = suspect.incarnation
+    setState(member, 'suspect', nowMs)
+    const { table, config } = this.#shared
+    const suspicion = new Suspicion(suspect.from, suspicionTimes(table.size, config), nowMs)
+    this.#suspicions.set(member.name, { suspicion, alarm: this.#armSuspicion(member, suspicion) })
+    this.#log('info', { member: member.name, from: suspect.from, incarnation: suspect.incarnation }, 'suspected')
+  }
+
+  dead(dead: Dead, nowMs: number): void {
+    const member = this.#shared.table.get(dead.node)
+    if (member === undefined || dead.incarnation < member.incarnation) return
+    this.#dropSuspicion(member.name)
+    if (!isUp(member)) return
+    if (member !== this.#local) this.#spread(member.name, dead)
+    else if (this.#leaving) this.#spread(member.name, dead, () => this.#shared.emit({ kind: 'left' }))
+    else return this.#refute(dead.incarnation, nowMs)
+    member.incarnation = dead.incarnation
+    setState(member, dead.node === dead.from ? 'left' : 'dead', nowMs)
+    this.#shared.emit({ kind: 'changed', change: 'leave', member })
+  }
+
+  /** One entry of somebody's list. A death is only ever a suspicion here, so that one liar or laggard cannot bury. */
+  merge(entry: PushNode, nowMs: number): void {
+    const { name: node, incarnation, state } = entry
+    const alive = (): Alive => ({ type: 'alive', node, ...entry })
+    if (state === 0) this.alive(alive(), nowMs)
+    else if (state === 1 || state === 2) {
+      this.suspect({ type: 'suspect', incarnation, node, from: this.#local.name }, nowMs)
+    } else if (state === 3) this.dead({ type: 'dead', incarnation, node, from: node }, nowMs)
+  }
+
+  #acceptable(alive: Alive): boolean {
+    if (alive.vsn === undefined || !saneVersions(alive.vsn)) return false
+    if (alive.node.length === 0 || alive.node.length > NAME_LENGTH_MAX) return false
+    return alive.meta.length <= META_BYTES_MAX && ipTextOf(alive.addr) !== undefined
+  }
+
+  #create(alive: Alive, nowMs: number): Member | undefined {
+    const { table, config, counters } = this.#shared
+    if (table.size >= config.membersMax) return void counters.membersRefused++
+    const { node: name, addr, meta, vsn } = alive
+    const port = alive.port === 0 ? config.port : alive.port
+    const ip = ipTextOf(addr)
+    assert(ip !== undefined && vsn !== undefined, 'only acceptable announcements create an entry')
+    const member: Member = { name, addr, ip, port, meta, vsn, incarnation: 0, state: 'dead', stateChangedAtMs: nowMs }
+    table.add(member)
+    return member
+  }
+
+  #mayMove(known: Member, nowMs: number): boolean {
+    if (known === this.#local) return false
+    if (known.state === 'left') return true
+    const { deadNodeReclaimMs } = this.#shared.config
+    return known.state === 'dead' && deadNodeReclaimMs > 0 && nowMs - known.stateChangedAtMs > deadNodeReclaimMs
+  }
+
+  #conflict(existing: Member, addr: Uint8Array, port: number): void {
+    this.#shared.emit({ kind: 'conflict', existing, other: { addr, ip: ipTextOf(addr) ?? '', port } })
+  }
+
+  #aliveAboutUs(alive: Alive, nowMs: number): void {
+    const { incarnation, meta, vsn } = this.#local
+    const ours = alive.vsn !== undefined && sameVersions(alive.vsn, vsn) && sameBytes(alive.meta, meta)
+    if (alive.incarnation === incarnation && ours) return
+    this.#refute(alive.incarnation, nowMs)
+  }
+
+  #takeOver(member: Member, alive: Alive, port: number, nowMs: number): void {
+    const joins = !isUp(member)
+    const updates = !sameBytes(member.meta, alive.meta)
+    this.#spread(member.name, alive)
+    member.incarnation = alive.incarnation
+    member.meta = alive.meta
+    member.addr = alive.addr
+    member.ip = ipTextOf(alive.addr) ?? member.ip
+    member.port = port
+    member.vsn = alive.vsn ?? member.vsn
+    if (member.state !== 'alive') setState(member, 'alive', nowMs)
+    if (joins || updates) this.#shared.emit({ kind: 'changed', change: joins ? 'join' : 'update', member })
+  }
+
+  #refute(accused: number, nowMs: number): void {
+    this.#shared.counters.refutations++
+    this.#shared.awareness.apply(1)
+    this.#incarnation = Math.max(this.#incarnation, Math.min(accused, U32_MAX - 1))
+    this.#incarnation = Math.min(this.#incarnation + 1, U32_MAX)
+    const local = this.#local
+    local.incarnation = this.#incarnation
+    if (local.state !== 'alive') setState(local, 'alive', nowMs)
+    this.#spread(local.name, this.ownAlive())
+    this.#log('info', { accused, incarnation: this.#incarnation }, 'refuted')
+  }
+
+  #confirm(running: { suspicion: Suspicion; alarm: Alarm }, suspect: Suspect): void {
+    if (!running.suspicion.confirm(suspect.from)) return
+    this.#spread(suspect.node, suspect)
+    const member = this.#shared.table.get(suspect.node)
+    if (member === undefined) return
+    this.#shared.alarms.cancel(running.alarm)
+    running.alarm = this.#armSuspicion(member, running.suspicion)
+  }
+
+  #armSuspicion(member: Member, suspicion: Suspicion): Alarm {
+    return this.#shared.alarms.set(suspicion.dueMs(), nowMs => {
+      if (member.state !== 'suspect') return
+      this.#log('info', { member: member.name, afterMs: nowMs - suspicion.startedAtMs }, 'did not refute: dead')
+      const { incarnation, name: node } = member
+      this.dead({ type: 'dead', incarnation, node, from: this.#local.name }, nowMs)
+    })
+  }
+
+  #dropSuspicion(name: string): void {
+    this.#shared.alarms.cancel(this.#suspicions.get(name)?.alarm)
+    this.#suspicions.delete(name)
+  }
+
+  #spread(key: string, message: PacketMessage, done?: () => void): void {
+    this.#shared.queue.add({ key, message: this.#shared.encode(message), done })
+  }
+
+  #log(level: 'info' | 'warn', fields: Record<string, unknown>, sentence: string): void {
+    this.#shared.emit({ kind: 'log', level, fields, sentence })
+  }
+}
+
+function setState(member: Member, state: Member['state'], nowMs: number): void {
+  member.state = state
+  member.stateChangedAtMs = nowMs
+}
