@@ -119,6 +119,8 @@ export interface BalancerSettings {
   readonly maxConnections?: number
   readonly frontends: readonly FrontendSettings[]
   readonly pools: readonly PoolSettings[]
+  /** The pool of plain Serf members (`role=backend`) that name none; always one of `pools`. */
+  readonly plainPool: string
   /** What the template gets as `data`. */
   readonly data: Readonly<Record<string, unknown>>
 }

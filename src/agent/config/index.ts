@@ -1,0 +1,24 @@
+/**
+ * Configuration, parsed once at the edge: files, environment and flags come in as text and go out typed, defaulted and
+ * frozen, or as one `ConfigError` that lists every problem with its place.
+ */
+export { jsonSchema } from './check.ts'
+export { type ConfigWorld, systemWorld } from './drivers/world.ts'
+export { formatDuration, parseDuration } from './duration.ts'
+export { type HandlerKind, type HandlerSpec, parseHandlerSpec } from './handler-spec.ts'
+export { type ConfigInput, DEFAULT_FILE, loadConfig } from './load.ts'
+export { nearest } from './nearest.ts'
+export { ConfigError, type Problem } from './problems.ts'
+export { type Setting, SETTINGS } from './settings.ts'
+export type {
+  AgentConfig,
+  ApiSettings,
+  BalancerSettings,
+  ClusterConfig,
+  FrontendSettings,
+  LogLevel,
+  NodeConfig,
+  PoolSettings,
+  ReadyCheck,
+  ServiceConfig,
+} from './types.ts'

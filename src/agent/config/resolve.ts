@@ -1,0 +1,164 @@
+import { isIP } from 'node:net'
+import { type Address, formatAddress } from '../../base/index.ts'
+import type { ConfigWorld } from './drivers/world.ts'
+import { parseHandlerSpec } from './handler-spec.ts'
+import { readKeys } from './keys.ts'
+import type { Problem } from './problems.ts'
+import { resolveBalancer } from './resolve-balancer.ts'
+import { resolveServices } from './resolve-services.ts'
+import type { FileSettings } from './schema.ts'
+import type { AgentConfig, ClusterConfig, LogLevel } from './types.ts'
+
+/** Collects what is wrong while defaults are filled in. */
+export interface Findings {
+  problem(path: string, message: string): void
+  warn(sentence: string): void
+}
+
+/** A unix socket's path has 108 bytes in the kernel; the rest is for what HAProxy appends while it binds. */
+export const SOCKET_PATH_BYTES_MAX = 96
+/** The longest name that anything puts into the run directory, `/haproxy/master.sock` and room to grow. */
+const RUN_FILE_BYTES = 30
+
+const DEFAULT_BIND: Address = { ip: '0.0.0.0', port: 7946 }
+const DEFAULT_RPC: Address = { ip: '127.0.0.1', port: 7373 }
+
+/** Fills in defaults, and checks what no single setting shows. The result counts only if no problem was found. */
+export function resolveConfig(
+  settings: FileSettings,
+  world: ConfigWorld,
+  findings: Findings,
+): Omit<AgentConfig, 'warnings' | 'files'> {
+  const stateDir = absolute(settings.state_dir ?? '/var/lib/muster', world)
+  const runDir = absolute(settings.run_dir ?? '/run/muster', world)
+  const socketPath = absolute(settings.api?.socket ?? `${runDir}/agent.sock`, world)
+  checkSocketPath('api.socket', socketPath, 0, findings)
+  checkSocketPath('run_dir', runDir, RUN_FILE_BYTES, findings)
+  const cluster = resolveCluster(settings, stateDir, world, findings)
+  const balancer = resolveBalancer(settings.balancer, stateDir, findings)
+  return {
+    node: { name: settings.node?.name ?? world.hostName(), tags: tagsOf(settings, findings) },
+    cluster,
+    services: resolveServices(settings.services ?? {}, cluster.bind, findings),
+    ...(balancer === undefined ? {} : { balancer }),
+    handlers: handlersOf(settings, findings),
+    api: { socketPath, ...(settings.api?.listen === undefined ? {} : { listen: settings.api.listen }) },
+    stateDir,
+    runDir,
+    logLevel: logLevelOf(settings.log?.level),
+    logFormat: settings.log?.format ?? 'text',
+  }
+}
+
+function resolveCluster(
+  settings: FileSettings,
+  stateDir: string,
+  world: ConfigWorld,
+  findings: Findings,
+): ClusterConfig {
+  const given = settings.cluster ?? {}
+  const bind = bindOf(given.bind, given.interface, world, findings)
+  const keyring = readKeys(given, world, findings)
+  const atLeastSecond = (path: 'retry_interval' | 'broadcast_timeout', defaultMs: number): number => {
+    const ms = given[path] ?? defaultMs
+    if (ms < 1000) findings.warn(`cluster.${path} is too low; set to 1s`)
+    return Math.max(ms, 1000)
+  }
+  if ((given.retry_max ?? 0) > 0) findings.warn('cluster.retry_max has no effect: muster tries to join for ever')
+  return {
+    bind,
+    ...(given.advertise === undefined ? {} : { advertise: given.advertise }),
+    join: given.join ?? [],
+    retryJoin: given.retry_join ?? [],
+    retryIntervalMs: atLeastSecond('retry_interval', 30_000),
+    replay: given.replay ?? false,
+    profile: given.profile ?? 'lan',
+    ...(keyring === undefined ? {} : { keyring }),
+    ...(given.keyring === undefined ? {} : { keyringPath: absolute(given.keyring, world) }),
+    snapshotPath: absolute(given.snapshot ?? `${stateDir}/serf.snapshot`, world),
+    rejoinAfterLeave: given.rejoin_after_leave ?? false,
+    ...(given.tags_file === undefined ? {} : { tagsPath: absolute(given.tags_file, world) }),
+    compress: given.compress ?? true,
+    protocol: given.protocol ?? 5,
+    rpc: given.rpc === false ? undefined : (given.rpc ?? DEFAULT_RPC),
+    ...(given.rpc_auth === undefined ? {} : { rpcAuth: given.rpc_auth }),
+    broadcastTimeoutMs: atLeastSecond('broadcast_timeout', 5000),
+    reconnectIntervalMs: given.reconnect_interval ?? 30_000,
+    reconnectTimeoutMs: given.reconnect_timeout ?? 24 * 3_600_000,
+    tombstoneTimeoutMs: given.tombstone_timeout ?? 24 * 3_600_000,
+    userEventBytesMax: given.user_event_size_limit ?? 512,
+    queryBytesMax: given.query_size_limit ?? 1024,
+    queryResponseBytesMax: given.query_response_size_limit ?? 1024,
+    resolveConflicts: !(given.disable_name_resolution ?? false),
+    skipLeaveOnInterrupt: given.skip_leave_on_interrupt ?? false,
+  }
+}
+
+/** As Serf's `-iface`: it picks the address when `bind` is a wildcard, and must have it otherwise. */
+function bindOf(bind: Address | undefined, name: string | undefined, world: ConfigWorld, findings: Findings): Address {
+  const wanted = bind ?? DEFAULT_BIND
+  if (name === undefined) return wanted
+  const addresses = world.addressesOf(name)
+  if (addresses === undefined) {
+    findings.problem('cluster.interface', `cluster.interface: there is no network interface "${name}"`)
+    return wanted
+  }
+  if (!isWildcard(wanted.ip)) {
+    if (!addresses.includes(wanted.ip)) {
+      findings.problem(
+        'cluster.interface',
+        `cluster.interface: ${name} does not have the address ${formatAddress(wanted)}`,
+      )
+    }
+    return wanted
+  }
+  const usable = addresses.filter(ip => !/^(fe80:|169\.254\.)/i.test(ip))
+  const ip = usable.find(one => isIP(one) === 4) ?? usable[0]
+  if (ip === undefined) findings.problem('cluster.interface', `cluster.interface: ${name} has no address to bind to`)
+  return { ip: ip ?? wanted.ip, port: wanted.port }
+}
+
+export function isWildcard(ip: string): boolean {
+  return ip === '0.0.0.0' || ip === '::'
+}
+
+/** Relative paths are relative to the working directory, as Serf has it; files have made theirs absolute already. */
+export function absolute(path: string, world: ConfigWorld): string {
+  if (path.startsWith('/')) return path
+  return `${world.workingDirectory().replace(/\/$/, '')}/${path.replace(/^(?:\.\/)+/, '')}`
+}
+
+function tagsOf(settings: FileSettings, findings: Findings): Record<string, string> {
+  const tags = { ...settings.node?.tags }
+  if (settings.cluster?.tags_file !== undefined && Object.keys(tags).length > 0) {
+    findings.problem(
+      'cluster.tags_file',
+      'cluster.tags_file: tags are not allowed beside a tags file; put them into it',
+    )
+  }
+  for (const key of Object.keys(tags)) {
+    if (key.startsWith('pool.'))
+      findings.problem('node.tags', `node.tags: "${key}" is announced by services; write services.<name>.pool`)
+  }
+  if (settings.balancer !== undefined && tags['role'] === undefined) tags['role'] = 'balancer'
+  return tags
+}
+
+function handlersOf(settings: FileSettings, findings: Findings): string[] {
+  for (const text of settings.event_handlers ?? []) {
+    const read = parseHandlerSpec(text)
+    if (typeof read === 'string') findings.problem('event_handlers', read)
+  }
+  return settings.event_handlers ?? []
+}
+
+function checkSocketPath(path: string, value: string, reserve: number, findings: Findings): void {
+  const bytes = Buffer.byteLength(value) + reserve
+  if (bytes <= SOCKET_PATH_BYTES_MAX) return
+  const room = SOCKET_PATH_BYTES_MAX - reserve
+  findings.problem(path, `${path}: ${value} is too long for unix sockets; at most ${room} bytes`)
+}
+
+function logLevelOf(level: string | undefined): LogLevel {
+  return level === 'err' ? 'error' : ((level ?? 'info') as LogLevel)
+}

@@ -1,0 +1,282 @@
+import { isIP } from 'node:net'
+import * as z from 'zod'
+import { type Address, parseHostPort } from '../../base/index.ts'
+import { parseDuration } from './duration.ts'
+
+/**
+ * The shape of `muster.yaml`. Every key is optional and unknown ones are refused; defaults are filled in after all sources
+ * have been merged, in `resolve.ts`. The published JSON Schema and `docs/configuration.md` are made from this.
+ */
+
+/** Names become tags, files and lines of HAProxy's configuration: nothing that could break out of any of them. */
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/
+const NAME_RULE = 'letters, digits, - and _, starting with a letter or digit, at most 63'
+
+const duration = (defaultText: string, meaning: string) =>
+  z
+    .string('takes a duration such as 30s, 300ms or 1h10m')
+    .transform((text, context) => {
+      const ms = parseDuration(text)
+      if (ms !== undefined) return ms
+      const message = `"${text}" is not a duration; write 30s, 300ms or 1h10m`
+      context.issues.push({ code: 'custom', message, input: text })
+      return z.NEVER
+    })
+    .describe(`${meaning} Default ${defaultText}.`)
+
+const address = (defaultPort: number, meaning: string) =>
+  z
+    .string('takes an address such as 10.0.0.1:7946')
+    .transform((text, context) => {
+      const found = readAddress(text, defaultPort)
+      if (found !== undefined) return found
+      const message = `"${text}" is not an address; write 10.0.0.1, 10.0.0.1:${defaultPort} or [::1]:${defaultPort}`
+      context.issues.push({ code: 'custom', message, input: text })
+      return z.NEVER
+    })
+    .describe(meaning)
+
+/** An IP address with or without a port, `:port` for every interface; `localhost` is 127.0.0.1. */
+export function readAddress(text: string, defaultPort: number): Address | undefined {
+  const found = parseHostPort(text.startsWith(':') && !text.startsWith('::') ? `0.0.0.0${text}` : text, defaultPort)
+  if (found === undefined) return undefined
+  const ip = found.host === 'localhost' ? '127.0.0.1' : found.host
+  return isIP(ip) === 0 ? undefined : { ip, port: found.port }
+}
+
+const peer = z
+  .string('takes an address such as 10.0.0.2 or seed.example.org:7946')
+  .refine(text => parseHostPort(text, 7946) !== undefined, 'is not an address; write host, host:port or [ipv6]:port')
+
+const port = z.int('takes a port number, 1 to 65535').min(1, 'a port is 1 to 65535').max(65535, 'a port is 1 to 65535')
+const count = (max: number) => z.int('takes a whole number').min(0).max(max)
+const text = z.string('takes text')
+const line = text.regex(/^[^\0\r\n]*$/, 'must be one line')
+const flag = z.boolean('takes true or false')
+/** One or several; a single one may stand alone. */
+const listOf = <T extends z.ZodType>(item: T) =>
+  z.union([item.transform(one => [one]), z.array(item)], { error: issue => `takes one or a list${because(issue)}` })
+const named = <T extends z.ZodType>(value: T) => z.record(text.regex(NAME, `a name is ${NAME_RULE}`), value)
+
+/** Why the first branch of a union refused, when it was of the right kind. */
+function because(issue: { input?: unknown }): string {
+  return typeof issue.input === 'string' ? `; "${issue.input}" is not allowed` : ''
+}
+
+const node = z
+  .strictObject({
+    name: line.min(1).max(128).describe("Unique in the ring. Default: the host's name."),
+    tags: z
+      .record(text.min(1), text, 'takes a map of text to text')
+      .describe('Gossiped to everybody; 512 bytes in all.'),
+  })
+  .partial()
+
+const cluster = z
+  .strictObject({
+    bind: address(7946, 'Where gossip listens, UDP and TCP. Default 0.0.0.0:7946.'),
+    advertise: address(7946, 'What others are told, when it differs from `bind`.'),
+    interface: text.describe('Bind to the first address of this network interface.'),
+    join: listOf(peer).describe(
+      'Members to join. Any will do; all are tried for ever, and a missing one ends nothing.',
+    ),
+    retry_join: listOf(peer).describe("The same as `join`; Serf's other name for it."),
+    retry_interval: duration('30s', 'The longest pause between tries to join; at least 1s.'),
+    retry_max: count(1e9).describe('Accepted for Serf; Muster never gives up.'),
+    replay: flag.describe('Replay old user events when joining. Default false.'),
+    profile: z.enum(['lan', 'wan', 'local'], 'takes lan, wan or local').describe('Timing of gossip. Default lan.'),
+    encrypt: text.describe('A base64 key of 16, 24 or 32 bytes; gossip is encrypted with it.'),
+    keyring: text.describe("Serf's keyring file: a JSON list of base64 keys, the first one primary."),
+    snapshot: text.describe('Known peers, to rejoin after a restart. Default `<state_dir>/serf.snapshot`.'),
+    rejoin_after_leave: flag.describe('Rejoin from the snapshot even after a leave. Default false.'),
+    tags_file: text.describe('Keep the tags that are set while running here; excludes `node.tags`.'),
+    compress: flag.describe('Compress gossip. Default true.'),
+    protocol: z.int('takes 2 to 5').min(2).max(5).describe("Serf's protocol number. Default 5."),
+    rpc: z
+      .union([z.literal(false), address(7373, '')], 'takes an address such as 127.0.0.1:7373, or false')
+      .describe("Serf's RPC; false switches it off. Default 127.0.0.1:7373."),
+    rpc_auth: text.describe('The key that RPC clients have to show.'),
+    broadcast_timeout: duration('5s', 'How long a leave waits to be gossiped; at least 1s.'),
+    reconnect_interval: duration('30s', 'Pause between tries to reach a failed member.'),
+    reconnect_timeout: duration('24h', 'A failed member is forgotten after this.'),
+    tombstone_timeout: duration('24h', 'A member that left is forgotten after this.'),
+    user_event_size_limit: count(9216).describe('Bytes of a user event. Default 512.'),
+    query_size_limit: count(65_000).describe('Bytes of a query. Default 1024.'),
+    query_response_size_limit: count(65_000).describe("Bytes of a query's answer. Default 1024."),
+    disable_name_resolution: flag.describe('No vote on name conflicts. Default false.'),
+    skip_leave_on_interrupt: flag.describe('SIGINT stops without leaving. Default false.'),
+  })
+  .partial()
+
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGKILL'] as const
+
+const ready = z
+  .strictObject({
+    tcp: z.union([z.literal(true), port], 'takes true or a port').describe('Ready when the port opens.'),
+    http: text.regex(/^\/[^\s]*$/, 'takes a path such as /health').describe('Ready when a GET answers 200 to 399.'),
+    port: port.describe("Where to ask. Default: the service's port."),
+    host: line.describe('The `Host` header of the HTTP check.'),
+    timeout: duration('60s', 'A service that is not ready by then is restarted.'),
+  })
+  .partial()
+
+const environmentValue = z
+  .union([text, z.number(), z.boolean()], 'takes text, a number or true/false')
+  .transform(String)
+
+const service = z.strictObject({
+  command: z
+    .union([line.min(1), z.array(text).min(1)], 'takes a command line, or a list of a program and its arguments')
+    .describe("A line goes to `/bin/sh -c 'exec …'`; a list is run as it is."),
+  env: z
+    .record(text.regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'is not a variable name'), environmentValue)
+    .optional()
+    .describe("Added to the agent's own environment."),
+  cwd: line.optional().describe("Where it runs. Default: the agent's directory."),
+  user: line.optional().describe("Whom it runs as. Default: the agent's user."),
+  pool: text
+    .regex(NAME, `a pool's name is ${NAME_RULE}`)
+    .optional()
+    .describe('The pool it serves; announced while ready. Needs `port`.'),
+  port: port.optional().describe('Where it listens.'),
+  ip: text
+    .refine(value => isIP(value) !== 0, 'is not an IP address')
+    .optional()
+    .describe('Where to ask whether it is ready. Default: the address of gossip, or 127.0.0.1.'),
+  weight: z.int('takes 0 to 256').min(0).max(256).optional().describe('Its share of the traffic. Default 1.'),
+  ready: ready.optional().describe('How to know that it serves. Default with a port: the port opens.'),
+  stop: z
+    .strictObject({
+      signal: z.enum(SIGNALS, `takes one of ${SIGNALS.join(', ')}`).describe('Default SIGTERM.'),
+      timeout: duration('10s', 'After this it is killed.'),
+      drain: duration('30s', 'How long balancers may take to let go of it first.'),
+    })
+    .partial()
+    .optional(),
+  restart: z
+    .strictObject({
+      min: duration('100ms', 'The first pause before a restart; doubled each time.'),
+      max: duration('30s', 'The longest pause.'),
+      stable: duration('10s', 'Running this long resets the pause.'),
+      quarantine_after: count(1e6).describe(
+        'After so many quick deaths in a row it is left alone; 0: never. Default 10.',
+      ),
+    })
+    .partial()
+    .optional(),
+  log_max_bytes: z
+    .int('takes a number of bytes')
+    .min(4096)
+    .optional()
+    .describe('Output kept for the next agent. Default 16777216.'),
+})
+
+const bindList = listOf(line.regex(/^(?:\*|[^\s:]+|\[[0-9a-fA-F:.]+\])?:\d{1,5}$/, 'takes an address such as :80'))
+
+const check = z
+  .strictObject({
+    tcp: z.literal(true, 'takes true').describe('A server is up when its port opens. The default.'),
+    http: text
+      .regex(/^\/[^\s"'\\#]*$/, 'takes a path such as /health')
+      .describe('A server is up when a GET answers 200 to 399.'),
+    host: line.regex(/^[A-Za-z0-9.:[\]-]+$/, 'is not a host name').describe('The `Host` header of the check.'),
+    interval: duration('1s', 'Pause between checks.'),
+  })
+  .partial()
+
+const pool = z
+  .strictObject({
+    port: port.describe('Where plain Serf members of the pool listen. Default 3000.'),
+    balance: line
+      .regex(/^[a-z-]+(?:[ (][A-Za-z0-9_.,() -]*)?$/, "takes HAProxy's balance, such as leastconn or roundrobin")
+      .describe("HAProxy's `balance`. Default leastconn."),
+    check,
+    sticky: z
+      .union(
+        [
+          z.literal('cookie').transform((): { cookie?: string; key?: string } => ({})),
+          z
+            .strictObject({
+              cookie: text.regex(/^[A-Za-z0-9_-]{1,64}$/, 'is not a cookie name').describe('Default SRV.'),
+              key: text
+                .regex(/^[A-Za-z0-9_.-]{1,128}$/, 'takes letters, digits, . _ -')
+                .describe("Default: the pool's name. The same on every balancer."),
+            })
+            .partial(),
+        ],
+        'takes cookie, or a map with cookie and key',
+      )
+      .describe('Keep a client on its server with a cookie.'),
+    timeouts: z
+      .strictObject({
+        connect: duration('250ms', 'To reach a server.'),
+        server: duration('30s', 'For a server to answer, and between its bytes.'),
+        queue: duration('5s', 'How long a request waits for a free server.'),
+      })
+      .partial(),
+    max_connections: count(1e6)
+      .min(1)
+      .describe('For each server; what is above waits in the queue. Default: no limit.'),
+    slots: count(10_000)
+      .min(1)
+      .describe('Numbered servers to begin with (template `slots`). Default: twice the members, at least 10.'),
+  })
+  .partial()
+
+const balancer = z
+  .strictObject({
+    template: line.describe('`slots`, `named`, or the path of your own Handlebars template. Default slots.'),
+    haproxy: line.describe('The program. Default `haproxy`, looked up in PATH and /usr/sbin.'),
+    config: line.describe('The file that is written for HAProxy. Default `<state_dir>/haproxy.cfg`.'),
+    stats: z
+      .union([z.literal(false), address(1936, '')], 'takes an address such as 127.0.0.1:1936, or false')
+      .describe('The statistics page; false switches it off. Default 127.0.0.1:1936.'),
+    max_connections: count(1e8).min(1).describe("HAProxy's `maxconn`. Default: what the descriptor limit allows."),
+    frontends: named(
+      z.strictObject({
+        bind: bindList.describe('Where it listens, such as `:80`; one or a list.'),
+        pool: text.regex(NAME, `a pool's name is ${NAME_RULE}`).describe('Where its requests go.'),
+      }),
+    ),
+    pools: named(pool.nullable().transform(value => value ?? {})),
+    plain_pool: text
+      .regex(NAME, `a pool's name is ${NAME_RULE}`)
+      .describe(
+        'The pool of plain Serf members (`role=backend`) that name none. Default: `web` if there is one, else the first.',
+      ),
+    data: z.record(text, z.json()).describe('Your own values for the template, as `data`.'),
+  })
+  .partial()
+
+export const FileSchema = z
+  .strictObject({
+    node: node.describe('This host.'),
+    cluster: cluster.describe('Gossip with the other agents; Serf on the wire.'),
+    services: named(service).describe('What to run here, by name.'),
+    balancer: balancer.describe('Only on balancers: HAProxy, its frontends and pools.'),
+    api: z
+      .strictObject({
+        socket: line.describe('A unix socket, mode 0600, below 97 bytes. Default `<run_dir>/agent.sock`.'),
+        listen: address(7374, 'Also on TCP. Default: not.'),
+      })
+      .partial()
+      .describe('The HTTP API of this agent.'),
+    log: z
+      .strictObject({
+        level: z
+          .string('takes trace, debug, info, warn or error')
+          .toLowerCase()
+          .pipe(z.enum(['trace', 'debug', 'info', 'warn', 'err', 'error'], 'takes trace, debug, info, warn or error'))
+          .describe('Default info.'),
+        format: z.enum(['text', 'json'], 'takes text or json').describe('Default text.'),
+      })
+      .partial()
+      .describe('Logs, on standard error.'),
+    event_handlers: listOf(line.min(1)).describe("Serf's event handlers, `[FILTER=]SCRIPT`."),
+    state_dir: line.min(1).describe('What must survive a restart. Default /var/lib/muster.'),
+    run_dir: line.min(1).describe('Sockets and locks. Default /run/muster.'),
+  })
+  .partial()
+
+/** What one source says, checked: durations are milliseconds, addresses are read, nothing is filled in. */
+export type FileSettings = z.output<typeof FileSchema>
