@@ -1,5 +1,5 @@
 import { BoundedQueue, type Clock, type Log, messageOf } from '../base/index.ts'
-import { matchesFilter, type SerfEvent } from '../serf/index.ts'
+import { type HandledEvent, matchesFilter, type SerfEvent } from '../serf/index.ts'
 import type { HandlerSpec } from './handler-spec.ts'
 import { scriptEnvironment, scriptInput } from './script-contract.ts'
 
@@ -110,7 +110,7 @@ class Lane {
   readonly script: string
   filters: HandlerSpec['filters'] = []
   readonly #options: EventHandlersOptions
-  #queue = new BoundedQueue<SerfEvent>(QUEUED_EVENTS_MAX)
+  #queue = new BoundedQueue<HandledEvent>(QUEUED_EVENTS_MAX)
   #running: RunningScript | undefined
   #work: Promise<void> | undefined
   #dropped = 0
@@ -134,7 +134,7 @@ class Lane {
     this.#running?.kill(signal)
   }
 
-  #enqueue(event: SerfEvent): void {
+  #enqueue(event: HandledEvent): void {
     if (!this.#queue.push(event) && this.#dropped++ === 0) {
       this.#options.log.error(
         { script: this.script, waiting: this.#queue.size },
@@ -158,7 +158,7 @@ class Lane {
     this.#dropped = 0
   }
 
-  async #run(event: SerfEvent): Promise<void> {
+  async #run(event: HandledEvent): Promise<void> {
     const { clock, log, selfName, spawn, tags } = this.#options
     const env = scriptEnvironment(event, { name: selfName, tags: tags() })
     this.#running = spawn({ script: this.script, env, input: scriptInput(event) })
@@ -171,7 +171,7 @@ class Lane {
     }
   }
 
-  async #report(event: SerfEvent, result: ScriptResult): Promise<void> {
+  async #report(event: HandledEvent, result: ScriptResult): Promise<void> {
     const { log } = this.#options
     const output = Buffer.from(result.output).toString()
     log.debug({ event: event.kind, script: this.script, output }, 'event script output')

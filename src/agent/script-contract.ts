@@ -1,4 +1,4 @@
-import type { SerfEvent, SerfMember } from '../serf/index.ts'
+import type { HandledEvent, SerfMember } from '../serf/index.ts'
 
 /** Who runs the script. */
 export interface ScriptSelf {
@@ -8,7 +8,7 @@ export interface ScriptSelf {
 }
 
 /** What Serf adds to a handler's environment (serf-agent 6.1). Values are unchanged, newlines and tabs included. */
-export function scriptEnvironment(event: SerfEvent, self: ScriptSelf): Record<string, string> {
+export function scriptEnvironment(event: HandledEvent, self: ScriptSelf): Record<string, string> {
   const environment: Record<string, string> = {}
   for (const [key, value] of Object.entries(self.tags)) environment[`SERF_TAG_${environmentName(key)}`] = value
   environment['SERF_EVENT'] = event.kind
@@ -26,7 +26,7 @@ export function scriptEnvironment(event: SerfEvent, self: ScriptSelf): Record<st
 }
 
 /** What Serf writes to a handler's standard input: a line per member, or the payload (serf-agent 6.2). */
-export function scriptInput(event: SerfEvent): Uint8Array {
+export function scriptInput(event: HandledEvent): Uint8Array {
   if (event.kind === 'user' || event.kind === 'query') return withNewline(event.payload)
   return Buffer.from(event.members.map(memberLine).join(''))
 }

@@ -1,5 +1,8 @@
 import { MusterError } from '../base/index.ts'
-import { MEMBER_EVENT_KINDS, type SerfEvent } from './event.ts'
+import type { ConflictLostEvent, MemberEventKind, SerfEvent } from './events.ts'
+
+/** What handlers and streams get to see: all but the agent's own affairs. */
+export type HandledEvent = Exclude<SerfEvent, ConflictLostEvent>
 
 /** One filter of a handler or stream: `*`, a kind, or `user:NAME` and `query:NAME`. */
 export interface EventFilter {
@@ -20,6 +23,13 @@ export class EventFilterError extends MusterError {
   }
 }
 
+const MEMBER_EVENT_KINDS: readonly MemberEventKind[] = [
+  'member-join',
+  'member-leave',
+  'member-failed',
+  'member-update',
+  'member-reap',
+]
 const KINDS: readonly string[] = [...MEMBER_EVENT_KINDS, 'user', 'query']
 
 /**
@@ -36,7 +46,8 @@ export function describeFilter(filter: EventFilter): string {
 }
 
 /** Names are compared exactly. */
-export function matchesFilter(filter: EventFilter, event: SerfEvent): boolean {
+export function matchesFilter(filter: EventFilter, event: SerfEvent): event is HandledEvent {
+  if (event.kind === 'conflict-lost') return false
   if (filter.kind === '*') return true
   if (filter.kind !== event.kind) return false
   return filter.name === '' || ((event.kind === 'user' || event.kind === 'query') && event.name === filter.name)

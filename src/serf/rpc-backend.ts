@@ -1,4 +1,4 @@
-import type { SerfEvent } from './event.ts'
+import type { SerfEvent } from './events.ts'
 import type { SerfMember } from './member.ts'
 
 /**

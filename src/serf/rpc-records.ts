@@ -12,8 +12,8 @@ import {
   encodeMsgpack,
   type MsgpackValue,
 } from '../codec/index.ts'
-import type { SerfEvent } from './event.ts'
-import type { SerfMember, SerfStatus } from './member.ts'
+import type { HandledEvent } from './event-filter.ts'
+import { type MemberStatus, type SerfMember, STATUSES } from './member.ts'
 
 /**
  * Serf's RPC records: maps keyed by field name in the new msgpack dialect. Field names are the wire's. A missing or nil
@@ -86,14 +86,14 @@ export function bytesOrNil(bytes: Uint8Array): Uint8Array | null {
 export function memberRecord(member: SerfMember): MsgpackValue {
   return {
     Addr: member.addr,
-    DelegateCur: member.protocol.delegateCurrent,
-    DelegateMax: member.protocol.delegateMax,
-    DelegateMin: member.protocol.delegateMin,
+    DelegateCur: member.delegateCur,
+    DelegateMax: member.delegateMax,
+    DelegateMin: member.delegateMin,
     Name: member.name,
     Port: member.port,
-    ProtocolCur: member.protocol.current,
-    ProtocolMax: member.protocol.max,
-    ProtocolMin: member.protocol.min,
+    ProtocolCur: member.protocolCur,
+    ProtocolMax: member.protocolMax,
+    ProtocolMin: member.protocolMin,
     Status: member.status,
     Tags: new Map(Object.entries(member.tags)),
   }
@@ -111,15 +111,14 @@ export function memberFromFields(fields: Fields): SerfMember {
     port: uintField(fields, 'Port', 0xffff),
     tags: Object.fromEntries(textMapField(fields, 'Tags')),
     status: statusFromText(textField(fields, 'Status')),
-    protocol: {
-      min: uintField(fields, 'ProtocolMin', 255),
-      max: uintField(fields, 'ProtocolMax', 255),
-      current: uintField(fields, 'ProtocolCur', 255),
-      delegateMin: uintField(fields, 'DelegateMin', 255),
-      delegateMax: uintField(fields, 'DelegateMax', 255),
-      delegateCurrent: uintField(fields, 'DelegateCur', 255),
-    },
-    statusLTime: 0, // not on this wire
+    protocolMin: uintField(fields, 'ProtocolMin', 255),
+    protocolMax: uintField(fields, 'ProtocolMax', 255),
+    protocolCur: uintField(fields, 'ProtocolCur', 255),
+    delegateMin: uintField(fields, 'DelegateMin', 255),
+    delegateMax: uintField(fields, 'DelegateMax', 255),
+    delegateCur: uintField(fields, 'DelegateCur', 255),
+    statusLTime: 0, // this wire has neither
+    leftAtMs: 0,
   }
 }
 
@@ -129,7 +128,7 @@ export function membersFromFields(fields: Fields): SerfMember[] {
 }
 
 /** The record a stream pushes for `event`; `handle` is the query's on this connection. */
-export function eventRecord(event: SerfEvent, handle: number): Uint8Array {
+export function eventRecord(event: HandledEvent, handle: number): Uint8Array {
   switch (event.kind) {
     case 'user':
       return encodeRecord({
@@ -158,10 +157,8 @@ function strictText(value: Decoded): string {
   return asText(value)
 }
 
-function statusFromText(text: string): SerfStatus {
+function statusFromText(text: string): MemberStatus {
   const known = STATUSES.find(status => status === text)
   if (known === undefined) throw new CodecError(`unknown status ${JSON.stringify(text)}`)
   return known
 }
-
-const STATUSES: readonly SerfStatus[] = ['none', 'alive', 'leaving', 'left', 'failed']
