@@ -1,0 +1,219 @@
+import { type Clock, type Log, messageOf, type Random, type Timer } from '../base/index.ts'
+import type { HaproxyControl } from './drivers/haproxy-control.ts'
+import { missingRetries, type MissingRetry } from './retries.ts'
+import type { Passes } from './pass.ts'
+import type { MemberStates } from './roster.ts'
+import { type Liveness, refusalOf, type Server } from './server.ts'
+import type { Supervise } from './supervise.ts'
+
+export interface ServerStatus {
+  readonly name: string
+  readonly ip: string
+  readonly port: number
+  readonly weight: number
+  readonly slot: string | undefined
+  /** `ready` takes traffic; `down`: it would, but HAProxy's checks fail. */
+  readonly state: 'ready' | 'down' | 'entering' | 'drain' | 'maint'
+  /** Why, in words. */
+  readonly reason: string
+  readonly liveness: Liveness | 'unexplained'
+}
+
+export interface BalancerStatus {
+  readonly haproxy: {
+    readonly version: string
+    readonly workerPid: number | undefined
+    readonly state: string
+    readonly adopted: boolean
+  }
+  readonly pools: readonly { readonly name: string; readonly servers: readonly ServerStatus[] }[]
+  readonly reloads: number
+  readonly runtimeCommands: number
+  /** Endpoints refused since the start, because something in them could break a configuration line. */
+  readonly refused: number
+  /** What keeps the newest configuration from being in force; undefined when it is. */
+  readonly problem: string | undefined
+  /** Settings that the configuration lacks, without which a crash loses requests. */
+  readonly missingRetries: readonly MissingRetry[]
+}
+
+export interface WantedOptions {
+  /** First successful join of the cluster, ms of the clock; until then nothing unexplained is drained. */
+  readonly joinedAtMs?: number
+  /**
+   * Every member that is known, by name: explains endpoints that are no longer named (alive: withdrawn; left, failed,
+   * reaped: just that). An endpoint that nobody explains stays under HAProxy's checks.
+   */
+  readonly members?: MemberStates
+}
+
+export interface BalancerParts {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly control: HaproxyControl
+  readonly passes: Passes
+  readonly supervise: Supervise
+  readonly version: string
+  readonly adopted: boolean
+}
+
+/** The safety look: finds what changed behind our back, and how HAProxy's checks go. */
+const LOOK_MS = 1_000
+const RETRY_MS_MIN = 20
+const RETRY_MS_MAX = 500
+const SERVERS_MAX = 20_000
+const WARNED_MAX = 1_000
+
+/** Many wakes make one pass; passes never overlap; a pass that fails is repeated with backoff. */
+export class Balancer implements AsyncDisposable {
+  readonly #parts: BalancerParts
+  readonly #abort = new AbortController()
+  readonly #warned = new Set<string>()
+  readonly #stopListening: (() => void) | undefined
+  #running: Promise<void> | undefined
+  #again = false
+  #timer: Timer | undefined
+  #failures = 0
+  #refused = 0
+  #settled: (() => void)[] = []
+
+  constructor(parts: BalancerParts) {
+    this.#parts = parts
+    this.#stopListening = parts.supervise.onChange?.(() => this.wake())
+  }
+
+  /** The whole list, every time; applied soon. Unsound endpoints are refused, and change nothing but a counter. */
+  wanted(servers: readonly Server[], options: WantedOptions = {}): void {
+    const { passes } = this.#parts
+    if (options.joinedAtMs !== undefined) passes.joinedAtMs ??= options.joinedAtMs
+    passes.update(this.#sound(servers), options.members)
+    this.wake()
+  }
+
+  /** Look again. */
+  wake(): void {
+    if (this.#abort.signal.aborted) return
+    this.#again = true
+    this.#running ??= this.#loop().finally(() => {
+      this.#running = undefined
+      if (this.#again) this.wake()
+      else for (const resolve of this.#settled.splice(0)) resolve()
+    })
+  }
+
+  /** Resolves when every wake so far has had its pass (which may have failed, and then is repeated). */
+  settle(): Promise<void> {
+    if (this.#running === undefined) return Promise.resolve()
+    return new Promise(resolve => this.#settled.push(resolve))
+  }
+
+  /**
+   * Requests, sessions and queue that are left on the servers of these members, old workers' not included; a member that is
+   * not there has none. For the answer to a drain query.
+   * @throws RuntimeSocketError
+   */
+  async remaining(names: readonly string[]): Promise<{ readonly name: string; readonly sessions: number }[]> {
+    const seen = await this.#parts.control.look(true)
+    return names.map(name => ({ name, sessions: this.#parts.passes.sessionsOf(name, seen) }))
+  }
+
+  status(): BalancerStatus {
+    const { control, passes, supervise, version, adopted } = this.#parts
+    return {
+      haproxy: {
+        version,
+        workerPid: control.workerPid,
+        state: this.#failures > 0 ? 'unreachable' : supervise.status().state,
+        adopted,
+      },
+      pools: passes.poolNames().map(name => ({ name, servers: this.#serverStatuses(name) })),
+      reloads: passes.reloads,
+      runtimeCommands: passes.runtimeChanges,
+      refused: this.#refused,
+      problem: passes.problem,
+      missingRetries: missingRetries(control.loaded),
+    }
+  }
+
+  /** Ends the balancer. HAProxy serves on for the next agent, or is stopped. Idempotent. */
+  async stop(options: { readonly keepHaproxy: boolean }): Promise<void> {
+    this.#abort.abort()
+    this.#timer?.cancel()
+    this.#stopListening?.()
+    this.#parts.passes.stop()
+    await this.#running
+    if (!options.keepHaproxy) await this.#parts.supervise.stop()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop({ keepHaproxy: true })
+  }
+
+  #sound(servers: readonly Server[]): Server[] {
+    return servers.slice(0, SERVERS_MAX).filter(server => {
+      const refusal = refusalOf(server)
+      if (refusal === undefined) return true
+      this.#refuse(server.name, refusal)
+      return false
+    })
+  }
+
+  #refuse(name: string, refusal: string): void {
+    this.#refused++
+    if (this.#warned.has(name) || this.#warned.size >= WARNED_MAX) return
+    this.#warned.add(name)
+    this.#parts.log.warn({ member: JSON.stringify(name.slice(0, 128)), refusal }, 'endpoint refused')
+  }
+
+  async #loop(): Promise<void> {
+    this.#timer?.cancel()
+    while (this.#again && !this.#abort.signal.aborted) {
+      this.#again = false
+      await this.#pass()
+      if (this.#failures > 0) break // the timer repeats it
+    }
+  }
+
+  async #pass(): Promise<void> {
+    const { clock, passes, log } = this.#parts
+    try {
+      const { lookAtMs } = await passes.run(this.#abort.signal)
+      this.#failures = 0
+      this.#lookIn(Math.min(LOOK_MS, (lookAtMs ?? Number.POSITIVE_INFINITY) - clock.nowMs()))
+    } catch (failure) {
+      if (this.#abort.signal.aborted) return
+      if (this.#failures === 0) log.warn({ error: messageOf(failure) }, 'balancer pass failed; it is repeated')
+      this.#again = false
+      this.#lookIn(Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** this.#failures++))
+    }
+  }
+
+  #lookIn(delayMs: number): void {
+    this.#timer?.cancel()
+    if (!this.#abort.signal.aborted) this.#timer = this.#parts.clock.after(Math.max(1, delayMs), () => this.wake())
+  }
+
+  #serverStatuses(pool: string): ServerStatus[] {
+    const { passes } = this.#parts
+    const entries = passes.roster.entries().filter(entry => entry.server.pool === pool)
+    return entries.map(entry => {
+      const { name, ip, port, weight } = entry.server
+      const { stance, reason } = entry.decision
+      const isDown = stance === 'ready' && entry.up !== true
+      const probeReason = stance === 'entering' ? passes.probeReasonOf(entry) : undefined
+      const words =
+        probeReason !== undefined ? `${reason}: ${probeReason}` : isDown ? `${reason}; HAProxy's checks fail` : reason
+      return {
+        name,
+        ip,
+        port,
+        weight,
+        slot: passes.slotOf(entry),
+        state: isDown ? 'down' : stance,
+        reason: words,
+        liveness: entry.liveness,
+      }
+    })
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * The defaults of both built-in templates. Retries are for connections and time-outs, not for the application's own 500
+ * or 503; only GET, HEAD and OPTIONS are replayed: every other method has its own backend over the same servers.
+ */
+const HEAD = `# Written by Muster from its template. Changes made here are lost.
+global
+    stats socket {{settings.adminSocket}} mode 600 level admin
+    stats timeout 30s
+    stats maxconn 50
+    maxconn {{settings.maxconn}}
+    hard-stop-after 5m
+    log stdout format raw daemon notice
+
+defaults
+    mode http
+    log global
+    option httplog
+    option dontlognull
+    option idle-close-on-response
+    timeout client 60s
+    timeout http-request 10s
+    timeout http-keep-alive 30s
+    timeout connect 250ms
+    timeout server 30s
+    timeout queue 5s
+    timeout tunnel 1h
+    timeout check 500ms
+    retries 3
+    option redispatch 1
+    retry-on conn-failure empty-response junk-response response-timeout
+
+{{#if settings.statsBind}}
+frontend muster-stats
+    bind {{settings.statsBind}}
+    stats enable
+    stats uri /
+    stats refresh 5s
+
+{{/if}}
+{{#each frontends}}
+frontend {{name}}
+    bind {{bind}}
+    option forwardfor
+    use_backend {{pool}}.unsafe unless METH_GET or { method HEAD OPTIONS }
+    default_backend {{pool}}
+
+{{/each}}
+`
+
+/** Settings of a pool's backend; `{{#each pools}}` is around it. */
+const BACKEND = `
+    balance {{balance}}
+    timeout server {{timeoutServerMs}}ms
+{{#if sticky}}
+    cookie SRV insert indirect nocache httponly dynamic
+    dynamic-cookie-key {{cookieKey}}
+{{/if}}
+{{#if maxconn}}
+    default-server maxconn {{maxconn}}
+{{/if}}`
+
+const CHECKS = `
+{{#if checkPath}}
+    option httpchk
+    http-check send meth GET uri {{checkPath}}
+{{/if}}
+    default-server inter 1s fastinter 200ms downinter 500ms fall 2 rise 1
+    default-server observe layer4 error-limit 3 on-error mark-down`
+
+/** Numbered servers, taken and freed over the socket: a join costs no reload. */
+export const SLOTS_TEMPLATE = `${HEAD}{{#each pools}}
+backend {{name}}${BACKEND}${CHECKS}
+{{#each slots}}
+    server {{server}} {{address}} id {{id}} check weight {{weight}}{{#if disabled}} disabled{{/if}}{{#if member}} # {{member}}{{/if}}
+{{/each}}
+
+backend {{name}}.unsafe${BACKEND}
+    retry-on conn-failure
+{{#each slots}}
+    server {{server}} {{address}} id {{id}} track {{../name}}/{{server}} weight {{weight}}
+{{/each}}
+
+{{/each}}
+`
+
+/** One line per member under its own name, as one would write it by hand; a change of members is a hitless reload. */
+export const NAMED_TEMPLATE = `${HEAD}{{#each pools}}
+backend {{name}}${BACKEND}${CHECKS}
+{{#each servers}}
+    server {{server}} {{address}} id {{id}} check weight {{weight}}{{#if disabled}} disabled{{/if}} # {{member}}
+{{/each}}
+
+backend {{name}}.unsafe${BACKEND}
+    retry-on conn-failure
+{{#each servers}}
+    server {{server}} {{address}} id {{id}} track {{../name}}/{{server}} weight {{weight}}
+{{/each}}
+
+{{/each}}
+`

@@ -1,0 +1,153 @@
+import { isIP } from 'node:net'
+
+/** A `server` line taken apart into what HAProxy can change while it runs and what it cannot. */
+export interface ServerLine {
+  readonly name: string
+  /** Undefined for a host name, a unix path or anything else that is not `ip:port`; then `rest` has the address. */
+  readonly ip: string | undefined
+  readonly port: number | undefined
+  readonly weight: number | undefined
+  readonly maxconn: number | undefined
+  readonly disabled: boolean
+  /** `backend/server` whose state and health this one follows. */
+  readonly track: string | undefined
+  readonly checked: boolean
+  /** Every other word, in order: what only a reload can change. */
+  readonly rest: string
+}
+
+export interface Section {
+  /** `frontend www`, `global`. */
+  readonly title: string
+  readonly lines: readonly string[]
+  readonly servers: readonly ServerLine[]
+}
+
+export type Structure = readonly Section[]
+
+const SECTIONS = new Set(
+  'global defaults frontend backend listen peers resolvers userlist ring program mailers cache http-errors fcgi-app log-forward'.split(
+    ' ',
+  ),
+)
+
+/** Reads a configuration as HAProxy splits it: words, quotes, escapes, comments. Never throws: it is compared, not judged. */
+export function parseStructure(text: string): Structure {
+  const sections: { title: string; lines: string[]; servers: ServerLine[] }[] = []
+  for (const line of text.split('\n')) {
+    const words = splitWords(line)
+    const first = words[0]
+    if (first === undefined) continue
+    if (SECTIONS.has(first)) sections.push({ title: words.join(' '), lines: [], servers: [] })
+    else if (first === 'server' && words.length >= 3) sections.at(-1)?.servers.push(parseServer(words))
+    else sections.at(-1)?.lines.push(words.map(word => (/[\s]/.test(word) ? JSON.stringify(word) : word)).join(' '))
+  }
+  return sections
+}
+
+/** `web/slot1` → its line, over all sections that have servers. */
+export function serverLines(structure: Structure): Map<string, ServerLine> {
+  const lines = new Map<string, ServerLine>()
+  for (const section of structure) {
+    const [kind, name = ''] = section.title.split(' ')
+    if (kind !== 'backend' && kind !== 'listen') continue
+    for (const line of section.servers) lines.set(`${name}/${line.name}`, line)
+  }
+  return lines
+}
+
+/** What only a reload can bring about, in words; empty when the runtime socket is enough. */
+export function structuralDifferences(running: Structure, wanted: Structure): string[] {
+  const before = new Map(running.map(section => [section.title, section]))
+  const after = new Map(wanted.map(section => [section.title, section]))
+  const reasons: string[] = []
+  for (const title of before.keys()) if (!after.has(title)) reasons.push(`${title}: removed`)
+  for (const [title, section] of after) {
+    const old = before.get(title)
+    if (old === undefined) reasons.push(`${title}: new`)
+    else reasons.push(...lineDifferences(title, old, section), ...serverDifferences(title, old, section))
+  }
+  return reasons
+}
+
+function lineDifferences(title: string, old: Section, section: Section): string[] {
+  if (old.lines.join('\n') === section.lines.join('\n')) return []
+  const changed = [
+    ...section.lines.filter(line => !old.lines.includes(line)),
+    ...old.lines.filter(line => !section.lines.includes(line)),
+  ]
+  if (changed.length === 0) return [`${title}: order of lines changed`]
+  const what = [...new Set(changed.map(line => line.split(' ').slice(0, 2).join(' ')))]
+  return [`${title}: ${what.slice(0, 5).join(', ')} changed`]
+}
+
+function serverDifferences(title: string, old: Section, section: Section): string[] {
+  const before = new Map(old.servers.map(line => [line.name, line]))
+  const names = new Set(section.servers.map(line => line.name))
+  const added = section.servers.filter(line => !before.has(line.name)).length
+  const removed = old.servers.filter(line => !names.has(line.name)).length
+  const reasons: string[] = []
+  if (added > 0) reasons.push(`${title}: ${added} server lines more`)
+  if (removed > 0) reasons.push(`${title}: ${removed} server lines fewer`)
+  const changed = section.servers.find(line => {
+    const other = before.get(line.name)
+    return other !== undefined && !sameButForRuntime(other, line)
+  })
+  if (changed !== undefined) reasons.push(`${title}: settings of server ${changed.name} changed`)
+  return reasons
+}
+
+/** A maxconn that appears or disappears needs a reload: at run time nobody knows the default it would return to. */
+function sameButForRuntime(a: ServerLine, b: ServerLine): boolean {
+  const sameKind =
+    (a.ip === undefined) === (b.ip === undefined) && (a.maxconn === undefined) === (b.maxconn === undefined)
+  return sameKind && a.rest === b.rest
+}
+
+function parseServer(words: readonly string[]): ServerLine {
+  const [, name = '', address = '', ...options] = words
+  const { ip, port } = parseAddress(address)
+  const rest: string[] = ip === undefined ? [address] : []
+  const found = { weight: undefined as number | undefined, maxconn: undefined as number | undefined, disabled: false }
+  let track: string | undefined
+  for (let i = 0; i < options.length; i++) {
+    const word = options[i] as string
+    const value = Number(options[i + 1])
+    if (word === 'disabled') found.disabled = true
+    else if ((word === 'weight' || word === 'maxconn') && Number.isInteger(value)) found[word] = Number(options[++i])
+    else rest.push(word)
+    if (word === 'track') track = options[i + 1]
+  }
+  return { name, ip, port, ...found, track, checked: rest.includes('check'), rest: rest.join(' ') }
+}
+
+function parseAddress(text: string): { ip: string | undefined; port: number | undefined } {
+  const found = /^(?:\[([^\]]+)\]|([^[\]]+?)):(\d{1,5})$/.exec(text)
+  const ip = found?.[1] ?? found?.[2]
+  if (found === null || ip === undefined || isIP(ip) === 0) return { ip: undefined, port: undefined }
+  return { ip, port: Number(found[3]) }
+}
+
+/** Words of one line; an unbalanced quote keeps the rest of the line as one word. */
+function splitWords(line: string): string[] {
+  const words: string[] = []
+  let word: string | undefined
+  let quote = ''
+  for (let i = 0; i < line.length; i++) {
+    const char = line[i] as string
+    if (quote !== '') {
+      if (char === quote) quote = ''
+      else word = (word ?? '') + char
+    } else if (char === '"' || char === "'") {
+      quote = char
+      word ??= ''
+    } else if (char === '\\') word = (word ?? '') + char + (line[++i] ?? '')
+    else if (char === '#') break
+    else if (char === ' ' || char === '\t' || char === '\r') {
+      if (word !== undefined) words.push(word)
+      word = undefined
+    } else word = (word ?? '') + char
+  }
+  if (word !== undefined) words.push(word)
+  return words
+}

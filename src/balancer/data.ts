@@ -1,0 +1,172 @@
+import type { BalancerConfig, PoolConfig } from './config.ts'
+import { socketPaths } from './config.ts'
+import { endpointOf } from './server.ts'
+import type { Slot } from './slots.ts'
+
+/** A server that has a place in the file. */
+export interface PlacedServer {
+  readonly pool: string
+  readonly name: string
+  readonly host: string
+  readonly ip: string
+  readonly port: number
+  readonly weight: number
+  readonly stance: 'ready' | 'entering' | 'drain' | 'maint'
+  readonly state: 'ready' | 'draining' | 'plain'
+}
+
+interface ServerData {
+  /** Unique within its pool: the member's name, `name:port` from its second endpoint on. */
+  readonly server: string
+  readonly id: number
+  readonly member: string
+  readonly host: string
+  readonly ip: string
+  readonly port: number
+  readonly address: string
+  readonly weight: number
+  readonly disabled: boolean
+  readonly draining: boolean
+}
+
+interface PoolData {
+  readonly name: string
+  readonly balance: string
+  readonly checkPath: string | null
+  readonly sticky: boolean
+  readonly cookieKey: string
+  readonly timeoutServerMs: number
+  readonly maxconn: number | null
+  readonly servers: readonly ServerData[]
+  readonly slots: readonly ServerData[]
+}
+
+/** What a template sees. Every key is always there; what has no value is null, so that `#if` is enough to ask. */
+export interface TemplateData {
+  readonly node: { readonly name: string; readonly ip: string }
+  readonly frontends: readonly { readonly name: string; readonly bind: string; readonly pool: string }[]
+  readonly pools: readonly PoolData[]
+  readonly members: readonly { readonly name: string; readonly host: string; readonly ip: string }[]
+  /** The servers of all pools, one per member and address, as simple as in the templates that people have had for years. */
+  readonly addresses: readonly { readonly host: string; readonly ip: string; readonly port: number }[]
+  readonly settings: {
+    readonly adminSocket: string
+    readonly masterSocket: string
+    readonly maxconn: number
+    readonly statsBind: string | null
+  }
+}
+
+/** Ordered by pool, name, address: the same servers give the same bytes, whatever the order in which they came. */
+export function templateData(
+  config: BalancerConfig,
+  servers: readonly PlacedServer[],
+  slots: ReadonlyMap<string, readonly Readonly<Slot>[]>,
+  maxconn: number,
+): TemplateData {
+  const ordered = [...servers].sort((a, b) => compare(orderKey(a), orderKey(b)))
+  const kept = ordered.filter(server => server.stance !== 'maint')
+  return {
+    node: { name: config.node.name, ip: config.node.ip },
+    frontends: Object.entries(config.frontends).map(([name, { bind, pool }]) => ({ name, bind, pool })),
+    pools: Object.entries(config.pools).map(([name, pool]) =>
+      poolData(
+        name,
+        pool,
+        ordered.filter(server => server.pool === name),
+        slots.get(name) ?? [],
+      ),
+    ),
+    members: uniqueBy(kept, server => server.name).map(({ name, host, ip }) => ({ name, host, ip })),
+    addresses: uniqueBy(kept, server => server.host).map(({ host, ip, port }) => ({ host, ip, port })),
+    settings: {
+      adminSocket: socketPaths(config).admin,
+      masterSocket: socketPaths(config).master,
+      maxconn,
+      statsBind: config.stats?.bind ?? null,
+    },
+  }
+}
+
+function poolData(
+  name: string,
+  pool: PoolConfig,
+  servers: readonly PlacedServer[],
+  slots: readonly Readonly<Slot>[],
+): PoolData {
+  return {
+    name,
+    balance: pool.balance ?? 'leastconn',
+    checkPath: pool.check !== undefined && 'http' in pool.check ? pool.check.http : null,
+    sticky: pool.sticky === 'cookie',
+    cookieKey: pool.cookieKey ?? name,
+    timeoutServerMs: pool.timeoutServerMs ?? 30_000,
+    maxconn: pool.maxconn ?? null,
+    servers: namedServers(servers),
+    slots: slots.map(slot => slotData(slot, servers)),
+  }
+}
+
+function namedServers(servers: readonly PlacedServer[]): ServerData[] {
+  const taken = new Set<string>()
+  const ids = new Set<number>()
+  return servers.map(server => {
+    const name = taken.has(server.host) ? `${server.host}:${server.port}` : server.host
+    const unique = taken.has(name) ? `${server.host}:${fnv1a(endpointOf(server))}` : name
+    taken.add(unique)
+    let id = 1_000_000 + (fnv1a(unique) % 1_000_000_000)
+    while (ids.has(id)) id++
+    ids.add(id)
+    return serverData(unique, id, server)
+  })
+}
+
+function slotData(slot: Readonly<Slot>, servers: readonly PlacedServer[]): ServerData {
+  const server = servers.find(candidate => endpointOf(candidate) === slot.occupant)
+  return serverData(`slot${slot.number}`, 100 + slot.number, server ?? FREE)
+}
+
+const FREE: PlacedServer = {
+  pool: '',
+  name: '',
+  host: '',
+  ip: '127.0.0.1',
+  port: 1,
+  weight: 1,
+  stance: 'maint',
+  state: 'plain',
+}
+
+function serverData(name: string, id: number, server: PlacedServer): ServerData {
+  return {
+    server: name,
+    id,
+    member: server.name,
+    host: server.host,
+    ip: server.ip,
+    port: server.port,
+    address: endpointOf(server),
+    weight: server.stance === 'drain' ? 0 : server.weight,
+    disabled: server.stance === 'maint',
+    draining: server.stance === 'drain',
+  }
+}
+
+/** Consistent hashing places a server by its id, so the id must not depend on who else is there (FNV-1a, Fowler et al.). */
+function fnv1a(text: string): number {
+  let hash = 0x811c9dc5
+  for (const byte of Buffer.from(text)) hash = Math.imul(hash ^ byte, 0x01000193)
+  return hash >>> 0
+}
+
+function orderKey(server: PlacedServer): string {
+  return `${server.pool}\0${server.name}\0${endpointOf(server)}`
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+function uniqueBy<T>(items: readonly T[], keyOf: (item: T) => string): T[] {
+  return [...new Map([...items].reverse().map(item => [keyOf(item), item])).values()].reverse()
+}

@@ -1,0 +1,174 @@
+import { type Clock, writeFileAtomic } from '../../base/index.ts'
+import { parseStructure, type Structure } from '../config-structure.ts'
+import { commandLine, type Command } from '../plan.ts'
+import { assertDone, parseServersState, parseSessions, type ServerState } from '../runtime-state.ts'
+import { RuntimeSocketError } from '../errors.ts'
+import { type Haproxy, installChecked, readIfThere, reload, showProcesses } from './haproxy-process.ts'
+import { masterSession, openRuntimeSession, type RuntimeSession } from './runtime-socket.ts'
+
+const TIMEOUT_MS = 2_000
+
+export interface Paths {
+  readonly config: string
+  readonly admin: string
+  readonly master: string
+}
+
+/** What runs at this moment. */
+export interface Seen {
+  readonly workerPid: number
+  readonly servers: Map<string, ServerState>
+}
+
+/** The hands of the balancer: HAProxy's file, its two sockets, its reloads. One caller at a time. */
+export class HaproxyControl {
+  readonly #haproxy: Haproxy
+  readonly #paths: Paths
+  readonly #clock: Clock
+  #fileText: string | undefined
+  #workerPid: number | undefined
+  #loaded: Structure = []
+  #throughMaster = false
+
+  constructor(haproxy: Haproxy, paths: Paths, clock: Clock) {
+    this.#haproxy = haproxy
+    this.#paths = paths
+    this.#clock = clock
+  }
+
+  /** What the worker runs, but for what the socket can change. */
+  get loaded(): Structure {
+    return this.#loaded
+  }
+
+  get workerPid(): number | undefined {
+    return this.#workerPid
+  }
+
+  /** Last content of the file that is known. */
+  get fileText(): string | undefined {
+    return this.#fileText
+  }
+
+  /** The file of a former agent, if any. @throws the system's error */
+  async readFile(): Promise<string | undefined> {
+    this.#fileText = await readIfThere(this.#paths.config)
+    return this.#fileText
+  }
+
+  /** Whether a master listens. */
+  async isRunning(): Promise<boolean> {
+    const processes = await showProcesses(this.#paths.master, this.#clock).catch(() => undefined)
+    return processes?.workerPid !== undefined
+  }
+
+  /**
+   * Asks the worker for its servers. Another worker than last time has loaded what is on the disk: someone else reloaded,
+   * or HAProxy was restarted.
+   * @throws RuntimeSocketError
+   */
+  async look(withSessions: boolean): Promise<Seen> {
+    return this.#withSession(async session => {
+      const workerPid = await pidOf(session)
+      if (workerPid !== this.#workerPid) await this.#adoptWorker(workerPid)
+      const states = parseServersState(await session.command('show servers state'))
+      const sessions = withSessions
+        ? parseSessions(await session.command('show stat -1 4 -1'))
+        : new Map<string, number>()
+      const servers = new Map<string, ServerState>()
+      for (const [key, state] of states) servers.set(key, { ...state, sessions: sessions.get(key) ?? 0 })
+      return { workerPid, servers }
+    })
+  }
+
+  /**
+   * Sends commands in one short transaction to the worker that was looked at.
+   * @throws RuntimeSocketError: another worker by now, an unknown reply, no answer; some may have been done: look again
+   */
+  async send(commands: readonly Command[]): Promise<void> {
+    if (commands.length === 0) return
+    await this.#withSession(async session => {
+      if ((await pidOf(session)) !== this.#workerPid) throw new RuntimeSocketError('HAProxy was reloaded meanwhile')
+      const replies = await Promise.all(commands.map(command => session.command(commandLine(command))))
+      for (const [i, command] of commands.entries()) assertDone(command, replies[i] ?? '')
+    })
+  }
+
+  /** Replaces the file when only server lines changed, made of validated values: no `haproxy -c` (30 ms). @throws the system's error */
+  async write(text: string): Promise<void> {
+    if (text !== this.#fileText) await writeFileAtomic(this.#paths.config, text)
+    this.#fileText = text
+  }
+
+  /** After commands: the process and the file say the same. */
+  assume(structure: Structure): void {
+    this.#loaded = structure
+  }
+
+  /** Checks and replaces the file. @throws ConfigRefusedError: the old one is untouched */
+  async install(text: string): Promise<void> {
+    await installChecked(this.#haproxy, this.#paths.config, text)
+    this.#fileText = text
+  }
+
+  /**
+   * A hitless reload of a new file. A file that HAProxy checks but cannot load (a bind, say) is taken back, since a crash
+   * would not come back from it.
+   * @throws ConfigRefusedError, ReloadFailedError: the old worker serves on with the old file
+   */
+  async reload(text: string, signal?: AbortSignal): Promise<void> {
+    const before = this.#fileText
+    await this.install(text)
+    try {
+      await this.#remember(await reload(this.#paths.master, this.#clock, signal), text)
+    } catch (failure) {
+      if (before !== undefined) await this.write(before)
+      throw failure
+    }
+  }
+
+  /** The first look after a start or at an HAProxy that was running already. */
+  async attach(): Promise<void> {
+    await this.readFile()
+    const { workerPid = 0 } = await showProcesses(this.#paths.master, this.#clock)
+    await this.#adoptWorker(workerPid)
+  }
+
+  /** The worker loaded `<config>.loaded` if that names its pid, else what the file said when it started: the file itself. */
+  async #adoptWorker(workerPid: number): Promise<void> {
+    const record = await readIfThere(this.#recordPath())
+    const text = record?.startsWith(`# worker ${workerPid}\n`) === true ? record : await this.readFile()
+    this.#loaded = parseStructure(text ?? '')
+    if (record !== text) await this.#remember(workerPid, text ?? '')
+    this.#workerPid = workerPid
+    this.#throughMaster = !this.#loaded.some(section => section.lines.some(line => line.startsWith('stats socket ')))
+  }
+
+  async #remember(workerPid: number, text: string): Promise<void> {
+    await writeFileAtomic(this.#recordPath(), `# worker ${workerPid}\n${text}`)
+    this.#workerPid = workerPid
+    this.#loaded = parseStructure(text)
+  }
+
+  #recordPath(): string {
+    return `${this.#paths.config}.loaded`
+  }
+
+  async #withSession<T>(work: (session: RuntimeSession) => Promise<T>): Promise<T> {
+    const options = { timeoutMs: TIMEOUT_MS, clock: this.#clock }
+    const session = this.#throughMaster
+      ? masterSession(this.#paths.master, options)
+      : await openRuntimeSession(this.#paths.admin, options)
+    try {
+      return await work(session)
+    } finally {
+      session.close()
+    }
+  }
+}
+
+async function pidOf(session: RuntimeSession): Promise<number> {
+  const found = /^Pid: (\d+)/m.exec(await session.command('show info'))
+  if (found === null) throw new RuntimeSocketError('HAProxy does not tell its pid')
+  return Number(found[1])
+}

@@ -1,0 +1,134 @@
+import { execFile } from 'node:child_process'
+import { readFile, rename, rm } from 'node:fs/promises'
+import { type Clock, messageOf, sleep, writeFileAtomic } from '../../base/index.ts'
+import { ConfigRefusedError, HaproxyMissingError, HaproxyTooOldError, ReloadFailedError } from '../errors.ts'
+import { askMaster } from './runtime-socket.ts'
+
+export interface Haproxy {
+  readonly path: string
+  /** `2.6.12-1+deb12u4`. */
+  readonly version: string
+}
+
+/** What the master tells of its processes. */
+export interface Processes {
+  readonly masterPid: number
+  readonly reloads: number
+  readonly failed: number
+  readonly workerPid: number | undefined
+  readonly oldWorkers: number
+}
+
+const CHECK_TIMEOUT_MS = 30_000
+const RELOAD_TIMEOUT_MS = 10_000
+const RELOAD_POLL_MS = 10
+
+/**
+ * Finds HAProxy: the path given, else `haproxy` of the search path, else /usr/sbin/haproxy, which is not everybody's.
+ * @throws HaproxyMissingError, HaproxyTooOldError
+ */
+export async function findHaproxy(path?: string): Promise<Haproxy> {
+  let failure: unknown
+  for (const candidate of path === undefined ? ['haproxy', '/usr/sbin/haproxy'] : [path]) {
+    try {
+      return await versionOf(candidate)
+    } catch (thrown) {
+      if (thrown instanceof HaproxyTooOldError) throw thrown
+      failure = thrown
+    }
+  }
+  throw new HaproxyMissingError(path ?? 'haproxy', { cause: failure })
+}
+
+async function versionOf(path: string): Promise<Haproxy> {
+  const { words } = await run(path, ['-v'])
+  const found = /^HA-?Proxy version ((\d+)\.(\d+)\S*)/m.exec(words)
+  if (found === null) throw new HaproxyMissingError(path, { cause: new Error(words.slice(0, 200)) })
+  const [, version = '', major, minor] = found
+  if (Number(major) < 2 || (Number(major) === 2 && Number(minor) < 6)) throw new HaproxyTooOldError(path, version)
+  return { path, version }
+}
+
+/**
+ * Writes `text` beside `path` and lets HAProxy check it before it takes the old one's place.
+ * @throws ConfigRefusedError: the old file is untouched, the new one is kept as `<path>.refused`
+ */
+export async function installChecked(haproxy: Haproxy, path: string, text: string): Promise<void> {
+  const candidate = `${path}.new`
+  await writeFileAtomic(candidate, text)
+  const { exitCode, words } = await run(haproxy.path, ['-c', '-f', candidate])
+  if (exitCode !== 0) {
+    await rename(candidate, `${path}.refused`)
+    await writeFileAtomic(`${path}.refused.txt`, `${words}\n`)
+    throw new ConfigRefusedError(`${path}.refused`, words.replaceAll(candidate, `${path}.refused`))
+  }
+  await rename(candidate, path)
+  await Promise.all([rm(`${path}.refused`, { force: true }), rm(`${path}.refused.txt`, { force: true })])
+}
+
+/** The text of a file, undefined when there is none. @throws the system's other errors */
+export async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw thrown
+  }
+}
+
+/** @throws RuntimeSocketError when no master listens there */
+export async function showProcesses(masterSocket: string, clock: Clock): Promise<Processes> {
+  return parseProcesses(await askMaster(masterSocket, 'show proc', { timeoutMs: 2_000, clock }))
+}
+
+/** Reads `show proc`. */
+export function parseProcesses(text: string): Processes {
+  const [current = '', old = ''] = text.split('# old workers')
+  const master = /^(\d+)\s+master\s+(\d+)(?:\s+\[failed: (\d+)\])?/m.exec(current)
+  const worker = /^(\d+)\s+worker\s/m.exec(current)
+  return {
+    masterPid: Number(master?.[1] ?? 0),
+    reloads: Number(master?.[2] ?? 0),
+    failed: Number(master?.[3] ?? 0),
+    workerPid: worker === null ? undefined : Number(worker[1]),
+    oldWorkers: (old.match(/^\d+\s+worker\s/gm) ?? []).length,
+  }
+}
+
+/**
+ * Makes the master load its file again, and confirms that it did: one attempt more, none failed, another worker.
+ * @returns the new worker's pid
+ * @throws ReloadFailedError: the old worker serves on
+ */
+export async function reload(masterSocket: string, clock: Clock, signal?: AbortSignal): Promise<number> {
+  const before = await showProcesses(masterSocket, clock)
+  await askMaster(masterSocket, 'reload', { timeoutMs: 5_000, clock }).catch(() => '') // it cuts every connection, ours too
+  const deadlineMs = clock.nowMs() + RELOAD_TIMEOUT_MS
+  while (clock.nowMs() < deadlineMs) {
+    const now = await showProcesses(masterSocket, clock).catch(() => undefined) // refused while the master re-executes itself
+    if (now?.failed !== undefined && now.failed > before.failed)
+      throw new ReloadFailedError('HAProxy could not load the new file')
+    const changed = now !== undefined && now.workerPid !== undefined && now.workerPid !== before.workerPid
+    if (changed && now.failed === 0) return now.workerPid as number
+    await sleep(clock, RELOAD_POLL_MS, signal)
+  }
+  throw new ReloadFailedError(`no new worker within ${RELOAD_TIMEOUT_MS} ms`)
+}
+
+/** Descriptors that this process and its children may open. */
+export async function descriptorLimit(): Promise<number> {
+  const text = await readIfThere('/proc/self/limits').catch(() => undefined)
+  const found = /^Max open files\s+\S+\s+(\d+)/m.exec(text ?? '')
+  return found === null ? 1_024 : Number(found[1])
+}
+
+function run(path: string, args: readonly string[]): Promise<{ exitCode: number; words: string }> {
+  return new Promise((resolve, reject) => {
+    execFile(path, args, { timeout: CHECK_TIMEOUT_MS, maxBuffer: 1 << 20 }, (error, out, err) => {
+      const words = `${out}${err}`.trim()
+      if (error === null) resolve({ exitCode: 0, words })
+      else if (typeof error.code === 'number') resolve({ exitCode: error.code, words })
+      else reject(new Error(`${path}: ${messageOf(error)}`, { cause: error }))
+    })
+  })
+}

@@ -1,0 +1,161 @@
+import { connect, type Socket } from 'node:net'
+import type { Clock, Timer } from '../../base/index.ts'
+import { RuntimeSocketError } from '../errors.ts'
+
+/** A transaction with HAProxy: opened for it, closed after it, since a kept connection talks to the old worker after a reload. */
+export interface RuntimeSession {
+  /** @throws RuntimeSocketError when the connection ends, the reply takes too long, or the line could hold two commands */
+  command(line: string): Promise<string>
+  close(): void
+}
+
+/** Longest reply: 20 000 servers' statistics are 5 MB. */
+const REPLY_BYTES_MAX = 32 * 1024 * 1024
+/** HAProxy 2.6 never answers and never closes a command longer than its buffer less 1 KiB. */
+const COMMAND_BYTES_MAX = 8_000
+
+interface Waiting {
+  resolve(reply: string): void
+  reject(error: Error): void
+}
+
+/**
+ * Opens the admin socket in prompt mode, where `\n> ` ends each reply without doubt.
+ * @param timeoutMs for each wait
+ * @throws RuntimeSocketError; the connection is released
+ */
+export async function openRuntimeSession(
+  path: string,
+  options: { readonly timeoutMs: number; readonly clock: Clock },
+): Promise<RuntimeSession> {
+  const session = new SocketSession(path, options.timeoutMs, options.clock)
+  try {
+    await session.opened
+    await session.command('prompt')
+    await session.command('set severity-output number')
+    return session
+  } catch (failure) {
+    session.close()
+    throw failure
+  }
+}
+
+class SocketSession implements RuntimeSession {
+  readonly opened: Promise<void>
+  readonly #path: string
+  readonly #socket: Socket
+  readonly #timeoutMs: number
+  readonly #clock: Clock
+  readonly #waiting: Waiting[] = []
+  #chunks = ''
+  #scanFrom = 0
+  #ended: Error | undefined
+  #timer: Timer | undefined
+
+  constructor(path: string, timeoutMs: number, clock: Clock) {
+    this.#path = path
+    this.#timeoutMs = timeoutMs
+    this.#clock = clock
+    this.#socket = connect(path)
+    this.#socket.setEncoding('latin1')
+    this.opened = new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve: () => resolve(), reject })
+      this.#socket.once('connect', () => this.#settle(''))
+    })
+    this.#arm()
+    this.#socket.on('data', (text: string) => this.#read(text))
+    this.#socket.on('error', error => this.#end(new RuntimeSocketError(`${path}: ${error.message}`, { cause: error })))
+    this.#socket.on('close', () => this.#end(new RuntimeSocketError(`${path}: HAProxy closed the connection`)))
+  }
+
+  command(line: string): Promise<string> {
+    if (/[\n\r;\\]/.test(line) || Buffer.byteLength(line) > COMMAND_BYTES_MAX)
+      return Promise.reject(new RuntimeSocketError(`not a single command: ${JSON.stringify(line.slice(0, 80))}`))
+    if (this.#ended !== undefined) return Promise.reject(this.#ended)
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject })
+      this.#arm()
+      this.#socket.write(`${line}\n`)
+    })
+  }
+
+  close(): void {
+    this.#end(new RuntimeSocketError(`${this.#path}: closed`))
+  }
+
+  #read(text: string): void {
+    this.#chunks += text
+    if (this.#chunks.length > REPLY_BYTES_MAX) return this.#end(new RuntimeSocketError(`${this.#path}: reply too long`))
+    for (;;) {
+      const end = this.#chunks.indexOf('\n> ', this.#scanFrom)
+      if (end < 0) break
+      const reply = this.#chunks.slice(0, end)
+      this.#chunks = this.#chunks.slice(end + 3)
+      this.#scanFrom = 0
+      this.#settle(reply.replace(/^\n+|\n+$/g, ''))
+    }
+    this.#scanFrom = Math.max(0, this.#chunks.length - 2) // a long dump is not scanned again at every chunk
+  }
+
+  #settle(reply: string): void {
+    this.#timer?.cancel()
+    this.#waiting.shift()?.resolve(reply)
+    if (this.#waiting.length > 0) this.#arm()
+  }
+
+  #arm(): void {
+    this.#timer?.cancel()
+    this.#timer = this.#clock.after(this.#timeoutMs, () =>
+      this.#end(new RuntimeSocketError(`${this.#path}: no answer within ${this.#timeoutMs} ms`)),
+    )
+  }
+
+  #end(error: Error): void {
+    this.#ended ??= error
+    this.#timer?.cancel()
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(error)
+    this.#socket.destroy()
+  }
+}
+
+/**
+ * One exchange with the master socket, which does not close by itself: `quit` makes it.
+ * @returns what it said before it closed; empty for `reload` on 2.6, which cuts the connection
+ * @throws RuntimeSocketError when it cannot be reached or is silent for `timeoutMs`
+ */
+export function askMaster(
+  path: string,
+  line: string,
+  options: { readonly timeoutMs: number; readonly clock: Clock },
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path)
+    let text = ''
+    const timer = options.clock.after(options.timeoutMs, () => {
+      socket.destroy()
+      reject(new RuntimeSocketError(`${path}: no answer within ${options.timeoutMs} ms`))
+    })
+    socket.setEncoding('latin1')
+    socket.on('connect', () => socket.write(`${line};quit\n`))
+    socket.on('data', (chunk: string) => {
+      text += chunk
+      if (text.length > REPLY_BYTES_MAX) socket.destroy(new Error('reply too long'))
+    })
+    socket.on('error', error => {
+      timer.cancel()
+      reject(new RuntimeSocketError(`${path}: ${error.message}`, { cause: error }))
+    })
+    socket.on('close', () => {
+      timer.cancel()
+      resolve(text.trim())
+    })
+  })
+}
+
+/** Speaks to the current worker through the master, for configurations without a `stats socket`. */
+export function masterSession(
+  path: string,
+  options: { readonly timeoutMs: number; readonly clock: Clock },
+): RuntimeSession {
+  return { command: line => askMaster(path, `@1 ${line}`, options), close() {} }
+}

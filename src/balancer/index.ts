@@ -1,0 +1,22 @@
+/**
+ * balancer: keeps a stock HAProxy equal to what is wanted, through a template the user owns. Wanted, running, plan, apply; an
+ * event only says "look again". Knows nothing of Serf: servers come in as values, a supervisor as an interface.
+ */
+export { Balancer, type BalancerStatus, type ServerStatus, type WantedOptions } from './balancer.ts'
+export type { BalancerConfig, FrontendConfig, PoolConfig } from './config.ts'
+export { spawnSupervise } from './drivers/spawn-supervise.ts'
+export {
+  BalancerConfigError,
+  ConfigRefusedError,
+  HaproxyMissingError,
+  HaproxyStartError,
+  HaproxyTooOldError,
+  ReloadFailedError,
+  RuntimeSocketError,
+  TemplateError,
+} from './errors.ts'
+export type { MissingRetry } from './retries.ts'
+export type { MemberStates } from './roster.ts'
+export type { Liveness, Server } from './server.ts'
+export { type BalancerDeps, haproxySpec, startBalancer } from './start.ts'
+export type { HaproxyProcessStatus, HaproxySpec, Supervise } from './supervise.ts'

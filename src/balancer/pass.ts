@@ -1,0 +1,340 @@
+import { type Clock, type Log, messageOf, type ProbeTarget } from '../base/index.ts'
+import type { BalancerConfig } from './config.ts'
+import { parseStructure, type ServerLine, type Structure, serverLines } from './config-structure.ts'
+import { templateData } from './data.ts'
+import type { HaproxyControl, Seen } from './drivers/haproxy-control.ts'
+import { type Command, plan, type Running, type Wanted } from './plan.ts'
+import { type ProbeFunction, Prober } from './prober.ts'
+import { type Entry, type MemberStates, placed, Roster } from './roster.ts'
+import type { ServerState } from './runtime-state.ts'
+import { POOL_NAME, type Server, SERVER_NAME } from './server.ts'
+import { SlotMap } from './slots.ts'
+import type { Render } from './template.ts'
+import { leavers, wantedServers } from './wanted.ts'
+
+export interface PassDeps {
+  readonly clock: Clock
+  readonly log: Log
+  readonly control: HaproxyControl
+  readonly render: Render
+  readonly probe: ProbeFunction
+  /** Asks for another pass, now. */
+  readonly wake: () => void
+}
+
+/** What one pass found out. */
+export interface PassResult {
+  readonly lookAtMs: number | undefined
+}
+
+const RELOAD_SPACING_MS = 1_000
+const SLOTS_DEFAULT = 20
+const DRAIN_TIMEOUT_MS = 30_000
+
+/** Everything that a pass remembers from the one before. Passes never overlap. */
+export class Passes {
+  readonly #config: BalancerConfig
+  readonly #deps: PassDeps
+  readonly #maxconn: number
+  readonly #usesSlots: boolean
+  readonly #slots = new Map<string, SlotMap>()
+  readonly #prober: Prober
+  readonly roster: Roster
+  #lastReloadAtMs = Number.NEGATIVE_INFINITY
+  #released: Entry[] = []
+  #refusedText: string | undefined
+  problem: string | undefined
+  reloads = 0
+  runtimeChanges = 0
+  joinedAtMs: number | undefined
+
+  constructor(config: BalancerConfig, maxconn: number, deps: PassDeps) {
+    this.#config = config
+    this.#deps = deps
+    this.#maxconn = maxconn
+    this.#usesSlots = config.template === 'slots'
+    this.roster = new Roster(!this.#usesSlots)
+    for (const [pool, { slots = SLOTS_DEFAULT }] of Object.entries(config.pools))
+      this.#slots.set(pool, new SlotMap(slots))
+    this.#prober = new Prober(deps.clock, deps.probe, key => {
+      this.roster.prove(key)
+      deps.wake()
+    })
+  }
+
+  update(servers: readonly Server[], members: MemberStates | undefined): void {
+    this.roster.update(servers, members, this.#deps.clock.nowMs())
+    this.#prober.want(this.#targets()) // before the pass, which takes its time
+  }
+
+  /** Slot of an entry in the built-in template `slots`. */
+  slotOf(entry: Entry): string | undefined {
+    const number = this.#slots.get(entry.server.pool)?.slotOf(entry.endpoint)
+    return this.#usesSlots && number !== undefined ? `slot${number}` : undefined
+  }
+
+  poolNames(): string[] {
+    return Object.keys(this.#config.pools)
+  }
+
+  /** Requests and sessions on the servers of one member. */
+  sessionsOf(name: string, seen: Seen): number {
+    const own = this.roster.entries().filter(entry => entry.server.name === name)
+    return own.reduce((sum, entry) => sum + (this.#stateOf(entry, seen)?.sessions ?? 0), 0)
+  }
+
+  probeReasonOf(entry: Entry): string | undefined {
+    return this.#prober.reasonOf(entry.key)
+  }
+
+  /** Remembers who is in a running HAProxy (`seen`), or in the last file when none runs. */
+  adopt(text: string, seen: Seen | undefined): void {
+    const names = namesOf(text)
+    for (const [key, line] of serverLines(parseStructure(text)))
+      this.#adoptLine(key, line, names.get(key), seen?.servers.get(key))
+  }
+
+  #adoptLine(key: string, line: ServerLine, name: string | undefined, live: ServerState | undefined): void {
+    const [pool = ''] = key.split('/')
+    const slots = this.#slots.get(pool)
+    if (slots === undefined || line.track !== undefined) return
+    const number = /^slot(\d{1,5})$/.exec(line.name)
+    const ip = live?.ip ?? line.ip
+    const port = live?.port ?? line.port
+    if (this.#usesSlots && number !== null) slots.reserve(Number(number[1]))
+    if (ip === undefined || port === undefined || port < 1 || (ip === '127.0.0.1' && port === 1)) return
+    if (live === undefined ? line.disabled : live.admin === 'maint') return
+    const member = name ?? (SERVER_NAME.test(line.name) ? line.name : undefined)
+    if (member === undefined || !POOL_NAME.test(pool)) return
+    const weight = live?.admin === 'drain' || line.weight === 0 ? 1 : (live?.weight ?? line.weight ?? 1)
+    const entry = this.roster.adopt(
+      { pool, name: member, ip, port, weight },
+      this.#deps.clock.nowMs(),
+      live?.admin !== 'drain',
+    )
+    if (this.#usesSlots && number !== null) slots.adopt(Number(number[1]), entry.endpoint)
+  }
+
+  /** The file for what has been decided so far. */
+  text(): string {
+    return this.#deps.render(
+      templateData(this.#config, this.#fileServers().map(placed), this.#slotList(), this.#maxconn),
+    )
+  }
+
+  /** Decides without HAProxy, before it runs. */
+  decideOffline(): void {
+    this.#decide()
+  }
+
+  /**
+   * Looks, decides, plans, applies. @throws whatever kept it from the end: what was taken out stays out, nothing else changed;
+   * a repeat goes on from what is found then
+   */
+  async run(signal: AbortSignal): Promise<PassResult> {
+    const { clock, control } = this.#deps
+    const seen = await control.look(this.#drains())
+    this.roster.observe(entry => this.#stateOf(entry, seen), clock.nowMs())
+    const lookAtMs = this.#decide()
+    this.#prober.want(this.#targets())
+    const applied = await this.#apply(seen, signal)
+    return { lookAtMs: earliest(lookAtMs, applied) }
+  }
+
+  stop(): void {
+    this.#prober.stop()
+  }
+
+  #decide(): number | undefined {
+    const { drainTimeoutMs = DRAIN_TIMEOUT_MS } = this.#config
+    const era = { nowMs: this.#deps.clock.nowMs(), joinedAtMs: this.joinedAtMs, drainTimeoutMs }
+    const { released, lookAtMs } = this.roster.decide(era)
+    for (const entry of released) {
+      this.#deps.log.info(
+        { pool: entry.server.pool, server: entry.server.name, reason: entry.decision.reason },
+        'server taken out',
+      )
+      this.#slots.get(entry.server.pool)?.release(entry.endpoint)
+    }
+    this.#released.push(...released)
+    if (this.#usesSlots) this.#seat()
+    return lookAtMs
+  }
+
+  #seat(): void {
+    for (const entry of this.roster.entries()) this.#slots.get(entry.server.pool)?.occupy(entry.endpoint)
+    for (const slots of this.#slots.values()) slots.growIfTight()
+  }
+
+  /** Writes, sends, reloads. @returns when a reload that has to wait may happen */
+  async #apply(seen: Seen, signal: AbortSignal): Promise<number | undefined> {
+    const { control, clock } = this.#deps
+    const text = this.text()
+    const config = parseStructure(text)
+    const running: Running = { config: control.loaded, servers: withMaxconn(seen, control.loaded) }
+    const wanted: Wanted = { config, servers: wantedServers(config, (backend, line) => this.#placement(backend, line)) }
+    for (const [key, server] of leavers(running.servers, wanted.servers, running.config, this.#released))
+      (wanted.servers as Map<string, unknown>).set(key, server)
+    const step = plan(running, wanted)
+    if (step.kind !== 'nothing') await this.#send(step.out)
+    if (step.kind === 'reload') {
+      if (text === this.#refusedText) return undefined
+      const dueMs = this.#lastReloadAtMs + RELOAD_SPACING_MS
+      if (clock.nowMs() >= dueMs) return this.#reload(text, step.reasons, seen, signal)
+      await this.#sendWhatRuns(seen, wanted)
+      return dueMs
+    }
+    await control.write(text)
+    if (step.kind === 'runtime') await this.#send(step.in)
+    control.assume(config)
+    this.#released = []
+    this.problem = undefined
+    return undefined
+  }
+
+  /** While a reload waits, servers that have a line already need not; the file follows within the second. */
+  async #sendWhatRuns(seen: Seen, wanted: Wanted): Promise<void> {
+    const { control } = this.#deps
+    const known = serverLines(control.loaded)
+    const servers = new Map([...wanted.servers].filter(([key]) => known.has(key) && seen.servers.has(key)))
+    const fresh = await control.look(false)
+    const step = plan({ config: [], servers: withMaxconn(fresh, control.loaded) }, { config: [], servers })
+    if (step.kind === 'runtime') await this.#send([...step.out, ...step.in])
+  }
+
+  async #reload(
+    text: string,
+    reasons: readonly string[],
+    seen: Seen,
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
+    const { control, clock, log } = this.#deps
+    this.#lastReloadAtMs = clock.nowMs()
+    try {
+      await control.reload(text, signal)
+    } catch (failure) {
+      this.#refusedText = text
+      this.problem = messageOf(failure)
+      log.error({ error: this.problem, reasons }, 'the new configuration was not taken; the old one serves')
+      return undefined
+    }
+    this.reloads++
+    this.#refusedText = undefined
+    this.#released = []
+    this.problem = undefined
+    log.info({ reasons, tookMs: Math.round(clock.nowMs() - this.#lastReloadAtMs) }, 'haproxy reloaded')
+    await this.#remind(seen)
+    this.#deps.wake() // states that a file cannot hold
+    return undefined
+  }
+
+  /** A new worker takes every server for UP: those known to be down, or never seen up, wait for a good check again. */
+  async #remind(before: Seen): Promise<void> {
+    const after = await this.#deps.control.look(false)
+    const commands: Command[] = []
+    for (const [server, state] of before.servers) {
+      const now = after.servers.get(server)
+      if (state.up || state.admin !== 'ready' || now === undefined || now.ip !== state.ip || now.port !== state.port)
+        continue
+      if (now.admin === 'ready') commands.push({ kind: 'health-down', server })
+    }
+    await this.#send(
+      commands.filter(command => serverLines(this.#deps.control.loaded).get(command.server)?.checked === true),
+    )
+  }
+
+  async #send(commands: readonly Command[]): Promise<void> {
+    await this.#deps.control.send(commands)
+    this.runtimeChanges += commands.length
+  }
+
+  #drains(): boolean {
+    return this.roster.entries().some(entry => entry.liveness === 'left' || entry.decision.stance === 'drain')
+  }
+
+  /** Who has a line of their own in the file: whoever is in place, but not those that still have to prove themselves. */
+  #fileServers(): Entry[] {
+    return this.roster.entries().filter(entry => entry.decision.stance !== 'entering')
+  }
+
+  #slotList(): Map<string, ReturnType<SlotMap['slots']>> {
+    return new Map([...this.#slots].map(([pool, slots]) => [pool, this.#usesSlots ? slots.slots() : []]))
+  }
+
+  #targets(): Map<string, ProbeTarget> {
+    const entering = this.roster.entries().filter(entry => entry.decision.stance === 'entering' && !entry.proven)
+    return new Map(entering.map(entry => [entry.key, this.#target(entry)]))
+  }
+
+  #target(entry: Entry): ProbeTarget {
+    const { ip, port, pool } = entry.server
+    const check = this.#config.pools[pool]?.check
+    return check !== undefined && 'http' in check
+      ? { kind: 'http', ip, port, path: check.http }
+      : { kind: 'tcp', ip, port }
+  }
+
+  #placement(backend: string, line: ServerLine): Entry | 'free' | undefined {
+    if (this.#usesSlots) return this.#inSlot(backend, line)
+    const pool = backend.replace(/\.unsafe$/, '')
+    const entries = this.#fileServers()
+    const own = entries.filter(entry => entry.server.pool === pool)
+    const candidates = own.length > 0 ? own : entries
+    const byAddress = (entry: Entry): boolean => entry.server.ip === line.ip && entry.server.port === line.port
+    return candidates.find(byAddress) ?? candidates.find(entry => entry.server.host === line.name)
+  }
+
+  #inSlot(backend: string, line: ServerLine): Entry | 'free' | undefined {
+    const pool = backend.replace(/\.unsafe$/, '')
+    const number = Number(/^slot(\d+)$/.exec(line.name)?.[1] ?? 0)
+    const slot = this.#slots.get(pool)?.slots()[number - 1]
+    if (slot === undefined) return undefined
+    if (slot.occupant === undefined) return 'free'
+    return this.roster.entries().find(entry => entry.server.pool === pool && entry.endpoint === slot.occupant)
+  }
+
+  #stateOf(entry: Entry, seen: Seen): ServerState | undefined {
+    const slot = this.slotOf(entry)
+    if (slot !== undefined) {
+      const state = seen.servers.get(`${entry.server.pool}/${slot}`)
+      return state?.ip === entry.server.ip && state.port === entry.server.port
+        ? this.#withTwin(entry, slot, state, seen)
+        : undefined
+    }
+    for (const [key, line] of serverLines(this.#deps.control.loaded)) {
+      const state = seen.servers.get(key)
+      if (line.track !== undefined || state === undefined) continue
+      const name = key.slice(key.indexOf('/') + 1)
+      const here = state.ip === entry.server.ip && (state.port === entry.server.port || name === entry.server.host)
+      if (here) return this.#withTwin(entry, name, state, seen)
+    }
+    return undefined
+  }
+
+  #withTwin(entry: Entry, name: string, state: ServerState, seen: Seen): ServerState {
+    const twin = seen.servers.get(`${entry.server.pool}.unsafe/${name}`)
+    return { ...state, sessions: state.sessions + (twin?.sessions ?? 0) }
+  }
+}
+
+function withMaxconn(seen: Seen, config: Structure): Running['servers'] {
+  const lines = serverLines(config)
+  return new Map([...seen.servers].map(([key, state]) => [key, { ...state, maxconn: lines.get(key)?.maxconn }]))
+}
+
+/** Members' names that the built-in templates write behind their servers: `server slot1 … # web-1`. */
+function namesOf(text: string): Map<string, string> {
+  const names = new Map<string, string>()
+  let section = ''
+  for (const line of text.split('\n')) {
+    section = /^backend (\S+)/.exec(line)?.[1] ?? section
+    const found = /^\s+server (\S+) .* # (\S+)$/.exec(line)
+    const [, server, name = ''] = found ?? []
+    if (server !== undefined && SERVER_NAME.test(name)) names.set(`${section}/${server}`, name)
+  }
+  return names
+}
+
+function earliest(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined ? b : b === undefined ? a : Math.min(a, b)
+}

@@ -1,0 +1,116 @@
+import type { Liveness } from './server.ts'
+
+/** What a server is to be: `entering` is in place and out of traffic until it has proved itself. */
+export type Stance = 'ready' | 'entering' | 'drain' | 'maint'
+
+/** What is known of one endpoint from the cluster, from HAProxy and from earlier decisions. */
+export interface Situation {
+  readonly state: 'ready' | 'draining' | 'plain'
+  /** `unexplained`: found in HAProxy, or vanished, without a word of anybody why. */
+  readonly liveness: Liveness | 'unexplained'
+  /** When `liveness` became so, ms of the clock. */
+  readonly sinceMs: number
+  /** The agent's own probe succeeded, or HAProxy had it in traffic, since it came in. */
+  readonly proven: boolean
+  /** Another alive member has the same address and port. */
+  readonly claimedBy: string | undefined
+  /** Since when HAProxy's checks fail; undefined while they pass or are unknown. */
+  readonly downSinceMs: number | undefined
+  /** Already taken out for failed checks, by an earlier decision. */
+  readonly shelved: boolean
+  /** Requests and sessions on it; undefined when HAProxy cannot be asked. */
+  readonly sessions: number | undefined
+  /** Other servers of the pool that take traffic now. */
+  readonly othersServing: number
+  /** Since when it drains to leave, ms; undefined before. */
+  readonly drainingSinceMs: number | undefined
+}
+
+export interface Decision {
+  readonly stance: Stance
+  readonly reason: string
+  /** The endpoint is forgotten and its slot free. */
+  readonly release: boolean
+  /** When to look again although nothing happened, ms of the clock. */
+  readonly lookAtMs?: number
+  readonly shelve?: boolean
+}
+
+export interface Era {
+  readonly nowMs: number
+  /** First successful join; undefined before. */
+  readonly joinedAtMs: number | undefined
+  readonly drainTimeoutMs: number
+}
+
+/** How long checks must fail, or an unexplained server stay unclaimed, before it is taken out. */
+export const PATIENCE_MS = 60_000
+const DRAIN_LOOK_MS = 100
+
+/** Left is not failed: only what is final takes a server out; a rumour leaves it to HAProxy's checks. Pure. */
+export function decide(s: Situation, era: Era): Decision {
+  if (s.liveness !== 'alive' && s.claimedBy !== undefined) return out(`${s.claimedBy} has its address now`)
+  if (s.liveness === 'withdrawn') return out('its member withdrew it')
+  if (s.liveness === 'reaped') return out('its member was reaped')
+  if (s.liveness === 'left') return leaving(s, era, 'its member left')
+  if (s.liveness === 'unexplained') return unexplained(s, era)
+  if (s.liveness === 'failed') return failed(s, era)
+  return alive(s)
+}
+
+function alive(s: Situation): Decision {
+  if (s.state === 'draining') return stay('drain', 'its member drains it')
+  if (s.state === 'plain')
+    return stay('ready', s.proven ? 'alive, under checks' : 'alive, waits for its first good check')
+  return s.proven
+    ? stay('ready', 'announced ready')
+    : stay('entering', 'announced ready, waits for the first good probe')
+}
+
+function failed(s: Situation, era: Era): Decision {
+  if (s.shelved)
+    return { stance: 'maint', reason: 'its member failed and its checks failed for 60 s', release: false, shelve: true }
+  const held: Decision = s.state === 'draining' ? stay('drain', 'its member failed while it drained') : keepFailed(s)
+  if (s.downSinceMs === undefined) return held
+  const dueMs = s.downSinceMs + PATIENCE_MS
+  if (era.nowMs < dueMs) return { ...held, lookAtMs: dueMs }
+  if (s.othersServing === 0)
+    return { ...held, reason: 'its member failed and its checks fail, but it is the last of its pool' }
+  return { stance: 'maint', reason: 'its member failed and its checks failed for 60 s', release: false, shelve: true }
+}
+
+function keepFailed(s: Situation): Decision {
+  if (!s.proven && s.state === 'ready') return stay('entering', 'its member failed before the first good probe')
+  return stay('ready', 'its member failed, but HAProxy checks the server itself')
+}
+
+function unexplained(s: Situation, era: Era): Decision {
+  if (s.drainingSinceMs !== undefined) return leaving(s, era, 'nobody claimed it')
+  if (era.joinedAtMs === undefined) return stay('ready', 'found in HAProxy, the cluster has not been joined yet')
+  const dueMs = Math.max(era.joinedAtMs, s.sinceMs) + PATIENCE_MS
+  if (era.nowMs < dueMs) return { ...stay('ready', 'nobody claims it, under checks'), lookAtMs: dueMs }
+  if (s.othersServing === 0) return stay('ready', 'nobody claims it, but it is the last of its pool')
+  return leaving(s, era, 'nobody claimed it for 60 s')
+}
+
+function leaving(s: Situation, era: Era, reason: string): Decision {
+  const sinceMs = s.drainingSinceMs ?? era.nowMs
+  const deadlineMs = sinceMs + era.drainTimeoutMs
+  if (s.sessions === 0) return out(`${reason}, nothing is left on it`)
+  if (era.nowMs >= deadlineMs) return out(`${reason}, ${s.sessions ?? 'unknown'} requests were left at the deadline`)
+  const lookAtMs = Math.min(deadlineMs, era.nowMs + DRAIN_LOOK_MS)
+  return {
+    stance: 'drain',
+    reason: `${reason}, ${s.sessions ?? 'unknown'} requests are left`,
+    release: false,
+    lookAtMs,
+  }
+}
+
+function out(reason: string): Decision {
+  return { stance: 'maint', reason, release: true }
+}
+
+function stay(stance: Stance, reason: string): Decision {
+  return { stance, reason, release: false }
+}

@@ -1,0 +1,191 @@
+import type { PlacedServer } from './data.ts'
+import type { ServerState } from './runtime-state.ts'
+import { type Decision, type Era, decide, type Situation } from './policy.ts'
+import { endpointOf, type Liveness, type Server } from './server.ts'
+
+/** What is remembered of one endpoint in one pool. */
+export interface Entry {
+  readonly key: string
+  readonly endpoint: string
+  server: Server
+  liveness: Liveness | 'unexplained'
+  sinceMs: number
+  proven: boolean
+  shelved: boolean
+  downSinceMs: number | undefined
+  drainingSinceMs: number | undefined
+  sessions: number | undefined
+  /** HAProxy has it in traffic. */
+  serving: boolean
+  /** Its own checks, as HAProxy last told; undefined while it is not there. */
+  up: boolean | undefined
+  decision: Decision
+}
+
+/** What is known of members, by name; lets the roster explain an endpoint that is no longer named. */
+export type MemberStates = ReadonlyMap<string, 'alive' | 'failed' | 'left' | 'reaped'>
+
+const FINAL: ReadonlySet<string> = new Set(['left', 'withdrawn', 'reaped'])
+const NEW: Decision = { stance: 'entering', reason: 'new', release: false }
+
+/** The balancer's memory of servers, between what the cluster believes and what HAProxy has. No I/O; time is an argument. */
+export class Roster {
+  readonly #entries = new Map<string, Entry>()
+  readonly #gatesPlain: boolean
+
+  /** @param gatesPlain a plain server, too, waits for the agent's probe: in templates whose joins are reloads, which start servers as UP */
+  constructor(gatesPlain: boolean) {
+    this.#gatesPlain = gatesPlain
+  }
+
+  entries(): Entry[] {
+    return [...this.#entries.values()]
+  }
+
+  /** A server found in HAProxy, or in the last file, of which nobody has said anything yet. */
+  adopt(found: Pick<Server, 'pool' | 'name' | 'ip' | 'port' | 'weight'>, nowMs: number, proven: boolean): Entry {
+    const server: Server = { ...found, host: found.name, state: 'plain', liveness: 'alive' }
+    const entry = newEntry(server, nowMs)
+    entry.liveness = 'unexplained'
+    entry.proven = proven
+    this.#entries.set(entry.key, entry)
+    return entry
+  }
+
+  /** Takes over what is wanted now; an endpoint that is no longer named is explained by its member's state, if known. */
+  update(servers: readonly Server[], members: MemberStates | undefined, nowMs: number): void {
+    const owners = new Map<string, Server>()
+    for (const server of servers) {
+      const key = keyOf(server)
+      owners.set(key, this.#owner(owners.get(key), server, this.#entries.get(key)))
+    }
+    for (const [key, server] of owners) this.#take(key, server, nowMs)
+    for (const [key, entry] of this.#entries) if (!owners.has(key)) this.#explain(entry, members, nowMs)
+  }
+
+  /** Takes over what HAProxy says; `undefined` while it cannot be asked. */
+  observe(stateOf: (entry: Entry) => ServerState | undefined, nowMs: number): void {
+    for (const entry of this.#entries.values()) {
+      const state = stateOf(entry)
+      entry.up = state?.up
+      entry.sessions = state?.sessions
+      entry.serving = state !== undefined && state.admin === 'ready' && state.up
+      if (entry.serving && entry.server.state !== 'ready') entry.proven = true
+      const down = state !== undefined && state.admin !== 'maint' && !state.up
+      entry.downSinceMs = down ? (entry.downSinceMs ?? nowMs) : undefined
+    }
+  }
+
+  /** Decides about every server. @returns those that are released: no longer remembered, to be put into maintenance */
+  decide(era: Era): { readonly released: readonly Entry[]; readonly lookAtMs: number | undefined } {
+    const claims = this.#claims()
+    const released: Entry[] = []
+    let lookAtMs: number | undefined
+    for (const entry of this.#entries.values()) {
+      const decision = decide(this.#situation(entry, claims), era)
+      entry.decision = decision
+      if (decision.shelve === true) entry.shelved = true
+      const drains = decision.stance === 'drain' && entry.liveness !== 'alive' && entry.liveness !== 'failed'
+      entry.drainingSinceMs = drains ? (entry.drainingSinceMs ?? era.nowMs) : undefined
+      if (decision.lookAtMs !== undefined) lookAtMs = Math.min(lookAtMs ?? decision.lookAtMs, decision.lookAtMs)
+      if (decision.release) released.push(entry)
+      if (decision.release || decision.stance !== 'ready') entry.serving = false // counts for whoever is decided next
+    }
+    for (const entry of released) this.#entries.delete(entry.key)
+    return { released, lookAtMs }
+  }
+
+  /** The agent's probe of an entering server succeeded. */
+  prove(key: string): void {
+    const entry = this.#entries.get(key)
+    if (entry !== undefined) entry.proven = true
+  }
+
+  #owner(rival: Server | undefined, server: Server, entry: Entry | undefined): Server {
+    if (rival === undefined) return server
+    if ((rival.liveness === 'alive') !== (server.liveness === 'alive'))
+      return rival.liveness === 'alive' ? rival : server
+    if (entry?.server.name === server.name) return server
+    return rival
+  }
+
+  #take(key: string, server: Server, nowMs: number): void {
+    const entry = this.#entries.get(key)
+    if (entry === undefined) {
+      if (!FINAL.has(server.liveness)) this.#entries.set(key, newEntry(server, nowMs))
+      return
+    }
+    if (server.liveness === 'alive' && entry.shelved) {
+      entry.shelved = false
+      entry.proven = false
+    }
+    if (entry.liveness !== server.liveness) entry.sinceMs = nowMs
+    entry.server = server
+    entry.liveness = server.liveness
+  }
+
+  #explain(entry: Entry, members: MemberStates | undefined, nowMs: number): void {
+    if (FINAL.has(entry.liveness)) return // its last word stands
+    const state = members?.get(entry.server.name)
+    const liveness = state === 'alive' ? 'withdrawn' : (state ?? 'unexplained')
+    if (entry.liveness !== liveness) entry.sinceMs = nowMs
+    entry.liveness = liveness
+  }
+
+  /** `ip:port` → alive members that have it, whatever the pool. */
+  #claims(): Map<string, Entry> {
+    return new Map(
+      this.entries()
+        .filter(entry => entry.liveness === 'alive')
+        .map(entry => [entry.endpoint, entry]),
+    )
+  }
+
+  #situation(entry: Entry, claims: ReadonlyMap<string, Entry>): Situation {
+    const claim = claims.get(entry.endpoint)
+    const others = this.entries().filter(
+      other => other !== entry && other.serving && other.server.pool === entry.server.pool,
+    )
+    const { state } = entry.server
+    return {
+      state: state === 'plain' && this.#gatesPlain ? 'ready' : state,
+      liveness: entry.liveness,
+      sinceMs: entry.sinceMs,
+      proven: entry.proven,
+      claimedBy: claim !== undefined && claim.server.name !== entry.server.name ? claim.server.name : undefined,
+      downSinceMs: entry.downSinceMs,
+      shelved: entry.shelved,
+      sessions: entry.sessions,
+      othersServing: others.length,
+      drainingSinceMs: entry.drainingSinceMs,
+    }
+  }
+}
+
+/** An entry as templates see it. */
+export function placed(entry: Entry): PlacedServer {
+  const { pool, name, host, ip, port, weight, state } = entry.server
+  return { pool, name, host, ip, port, weight, state, stance: entry.decision.stance }
+}
+
+function newEntry(server: Server, nowMs: number): Entry {
+  return {
+    key: keyOf(server),
+    endpoint: endpointOf(server),
+    server,
+    liveness: server.liveness,
+    sinceMs: nowMs,
+    proven: false,
+    shelved: false,
+    downSinceMs: undefined,
+    drainingSinceMs: undefined,
+    sessions: undefined,
+    serving: false,
+    up: undefined,
+    decision: NEW,
+  }
+}
+
+function keyOf(server: Server): string {
+  return `${server.pool} ${endpointOf(server)}`
+}

@@ -1,0 +1,79 @@
+import { RuntimeSocketError } from './errors.ts'
+import type { Admin, Command } from './plan.ts'
+
+/** One server as `show servers state` and `show stat` tell it. */
+export interface ServerState {
+  readonly ip: string
+  readonly port: number
+  readonly weight: number
+  readonly admin: Admin
+  /** Checks let it take traffic, whatever its administrative state. */
+  readonly up: boolean
+  /** Requests, sessions and queue on it at this moment. */
+  readonly sessions: number
+}
+
+/** Bits of `srv_admin_state` (HAProxy, management guide, `show servers state`); the inherited ones come by `track`. */
+const MAINT_BITS = 0x01 | 0x02 | 0x04 | 0x20 | 0x40
+const DRAIN_BITS = 0x08 | 0x10
+
+/** Reads `show servers state`, by column names, which grow with versions. Lines that do not fit are left out. */
+export function parseServersState(text: string): Map<string, Omit<ServerState, 'sessions'>> {
+  const servers = new Map<string, Omit<ServerState, 'sessions'>>()
+  const rows = text.split('\n')
+  const header =
+    rows
+      .find(row => row.startsWith('# '))
+      ?.slice(2)
+      .trim()
+      .split(' ') ?? []
+  for (const row of rows) {
+    if (row.startsWith('#')) continue
+    const cells = row.trim().split(' ')
+    if (cells.length < 15) continue
+    const cell = (name: string): string => cells[header.indexOf(name)] ?? ''
+    const bits = Number(cell('srv_admin_state'))
+    const admin: Admin = (bits & MAINT_BITS) !== 0 ? 'maint' : (bits & DRAIN_BITS) !== 0 ? 'drain' : 'ready'
+    servers.set(`${cell('be_name')}/${cell('srv_name')}`, {
+      ip: cell('srv_addr'),
+      port: Number(cell('srv_port')),
+      weight: Number(cell('srv_uweight')),
+      admin,
+      up: Number(cell('srv_op_state')) !== 0,
+    })
+  }
+  return servers
+}
+
+/** `show stat`: requests on and queued for each server. */
+export function parseSessions(csv: string): Map<string, number> {
+  const rows = csv.split('\n').filter(row => row !== '')
+  const header = (rows[0] ?? '').replace(/^# /, '').split(',')
+  const at = (name: string): number => header.indexOf(name)
+  const [proxy, server, type, current, queued] = [at('pxname'), at('svname'), at('type'), at('scur'), at('qcur')]
+  const sessions = new Map<string, number>()
+  for (const row of rows.slice(1)) {
+    const cells = row.split(',')
+    if (cells[type] !== '2') continue
+    sessions.set(`${cells[proxy]}/${cells[server]}`, (Number(cells[current]) || 0) + (Number(cells[queued]) || 0))
+  }
+  return sessions
+}
+
+/**
+ * Judges a reply by its exact text: "no output" is success for some commands and nothing else is known to be (the same
+ * words differ between 2.6 and 3.x; both are here).
+ * @throws RuntimeSocketError for every reply that is not known to mean success
+ */
+export function assertDone(command: Command, reply: string): void {
+  const text = reply.replace(/^\[\d\]:\s*/, '').trim()
+  if (text === '') return
+  if (
+    command.kind === 'addr' &&
+    /^(nothing changed|(IP changed from|no need to change the (addr|port)|port changed from))/.test(text)
+  )
+    return
+  throw new RuntimeSocketError(
+    `HAProxy answered ${JSON.stringify(text.slice(0, 200))} to ${command.kind} of ${command.server}`,
+  )
+}

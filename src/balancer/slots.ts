@@ -1,0 +1,101 @@
+/** One numbered `server` line. */
+export interface Slot {
+  readonly number: number
+  /** `ip:port` of the occupant, or undefined while free. */
+  occupant: string | undefined
+  /** Who was here last, so that a server that returns finds its cookie and its place in the hash ring again. */
+  last: string | undefined
+  /** Order of release: the slot that is free the longest is taken first, so that nothing of the old is in flight. */
+  freedAt: number
+}
+
+/** Growth is due when fewer than this share of a pool's slots is free. */
+const FREE_SHARE_MIN = 0.25
+/** Slots come in blocks, so that pools of similar size have the same file. */
+const BLOCK = 20
+
+/** Which server has which slot of one pool. Sticky: a server keeps its slot while it is there, and gets it back if it can. */
+export class SlotMap {
+  #slots: Slot[] = []
+  #releases = 0
+
+  /** @param sizeMin slots to begin with; a running HAProxy's own number on adoption */
+  constructor(sizeMin: number) {
+    this.#extend(sizeMin)
+  }
+
+  get size(): number {
+    return this.#slots.length
+  }
+
+  get free(): number {
+    return this.#slots.filter(slot => slot.occupant === undefined).length
+  }
+
+  /** In ascending number, without gaps from 1. */
+  slots(): readonly Readonly<Slot>[] {
+    return this.#slots
+  }
+
+  slotOf(endpoint: string): number | undefined {
+    return this.#slots.find(slot => slot.occupant === endpoint)?.number
+  }
+
+  /**
+   * Gives `endpoint` a slot, growing the map when none is free: at least twice, at most three times what is occupied.
+   * @returns the slot's number, counted from 1
+   */
+  occupy(endpoint: string): number {
+    const held = this.slotOf(endpoint)
+    if (held !== undefined) return held
+    if (this.free === 0) this.#extend(grownSize(this.size + 1))
+    const slot = this.#pick(endpoint)
+    slot.occupant = endpoint
+    slot.last = endpoint
+    return slot.number
+  }
+
+  /** At least `size` slots: as many as a running HAProxy has. */
+  reserve(size: number): void {
+    this.#extend(size)
+  }
+
+  /** Puts what a running HAProxy says into the map; a slot beyond the size extends it. */
+  adopt(number: number, endpoint: string): void {
+    this.#extend(number)
+    const slot = this.#slots[number - 1] as Slot
+    slot.occupant = endpoint
+    slot.last = endpoint
+  }
+
+  release(endpoint: string): void {
+    const slot = this.#slots.find(candidate => candidate.occupant === endpoint)
+    if (slot === undefined) return
+    slot.occupant = undefined
+    slot.freedAt = ++this.#releases
+  }
+
+  /** Makes room before it is needed: one reload now instead of one per join later. */
+  growIfTight(): boolean {
+    const occupied = this.size - this.free
+    if (this.free >= this.size * FREE_SHARE_MIN) return false
+    this.#extend(grownSize(occupied))
+    return true
+  }
+
+  #pick(endpoint: string): Slot {
+    const free = this.#slots.filter(slot => slot.occupant === undefined)
+    const own = free.find(slot => slot.last === endpoint)
+    return own ?? free.reduce((a, b) => (b.freedAt < a.freedAt ? b : a))
+  }
+
+  #extend(size: number): void {
+    while (this.#slots.length < size)
+      this.#slots.push({ number: this.#slots.length + 1, occupant: undefined, last: undefined, freedAt: 0 })
+  }
+}
+
+/** Three times what is there: a hundred servers that join a map of 20 cost two reloads. */
+function grownSize(occupied: number): number {
+  return Math.ceil((occupied * 3) / BLOCK) * BLOCK
+}

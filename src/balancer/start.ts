@@ -1,0 +1,116 @@
+import { mkdir, readFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { type Clock, type Log, messageOf, probe, type Random, sleep } from '../base/index.ts'
+import { Balancer } from './balancer.ts'
+import { NAMED_TEMPLATE, SLOTS_TEMPLATE } from './built-in-templates.ts'
+import { assertSound, type BalancerConfig, socketPaths } from './config.ts'
+import { HaproxyControl } from './drivers/haproxy-control.ts'
+import { descriptorLimit, findHaproxy } from './drivers/haproxy-process.ts'
+import { ConfigRefusedError, HaproxyStartError, TemplateError } from './errors.ts'
+import { Passes } from './pass.ts'
+import type { HaproxySpec, Supervise } from './supervise.ts'
+import { compileTemplate, type Render } from './template.ts'
+
+export interface BalancerDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly supervise: Supervise
+}
+
+const START_TIMEOUT_MS = 10_000
+const START_POLL_MS = 10
+
+/**
+ * Starts HAProxy, or adopts the one that runs, and keeps it equal to what is wanted. A cold start begins with the servers
+ * of the last file; an adopted HAProxy is not reloaded unless its configuration differs.
+ * @throws HaproxyMissingError, HaproxyTooOldError, BalancerConfigError, TemplateError, ConfigRefusedError (and no last good
+ * file to start from), HaproxyStartError; nothing is left running that was not there before
+ */
+export async function startBalancer(
+  config: BalancerConfig,
+  deps: BalancerDeps,
+  signal?: AbortSignal,
+): Promise<Balancer> {
+  assertSound(config)
+  const haproxy = await findHaproxy(config.haproxyPath)
+  const render = await renderOf(config)
+  await Promise.all([mkdir(config.runDir, { recursive: true }), mkdir(dirname(config.configPath), { recursive: true })])
+  const paths = { config: config.configPath, ...socketPaths(config) }
+  const control = new HaproxyControl(haproxy, paths, deps.clock)
+  let balancer: Balancer | undefined
+  const wake = (): void => balancer?.wake()
+  const passes = new Passes(config, maxconnFor(await descriptorLimit()), { ...deps, control, render, probe, wake })
+  const adopted = await control.isRunning()
+  if (adopted) await adopt(control, passes)
+  else await prepare(control, passes, deps.log)
+  await deps.supervise.start(haproxySpec(config, haproxy.path)) // adopts the one that runs
+  if (!adopted) await untilReady(control, deps, signal)
+  balancer = new Balancer({ ...deps, control, passes, version: haproxy.version, adopted })
+  balancer.wake()
+  return balancer
+}
+
+/** How HAProxy is run for this configuration; a supervisor that is told of its services beforehand takes it from here. */
+export function haproxySpec(config: BalancerConfig, haproxyPath: string): HaproxySpec {
+  const master = `${socketPaths(config).master},mode,600,level,admin`
+  const command = [haproxyPath, '-W', '-S', master, '-f', config.configPath]
+  return { name: 'haproxy', command, stopSignal: 'SIGUSR1', stopTimeoutMs: 10_000 }
+}
+
+/**
+ * Connections that the descriptor limit allows: two descriptors each, checks and listeners beside them. `haproxy -c` accepts
+ * more, and the start then fails.
+ */
+export function maxconnFor(descriptors: number): number {
+  const spare = descriptors >= 4_096 ? descriptors - 1_000 : descriptors * 0.7
+  return Math.max(50, Math.min(10_000, Math.floor(spare / 2.2)))
+}
+
+async function renderOf(config: BalancerConfig): Promise<Render> {
+  const { template } = config
+  if (template === 'slots') return compileTemplate(SLOTS_TEMPLATE, 'slots')
+  if (template === 'named') return compileTemplate(NAMED_TEMPLATE, 'named')
+  return compileTemplate(await templateSource(template.path), template.path)
+}
+
+async function templateSource(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (thrown) {
+    throw new TemplateError(`cannot read the template ${path}: ${messageOf(thrown)}`, { cause: thrown })
+  }
+}
+
+async function adopt(control: HaproxyControl, passes: Passes): Promise<void> {
+  await control.attach()
+  passes.adopt(control.fileText ?? '', await control.look(false))
+}
+
+/** The file for a cold start: the last known pool, in today's template; the last good file itself if that is refused. */
+async function prepare(control: HaproxyControl, passes: Passes, log: Log): Promise<void> {
+  const last = await control.readFile()
+  passes.adopt(last ?? '', undefined)
+  passes.decideOffline()
+  try {
+    await control.install(passes.text())
+  } catch (failure) {
+    if (last === undefined || !(failure instanceof ConfigRefusedError)) throw failure
+    log.error({ error: failure.message }, 'the new configuration was refused; starting with the last good one')
+  }
+}
+
+async function untilReady(control: HaproxyControl, deps: BalancerDeps, signal?: AbortSignal): Promise<void> {
+  const deadlineMs = deps.clock.nowMs() + START_TIMEOUT_MS
+  let failure: unknown
+  while (deps.clock.nowMs() < deadlineMs) {
+    try {
+      if (await control.isRunning()) return await control.attach()
+    } catch (thrown) {
+      failure = thrown
+    }
+    await sleep(deps.clock, START_POLL_MS, signal)
+  }
+  await deps.supervise.stop()
+  throw new HaproxyStartError(deps.supervise.status().reason ?? 'no word from its master socket', { cause: failure })
+}
