@@ -248,6 +248,28 @@ test('LZW passes through full tables, where widths change and the table is clear
   }
 })
 
+test('LZW that never clears its full table is read to the end, last entry included', () => {
+  // Literals define an entry each; 4095 is the last, and every code from then on has twelve bits and defines nothing.
+  const out: number[] = []
+  let [bits, bitCount, width, hi] = [0, 0, 9, 257]
+  const write = (code: number) => {
+    bits |= code << bitCount
+    for (bitCount += width; bitCount >= 8; bitCount -= 8) {
+      out.push(bits & 0xff)
+      bits >>>= 8
+    }
+    if (hi < 4095 && ++hi === 1 << width) width++
+  }
+  const wanted = Array.from({ length: 4000 }, (_, i) => i % 251)
+  for (const literal of wanted) write(literal)
+  write(4095)
+  write(258)
+  write(257)
+  out.push(bits & 0xff, 0)
+  expect([...lzwDecompress(Uint8Array.from(out), 5000)].slice(0, 4000)).toEqual(wanted)
+  expect(lzwDecompress(Uint8Array.from(out), 5000)).toHaveLength(4004)
+})
+
 test('LZW without its end code, with an undefined code or beyond the bound is refused', () => {
   const packed = lzwCompress(new Uint8Array(1000))
   expect(() => lzwDecompress(packed.subarray(0, packed.length - 2), 1000)).toThrow('unexpected EOF')
