@@ -1,0 +1,86 @@
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { silentLog } from '../base/index.ts'
+import {
+  type AgentStatus,
+  type ApiBackend,
+  AgentUnreachableError,
+  ApiAnswerError,
+  apiRequest,
+  SocketTakenError,
+  startApi,
+} from './index.ts'
+
+let folder = ''
+let socketPath = ''
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'muster-api-'))
+  socketPath = join(folder, 'a.sock')
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const STATUS: AgentStatus = {
+  node: 'n1',
+  pid: 1,
+  version: '0',
+  members: { alive: 1, leaving: 0, left: 0, failed: 0 },
+  services: [],
+}
+
+function backend(calls: string[] = []): ApiBackend {
+  return {
+    status: async () => STATUS,
+    members: async () => [],
+    version: () => '1.2.3',
+    handover: async () => void calls.push('handover'),
+  }
+}
+
+test('a running agent tells its status, and hands over when asked, on a socket that is only its own', async () => {
+  const calls: string[] = []
+  await using _api = await startApi({ socketPath }, { log: silentLog, routes: backend(calls) })
+  expect(statSync(socketPath).mode & 0o777).toBe(0o600)
+  expect(await apiRequest(socketPath, 'GET /v1/status')).toEqual(STATUS)
+  expect(await apiRequest(socketPath, 'GET /v1/version')).toEqual({ version: '1.2.3' })
+  await apiRequest(socketPath, 'POST /v1/handover')
+  expect(calls).toEqual(['handover'])
+})
+
+test('without an agent the error says which socket was tried', async () => {
+  const asked = apiRequest(socketPath, 'GET /v1/status')
+  await expect(asked).rejects.toThrow(AgentUnreachableError)
+  await expect(asked).rejects.toThrow(socketPath)
+})
+
+test('a failing backend is a 500 with its sentence, and the API serves on', async () => {
+  const routes = { ...backend(), status: () => Promise.reject(new Error('the ring is closed')) }
+  await using _api = await startApi({ socketPath }, { log: silentLog, routes })
+  await expect(apiRequest(socketPath, 'GET /v1/status')).rejects.toThrow(ApiAnswerError)
+  await expect(apiRequest(socketPath, 'GET /v1/status')).rejects.toThrow('the ring is closed')
+  expect(await apiRequest(socketPath, 'GET /v1/members')).toEqual({ members: [] })
+})
+
+test('a second agent on one socket is refused, and the first serves on', async () => {
+  await using _api = await startApi({ socketPath }, { log: silentLog, routes: backend() })
+  await expect(startApi({ socketPath }, { log: silentLog, routes: backend() })).rejects.toThrow(SocketTakenError)
+  expect(await apiRequest(socketPath, 'GET /v1/version')).toEqual({ version: '1.2.3' })
+})
+
+test('a path or method that does not exist is refused with what does', async () => {
+  await using _api = await startApi({ socketPath }, { log: silentLog, routes: backend() })
+  const statusOf = (method: string, path: string) =>
+    new Promise<number | undefined>((resolve, reject) => {
+      const sent = request({ socketPath, method, path, agent: false }, response => {
+        response.resume()
+        resolve(response.statusCode)
+      })
+      sent.on('error', reject).end()
+    })
+  expect(await statusOf('GET', '/nope')).toBe(404)
+  expect(await statusOf('GET', '/__proto__')).toBe(404)
+  expect(await statusOf('GET', '/v1/handover')).toBe(405)
+})

@@ -1,0 +1,48 @@
+import { request } from 'node:http'
+import { AgentUnreachableError, ApiAnswerError } from '../errors.ts'
+import type { AgentStatus, MemberReport } from '../status.ts'
+
+/** What each request answers. */
+export interface ApiAnswers {
+  'GET /v1/status': AgentStatus
+  'GET /v1/members': { readonly members: readonly MemberReport[] }
+  'GET /v1/version': { readonly version: string }
+  'POST /v1/handover': { readonly handover: string }
+}
+
+/** An agent with 1000 servers answers with 0.2 MB. */
+const ANSWER_BYTES_MAX = 16 << 20
+const ANSWER_MS_MAX = 10_000
+
+/**
+ * Asks a running agent.
+ * @throws AgentUnreachableError when nobody answers, ApiAnswerError when the agent refuses
+ */
+export function apiRequest<K extends keyof ApiAnswers>(socketPath: string, what: K): Promise<ApiAnswers[K]> {
+  const [method, path] = what.split(' ') as [string, string]
+  return new Promise((resolve, reject) => {
+    const fail = (cause: unknown) => reject(new AgentUnreachableError(socketPath, { cause }))
+    const sent = request({ socketPath, method, path, agent: false, timeout: ANSWER_MS_MAX }, response => {
+      const chunks: Buffer[] = []
+      let bytes = 0
+      response.on('data', (chunk: Buffer) => {
+        bytes += chunk.length
+        if (bytes > ANSWER_BYTES_MAX) sent.destroy(new Error('the answer is too large'))
+        else chunks.push(chunk)
+      })
+      response.on('error', fail)
+      response.on('end', () => {
+        try {
+          const body = JSON.parse(Buffer.concat(chunks).toString()) as { error?: string }
+          if (response.statusCode === 200) resolve(body as ApiAnswers[K])
+          else reject(new ApiAnswerError(response.statusCode ?? 0, body.error ?? 'the agent refused'))
+        } catch (error) {
+          fail(error)
+        }
+      })
+    })
+    sent.on('timeout', () => sent.destroy(new Error(`no answer within ${ANSWER_MS_MAX} ms`)))
+    sent.on('error', fail)
+    sent.end()
+  })
+}

@@ -1,0 +1,112 @@
+import { chmodSync, rmSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import { connect } from 'node:net'
+import { type Address, type Log, messageOf } from '../../base/index.ts'
+import { SocketTakenError } from '../errors.ts'
+import { answer } from '../routes.ts'
+import type { ApiBackend } from '../status.ts'
+
+export interface ApiConfig {
+  /** Below 97 bytes; its directory must exist. */
+  readonly socketPath: string
+  /** Default 0600: only the agent's user and root. */
+  readonly mode?: number
+  /** Also on TCP. Anybody who reaches it may ask, and end the agent: loopback only, by habit. */
+  readonly listen?: Address
+}
+
+export interface Api extends AsyncDisposable {
+  /** Ends every connection; idempotent. Removes the socket. */
+  stop(): Promise<void>
+}
+
+/** Open connections; a stuck client must not use up the agent's descriptors. */
+const CONNECTIONS_MAX = 64
+const REQUEST_MS_MAX = 10_000
+
+/**
+ * Serves the API. A socket that a killed agent left behind is taken over, one that answers is not.
+ * @throws SocketTakenError, or the system's error, with nothing left listening
+ */
+export async function startApi(
+  config: ApiConfig,
+  deps: { readonly log: Log; readonly routes: ApiBackend },
+  signal?: AbortSignal,
+): Promise<Api> {
+  signal?.throwIfAborted()
+  if (await answers(config.socketPath)) throw new SocketTakenError(config.socketPath)
+  rmSync(config.socketPath, { force: true })
+  const servers: Server[] = []
+  const stop = async () => {
+    signal?.removeEventListener('abort', onAbort)
+    await Promise.all(servers.splice(0).map(close))
+  }
+  const onAbort = () => void stop()
+  try {
+    const local = serverFor(deps)
+    servers.push(local)
+    await listen(local, { path: config.socketPath })
+    chmodSync(config.socketPath, config.mode ?? 0o600)
+    if (config.listen !== undefined) {
+      const server = serverFor(deps)
+      servers.push(server)
+      await listen(server, { host: config.listen.ip, port: config.listen.port })
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  signal?.addEventListener('abort', onAbort, { once: true })
+  return { stop, [Symbol.asyncDispose]: stop }
+}
+
+function serverFor(deps: { readonly log: Log; readonly routes: ApiBackend }): Server {
+  const server = createServer({ requestTimeout: REQUEST_MS_MAX, maxHeaderSize: 8192 }, (request, response) => {
+    request.resume() // no route takes a body
+    request.on('error', () => response.destroy())
+    void answer(request.method ?? 'GET', request.url ?? '/', deps.routes, deps.log).then(given => {
+      const body = `${JSON.stringify(given.body)}\n`
+      response.writeHead(given.status, {
+        'content-type': 'application/json',
+        'content-length': Buffer.byteLength(body),
+      })
+      response.end(body)
+    })
+  })
+  server.maxConnections = CONNECTIONS_MAX
+  server.on('error', error => deps.log.error({ error: messageOf(error) }, 'the API failed'))
+  return server
+}
+
+function listen(server: Server, where: { path: string } | { host: string; port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    const before = process.umask(0o177) // the socket must not be open to others for the moment before chmod
+    server.listen(where, () => {
+      server.removeListener('error', reject)
+      resolve()
+    })
+    process.umask(before)
+  })
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise(resolve => {
+    server.close(() => resolve())
+    server.closeIdleConnections()
+    server.closeAllConnections()
+  })
+}
+
+/** Whether somebody listens there. A unix socket answers at once or refuses at once. */
+function answers(socketPath: string): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = connect(socketPath)
+    const settle = (is: boolean) => {
+      socket.destroy()
+      resolve(is)
+    }
+    socket.once('connect', () => settle(true))
+    socket.once('error', () => settle(false))
+  })
+}

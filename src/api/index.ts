@@ -1,0 +1,16 @@
+/**
+ * api: what a running agent answers over HTTP on its unix socket, and the client that asks. It knows nothing of what it
+ * reports: the agent hands it an `ApiBackend`.
+ */
+export { type ApiAnswers, apiRequest } from './drivers/client.ts'
+export { type Api, type ApiConfig, startApi } from './drivers/server.ts'
+export { AgentUnreachableError, ApiAnswerError, SocketTakenError } from './errors.ts'
+export type {
+  AgentStatus,
+  ApiBackend,
+  BalancerReport,
+  MemberReport,
+  PoolReport,
+  ServerReport,
+  ServiceReport,
+} from './status.ts'
