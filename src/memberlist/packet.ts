@@ -21,7 +21,7 @@ export class PacketRefusedError extends MusterError {
 }
 
 export interface SealOptions {
-  /** Only for destinations known to understand it (PMax of 5 or more), and only where Serf does; see `docs/wire`. */
+  /** Only for destinations known to understand it (PMax of 5 or more), and only where Serf sends it. */
   readonly crc: boolean
   /** Kept only where it makes the packet smaller. */
   readonly compress: boolean
