@@ -58,6 +58,7 @@ export class EventHandlers {
 
   /** Queues `event` for every handler it matches and returns at once. */
   handle(event: SerfEvent): void {
+    if (event.kind === 'conflict-lost') return
     for (const lane of this.#lanes) lane.handle(event)
   }
 
@@ -120,7 +121,7 @@ class Lane {
     this.#options = options
   }
 
-  handle(event: SerfEvent): void {
+  handle(event: HandledEvent): void {
     for (const filter of this.filters) if (matchesFilter(filter, event)) this.#enqueue(event)
   }
 

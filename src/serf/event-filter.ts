@@ -1,5 +1,5 @@
 import { MusterError } from '../base/index.ts'
-import type { ConflictLostEvent, MemberEventKind, SerfEvent } from './events.ts'
+import type { ConflictLostEvent, MemberEventKind, SerfEvent } from './event.ts'
 
 /** What handlers and streams get to see: all but the agent's own affairs. */
 export type HandledEvent = Exclude<SerfEvent, ConflictLostEvent>
@@ -46,8 +46,7 @@ export function describeFilter(filter: EventFilter): string {
 }
 
 /** Names are compared exactly. */
-export function matchesFilter(filter: EventFilter, event: SerfEvent): event is HandledEvent {
-  if (event.kind === 'conflict-lost') return false
+export function matchesFilter(filter: EventFilter, event: HandledEvent): boolean {
   if (filter.kind === '*') return true
   if (filter.kind !== event.kind) return false
   return filter.name === '' || ((event.kind === 'user' || event.kind === 'query') && event.name === filter.name)

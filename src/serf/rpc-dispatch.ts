@@ -1,5 +1,5 @@
 import { type Clock, type Log, messageOf } from '../base/index.ts'
-import type { QueryEvent, SerfEvent } from './events.ts'
+import type { QueryEvent, SerfEvent } from './event.ts'
 import { type EventFilter, EventFilterError, matchesFilter, parseEventFilters } from './event-filter.ts'
 import type { RpcBackend, RpcJoinResult } from './rpc-backend.ts'
 import { filterMembers } from './rpc-filter.ts'
@@ -135,6 +135,7 @@ export class RpcDispatcher {
   }
 
   #event(event: SerfEvent): void {
+    if (event.kind === 'conflict-lost') return
     for (const { seq, filters } of this.#streams.values()) {
       if (!filters.some(filter => matchesFilter(filter, event))) continue
       const handle = event.kind === 'query' ? this.#newHandle(event) : 0
