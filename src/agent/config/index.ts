@@ -5,7 +5,6 @@
 export { jsonSchema } from './check.ts'
 export { type ConfigWorld, systemWorld } from './drivers/world.ts'
 export { formatDuration, parseDuration } from './duration.ts'
-export { type HandlerKind, type HandlerSpec, parseHandlerSpec } from './handler-spec.ts'
 export { type ConfigInput, DEFAULT_FILE, loadConfig } from './load.ts'
 export { nearest } from './nearest.ts'
 export { ConfigError, type Problem } from './problems.ts'

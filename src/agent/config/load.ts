@@ -145,7 +145,7 @@ function environmentSource(env: Readonly<Record<string, string | undefined>>): S
       return meant === undefined ? [] : [`${name} in the environment is not a setting; did you mean ${meant}?`]
     })
   // A path's own words, not the flag's: MUSTER_CLUSTER_COMPRESS=false, where the flag is -disable-compression.
-  const upright = given.map(({ inverted: _, ...setting }) => setting)
+  const upright = given.map((setting): Setting => ({ path: setting.path, kind: setting.kind, help: setting.help }))
   return textSource(
     upright,
     setting => splitVariable(setting, env),

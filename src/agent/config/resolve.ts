@@ -1,9 +1,8 @@
 import { isIP } from 'node:net'
-import { type Address, formatAddress } from '../../base/index.ts'
+import { type Address, formatAddress, messageOf } from '../../base/index.ts'
+import { parseHandler } from '../handler-spec.ts'
 import type { ConfigWorld } from './drivers/world.ts'
-import { parseHandlerSpec } from './handler-spec.ts'
 import { readKeys } from './keys.ts'
-import type { Problem } from './problems.ts'
 import { resolveBalancer } from './resolve-balancer.ts'
 import { resolveServices } from './resolve-services.ts'
 import type { FileSettings } from './schema.ts'
@@ -146,8 +145,11 @@ function tagsOf(settings: FileSettings, findings: Findings): Record<string, stri
 
 function handlersOf(settings: FileSettings, findings: Findings): string[] {
   for (const text of settings.event_handlers ?? []) {
-    const read = parseHandlerSpec(text)
-    if (typeof read === 'string') findings.problem('event_handlers', read)
+    try {
+      parseHandler(text)
+    } catch (error) {
+      findings.problem('event_handlers', messageOf(error))
+    }
   }
   return settings.event_handlers ?? []
 }

@@ -9,8 +9,8 @@ import { parseDuration } from './duration.ts'
  */
 
 /** Names become tags, files and lines of HAProxy's configuration: nothing that could break out of any of them. */
-const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/
-const NAME_RULE = 'letters, digits, - and _, starting with a letter or digit, at most 63'
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$/
+const NAME_RULE = 'letters, digits, - and _, starting with a letter or digit, at most 48'
 
 const duration = (defaultText: string, meaning: string) =>
   z
@@ -171,7 +171,9 @@ const service = z.strictObject({
     .describe('Output kept for the next agent. Default 16777216.'),
 })
 
-const bindList = listOf(line.regex(/^(?:\*|[^\s:]+|\[[0-9a-fA-F:.]+\])?:\d{1,5}$/, 'takes an address such as :80'))
+/** An address as after HAProxy's `bind`, and its parameters; nothing that would begin another line or word. */
+const BIND = /^(?:\*|[^\s:"'\\#]+|\[[0-9a-fA-F:.]+\])?:\d{1,5}(?: [A-Za-z0-9_.:@/,=+ -]{1,400})?$/
+const bindList = listOf(line.regex(BIND, 'takes an address such as :80, and parameters such as ssl crt /etc/site.pem'))
 
 const check = z
   .strictObject({

@@ -10,7 +10,11 @@ export type Path = readonly PropertyKey[]
 export interface Source {
   readonly value: unknown
   /** Where the value (or with `key`, one of its keys) was written; undefined when not here. */
-  place(path: Path, key?: string): { readonly where: string; readonly details: readonly string[] } | undefined
+  place(
+    this: void,
+    path: Path,
+    key?: string,
+  ): { readonly where: string; readonly details: readonly string[] } | undefined
   readonly problems: readonly Problem[]
   readonly warnings: readonly string[]
 }
@@ -65,7 +69,7 @@ export function serfSource(name: string, text: string): Source {
 interface TextFile {
   readonly value: unknown
   readonly problems: readonly Problem[]
-  place(path: Path, key?: string): { where: string; details: string[] } | undefined
+  place(this: void, path: Path, key?: string): { where: string; details: string[] } | undefined
 }
 
 function parseText(name: string, text: string): TextFile {
