@@ -1,5 +1,5 @@
 import { MusterError } from '../base/index.ts'
-import type { ConflictLostEvent, MemberEventKind, SerfEvent } from './event.ts'
+import { type ConflictLostEvent, MEMBER_EVENT_KINDS, type SerfEvent } from './event.ts'
 
 /** What handlers and streams get to see: all but the agent's own affairs. */
 export type HandledEvent = Exclude<SerfEvent, ConflictLostEvent>
@@ -23,13 +23,6 @@ export class EventFilterError extends MusterError {
   }
 }
 
-const MEMBER_EVENT_KINDS: readonly MemberEventKind[] = [
-  'member-join',
-  'member-leave',
-  'member-failed',
-  'member-update',
-  'member-reap',
-]
 const KINDS: readonly string[] = [...MEMBER_EVENT_KINDS, 'user', 'query']
 
 /**
