@@ -57,7 +57,10 @@ export class Announcer {
     try {
       await this.#cluster.setTags(tags, { tell: this.#cluster.balancers() })
     } catch (failure) {
-      this.#log.warn({ reason: messageOf(failure) }, 'the tags could not be announced in time; gossip goes on with them')
+      this.#log.warn(
+        { reason: messageOf(failure) },
+        'the tags could not be announced in time; gossip goes on with them',
+      )
     }
   }
 }

@@ -42,7 +42,9 @@ export class ServerView {
   serversOf(members: readonly SerfMember[]): Server[] {
     const present = new Set(members.map(member => member.name))
     const reaped = [...this.#announced].filter(([name]) => !present.has(name))
-    const servers = reaped.flatMap(([, before]) => [...before.values()].map(s => ({ ...s, liveness: 'reaped' as const })))
+    const servers = reaped.flatMap(([, before]) =>
+      [...before.values()].map(s => ({ ...s, liveness: 'reaped' as const })),
+    )
     for (const [name] of reaped) this.#announced.delete(name)
     return [...servers, ...members.flatMap(member => this.#serversOf(member))]
   }

@@ -1,0 +1,84 @@
+import type { AgentStatus, Api, ApiBackend, BalancerReport, ServiceReport } from '../api/index.ts'
+import { startApi } from '../api/index.ts'
+import { formatAddress, type Log } from '../base/index.ts'
+import type { Agent } from './agent.ts'
+import type { AgentConfig } from './config/index.ts'
+import { VERSION } from './version.ts'
+
+/** Serves the HTTP API for this agent. @throws SocketTakenError when another agent answers on the socket */
+export function startAgentApi(
+  config: AgentConfig,
+  deps: { readonly log: Log; readonly agent: Agent },
+  signal?: AbortSignal,
+): Promise<Api> {
+  const { socketPath, listen } = config.api
+  const api = { socketPath, ...(listen === undefined ? {} : { listen }) }
+  return startApi(api, { log: deps.log, routes: routesOf(deps.agent) }, signal)
+}
+
+function routesOf(agent: Agent): ApiBackend {
+  const { serf } = agent.parts
+  return {
+    status: async () => statusOf(agent),
+    members: async () =>
+      serf
+        .members()
+        .map(({ name, ip, port, status, tags }) => ({ name, address: formatAddress({ ip, port }), status, tags })),
+    handover: async () => void agent.handover(),
+    version: () => VERSION,
+  }
+}
+
+function statusOf(agent: Agent): AgentStatus {
+  const { serf, balancing, config } = agent.parts
+  const members = { alive: 0, leaving: 0, left: 0, failed: 0 }
+  for (const { status } of serf.members()) if (status !== 'none') members[status]++
+  return {
+    node: config.node.name,
+    pid: process.pid,
+    version: VERSION,
+    members,
+    services: servicesOf(agent),
+    ...(balancing === undefined ? {} : { balancer: balancerOf(agent) as BalancerReport }),
+  }
+}
+
+function servicesOf(agent: Agent): ServiceReport[] {
+  const { supervisor, config } = agent.parts
+  return supervisor.services().map(({ name, state, pid, restarts, reason }) => {
+    const service = config.services.find(candidate => candidate.name === name)
+    return {
+      ...{ name, state, restarts },
+      ...(pid === undefined ? {} : { pid }),
+      ...(reason === undefined ? {} : { reason }),
+      ...(service?.pool === undefined ? {} : { pool: service.pool }),
+      ...(service?.port === undefined ? {} : { port: service.port }),
+    }
+  })
+}
+
+function balancerOf(agent: Agent): BalancerReport | undefined {
+  const status = agent.parts.balancing?.status()
+  if (status === undefined) return undefined
+  const master = agent.parts.supervisor.services().find(service => service.name === 'haproxy')?.pid
+  return {
+    haproxy: {
+      ...(master === undefined ? {} : { pid: master }),
+      version: status.haproxy.version,
+      state: status.problem === undefined ? status.haproxy.state : `${status.haproxy.state}: ${status.problem}`,
+      reloads: status.reloads,
+    },
+    pools: status.pools.map(pool => ({
+      name: pool.name,
+      servers: pool.servers.map(({ name, ip, port, state, reason, slot }) => ({
+        ...{ name, address: formatAddress({ ip, port }), state, reason },
+        ...(slot === undefined ? {} : { slot }),
+      })),
+    })),
+    advice: adviceOf(status.missingRetries),
+  }
+}
+
+function adviceOf(missing: readonly { readonly setting: string; readonly cost: string }[]): string[] {
+  return missing.map(({ setting, cost }) => `${setting} is missing: ${cost}`)
+}

@@ -1,0 +1,150 @@
+import { type Clock, type Log, messageOf, type Random, type Scope } from '../base/index.ts'
+import type { Serf } from '../serf/index.ts'
+import type { Supervisor } from '../supervisor/index.ts'
+import { type Announcer, announcedTags } from './announcer.ts'
+import type { Balancing } from './balancing.ts'
+import type { AgentConfig } from './config/index.ts'
+import { drainEverywhere } from './drain.ts'
+import { drainClusterOf } from './drain-query.ts'
+import type { LocalEndpoints } from './local-endpoints.ts'
+
+/** The parts that an agent was wired from. */
+export interface AgentParts {
+  readonly config: AgentConfig
+  readonly deps: { readonly clock: Clock; readonly random: Random; readonly log: Log }
+  readonly serf: Serf
+  readonly supervisor: Supervisor
+  readonly endpoints: LocalEndpoints
+  readonly announcer: Announcer
+  /** Undefined where this node does not balance. */
+  readonly balancing: Balancing | undefined
+}
+
+/** A running agent. Ends by `stop` (services too) or by `handover` (services and HAProxy run on). */
+export class Agent implements AsyncDisposable {
+  readonly parts: AgentParts
+  /** Resolves when the agent has ended, whoever asked for it. */
+  readonly ended: Promise<void>
+  #resolveEnded: () => void = () => undefined
+  #scope: Scope | undefined
+  #ending: Promise<void> | undefined
+  #ownTags: Readonly<Record<string, string>>
+  #hurry = new AbortController()
+
+  constructor(parts: AgentParts) {
+    this.parts = parts
+    this.#ownTags = parts.config.node.tags
+    this.ended = new Promise(resolve => {
+      this.#resolveEnded = resolve
+    })
+  }
+
+  /** Takes over everything that was started for this agent. */
+  own(scope: Scope): void {
+    this.#scope = scope
+  }
+
+  /** Makes the ring's picture of this node equal to what runs. */
+  announce(): void {
+    void this.#announceNow()
+  }
+
+  /** The node's own tags, without endpoints; a change that came over RPC replaces the configured ones until the end. */
+  async setOwnTags(tags: Readonly<Record<string, string>>): Promise<void> {
+    const pools = new Set(Object.keys(announcedTags({}, this.parts.endpoints.current([]))))
+    this.#ownTags = Object.fromEntries(Object.entries(tags).filter(([key]) => !pools.has(key)))
+    await this.#announceNow()
+  }
+
+  /**
+   * Ends: drains and stops the services, leaves the ring, stops HAProxy. Called a second time it hurries: no more draining
+   * or waiting.
+   */
+  stop(options: { readonly leave: boolean } = { leave: true }): Promise<void> {
+    if (this.#ending !== undefined) this.#hurry.abort()
+    this.#ending ??= this.#end(() => this.#stopAll(options.leave))
+    return this.#ending
+  }
+
+  /** Ends without leaving: services and HAProxy run on and are adopted by the next agent on this host. */
+  handover(): Promise<void> {
+    this.#ending ??= this.#end(async () => {
+      await this.parts.balancing?.stop({ keepHaproxy: true })
+      await this.parts.supervisor.detach()
+    })
+    return this.#ending
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  async #announceNow(): Promise<void> {
+    const { endpoints, supervisor, announcer } = this.parts
+    await announcer.announce(announcedTags(this.#ownTags, endpoints.current(supervisor.services())))
+  }
+
+  async #end(how: () => Promise<void>): Promise<void> {
+    try {
+      await how()
+    } finally {
+      await this.#scope?.[Symbol.asyncDispose]()
+      this.#resolveEnded()
+    }
+  }
+
+  async #stopAll(leave: boolean): Promise<void> {
+    const { supervisor, serf, balancing } = this.parts
+    const services = supervisor.services().filter(service => service.name !== 'haproxy')
+    await Promise.all(services.map(service => this.#stopService(service.name, leave)))
+    if (leave) await Promise.race([serf.leave(), aborted(this.#hurry.signal)])
+    await balancing?.stop({ keepHaproxy: false })
+    await supervisor.stop({ ...(this.#hurry.signal.aborted ? { timeoutMs: 0 } : {}) })
+  }
+
+  async #stopService(name: string, isGraceful: boolean): Promise<void> {
+    const { supervisor, endpoints, config } = this.parts
+    const service = config.services.find(candidate => candidate.name === name)
+    const drain =
+      isGraceful && endpoints.isOffered(name) ? (signal: AbortSignal) => this.#drain(name, signal) : undefined
+    const stopped = supervisor.stop(name, {
+      ...(drain === undefined ? {} : { drain }),
+      ...(service === undefined ? {} : { drainTimeoutMs: service.drainTimeoutMs }),
+    })
+    const hurry = () => void supervisor.stop(name, { timeoutMs: 0 })
+    this.#hurry.signal.addEventListener('abort', hurry, { once: true })
+    await stopped
+    this.#hurry.signal.removeEventListener('abort', hurry)
+  }
+
+  /** Announces the service as draining and waits until every balancer has let go of it. */
+  async #drain(name: string, signal: AbortSignal): Promise<void> {
+    const { endpoints, serf, deps } = this.parts
+    const port = endpoints.portOf(name)
+    if (port === undefined) return
+    endpoints.drain(name)
+    this.announce()
+    try {
+      const request = { ip: serf.local().ip, port }
+      const { left, silent } = await drainEverywhere(drainClusterOf(serf), request, deps.clock, signal)
+      if (left.size + silent.length > 0) {
+        deps.log.warn(
+          { service: name, left: Object.fromEntries(left), silent },
+          'not every balancer has let go of the service',
+        )
+      }
+    } catch (failure) {
+      deps.log.warn(
+        { service: name, reason: messageOf(failure) },
+        'balancers could not be asked whether they have let go',
+      )
+    }
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

@@ -1,0 +1,107 @@
+import type { Balancer, BalancerStatus } from '../balancer/index.ts'
+import type { Clock, Log, Random, Scope } from '../base/index.ts'
+import type { Serf } from '../serf/index.ts'
+import type { Supervisor } from '../supervisor/index.ts'
+import type { AgentConfig } from './config/index.ts'
+import { answerDrains } from './drain-query.ts'
+import { isHostLocal } from './endpoints.ts'
+import { balancerConfigOf, haproxySupervise } from './haproxy.ts'
+import { ServerView } from './servers.ts'
+
+/** The pool of plain members that name none, on a balancer that configures none. */
+const DEFAULT_POOL = 'web'
+
+interface BalancingDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly serf: Serf
+  readonly supervisor: Supervisor
+}
+
+/** The balancer of this node, kept equal to what the ring says. */
+export class Balancing {
+  readonly #balancer: Balancer
+  readonly #view: ServerView
+  readonly #serf: Serf
+  readonly #clock: Clock
+  #joinedAtMs: number | undefined
+
+  constructor(balancer: Balancer, view: ServerView, deps: BalancingDeps) {
+    this.#balancer = balancer
+    this.#view = view
+    this.#serf = deps.serf
+    this.#clock = deps.clock
+  }
+
+  /** Something in the ring has changed: look again. */
+  wake(): void {
+    const servers = this.#view.serversOf(this.#serf.members())
+    this.#balancer.wanted(servers, this.#joinedAtMs === undefined ? {} : { joinedAtMs: this.#joinedAtMs })
+  }
+
+  /** The ring has been joined for the first time, or again: from now on it can be told who is unexplained. */
+  joined(): void {
+    this.#joinedAtMs ??= this.#clock.nowMs()
+    this.wake()
+  }
+
+  /**
+   * Requests and sessions on an endpoint here; at least 1 while it still takes traffic, since a count of 0 means that its
+   * process may be stopped.
+   * @throws RuntimeSocketError when HAProxy cannot be asked
+   */
+  async sessionsOn(ip: string, port: number): Promise<number> {
+    const servers = this.#balancer.status().pools.flatMap(pool => pool.servers)
+    const here = servers.filter(server => server.ip === ip && server.port === port)
+    const remaining = await this.#balancer.remaining(here.map(server => server.name))
+    const isServing = here.some(server => server.state !== 'drain' && server.state !== 'maint')
+    const sessions = remaining.reduce((sum, server) => sum + server.sessions, 0)
+    return isServing ? Math.max(1, sessions) : sessions
+  }
+
+  /** How the balancer sees its pools, and how many readings of tags had something to refuse. */
+  status(): BalancerStatus {
+    const status = this.#balancer.status()
+    return { ...status, refused: status.refused + this.#view.refused }
+  }
+
+  stop(options: { readonly keepHaproxy: boolean }): Promise<void> {
+    return this.#balancer.stop(options)
+  }
+}
+
+/**
+ * Starts the balancer where the configuration has one; the room, and the template engine with it, is loaded only then.
+ * @throws what `startBalancer` throws
+ */
+export async function startBalancing(
+  config: AgentConfig,
+  deps: BalancingDeps,
+  scope: Scope,
+  signal?: AbortSignal,
+): Promise<Balancing | undefined> {
+  if (config.balancer === undefined) return undefined
+  const { startBalancer } = await import('../balancer/index.ts')
+  const ip = deps.serf.local().ip
+  const log = deps.log.child({ room: 'balancer' })
+  const { clock, random } = deps
+  const supervise = haproxySupervise(deps.supervisor)
+  const balancer = scope.use(
+    await startBalancer(balancerConfigOf(config, config.balancer, ip), { clock, random, log, supervise }, signal),
+  )
+  const { pools } = config.balancer
+  const view = new ServerView(
+    {
+      defaultPool: pools[0]?.name ?? DEFAULT_POOL,
+      ports: Object.fromEntries(pools.map(pool => [pool.name, pool.port])),
+      acceptsHostLocal: isHostLocal(ip),
+    },
+    log,
+  )
+  const balancing = new Balancing(balancer, view, deps)
+  scope.defer(deps.serf.onEvent(event => void (event.kind.startsWith('member-') && balancing.wake())))
+  scope.defer(answerDrains(deps.serf, balancing))
+  balancing.wake()
+  return balancing
+}

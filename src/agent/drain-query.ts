@@ -1,0 +1,33 @@
+import type { Serf } from '../serf/index.ts'
+import type { Balancing } from './balancing.ts'
+import { DRAIN_QUERY, type DrainCluster, decodeDrainRequest, encodeDrainAnswer } from './drain.ts'
+
+/** Serf as the asker of drains sees it. */
+export function drainClusterOf(serf: Serf): DrainCluster {
+  return {
+    balancers: () =>
+      serf
+        .members()
+        .filter(member => member.status === 'alive' && member.tags['role'] === 'balancer')
+        .map(member => member.name),
+    async ask(payload, timeoutMs) {
+      const answers = new Map<string, Uint8Array>()
+      const filterTags = new Map([['role', '^balancer$']])
+      for await (const answer of serf.query({ name: DRAIN_QUERY, payload, filterTags, timeoutMs })) {
+        if (answer.kind === 'response') answers.set(answer.from, answer.payload)
+      }
+      return answers
+    },
+  }
+}
+
+/** Answers drain queries with what is left on an endpoint in this node's HAProxy. @returns how to stop answering */
+export function answerDrains(serf: Serf, balancing: Pick<Balancing, 'sessionsOn'>): () => void {
+  return serf.onEvent(event => {
+    if (event.kind !== 'query' || event.name !== DRAIN_QUERY) return
+    const request = decodeDrainRequest(event.payload)
+    if (request === undefined) return
+    const answer = async () => event.respond(encodeDrainAnswer(await balancing.sessionsOn(request.ip, request.port)))
+    answer().catch(() => undefined) // too late, or HAProxy is silent: no answer is an answer, the asker repeats
+  })
+}

@@ -1,0 +1,32 @@
+import type { Clock, Log, Scope } from '../base/index.ts'
+import { coalesceEvents, type Serf } from '../serf/index.ts'
+import type { AgentConfig } from './config/index.ts'
+import { DRAIN_QUERY } from './drain.ts'
+import { runScript } from './drivers/script.ts'
+import { EventHandlers } from './event-handlers.ts'
+import { parseHandler } from './handler-spec.ts'
+
+/** A script that runs when the agent ends may finish what it does for this long. */
+const LAST_SCRIPTS_MS = 2_000
+
+/** Runs the configured event handlers on the coalesced flow, as Serf does. */
+export function startHandlers(config: AgentConfig, deps: { clock: Clock; log: Log; serf: Serf }, scope: Scope): void {
+  if (config.handlers.length === 0) return
+  const { serf, clock } = deps
+  const handlers = new EventHandlers({
+    specs: config.handlers.map(parseHandler),
+    selfName: config.node.name,
+    tags: () => serf.tags(),
+    spawn: runScript,
+    log: deps.log.child({ room: 'handlers' }),
+    clock,
+  })
+  scope.defer(() => handlers.stop({ drainMs: LAST_SCRIPTS_MS }))
+  const coalesced = coalesceEvents(event => handlers.handle(event), clock)
+  scope.defer(() => coalesced.flush())
+  scope.defer(
+    serf.onEvent(event => {
+      if (event.kind !== 'query' || event.name !== DRAIN_QUERY) coalesced(event)
+    }),
+  )
+}

@@ -1,0 +1,48 @@
+import { arch, availableParallelism, platform } from 'node:os'
+import type { Clock } from '../base/index.ts'
+import { coalesceEvents, type RpcBackend } from '../serf/index.ts'
+import type { Agent } from './agent.ts'
+import { parseHandler } from './handler-spec.ts'
+
+/** The agent as Serf's RPC sees it. */
+export function rpcBackendOf(agent: Agent, clock: Clock): RpcBackend {
+  const { serf, config } = agent.parts
+  return {
+    members: () => serf.members(),
+    join: (addresses, options) => serf.join([...addresses], options),
+    leave: () => serf.leave(),
+    afterLeave: () => void agent.stop({ leave: true }),
+    forceLeave: (name, prune) => serf.forceLeave(name, prune),
+    userEvent: (name, payload, coalesce) => serf.userEvent(name, payload, coalesce),
+    tags: () => serf.tags(),
+    setTags: tags => agent.setOwnTags(tags),
+    query: params => serf.query(params),
+    onEvent(listener) {
+      const coalesced = coalesceEvents(listener, clock)
+      const end = serf.onEvent(coalesced)
+      return () => {
+        end()
+        coalesced.flush()
+      }
+    },
+    stats: () => ({
+      agent: { name: config.node.name },
+      runtime: { os: platform(), arch: arch(), cpu_count: String(availableParallelism()) },
+      serf: serf.stats(),
+      tags: serf.tags(),
+      event_handlers: handlersOf(config.handlers),
+    }),
+  }
+}
+
+/** `KIND:NAME` to script, as `serf info` shows them. */
+function handlersOf(specs: readonly string[]): Record<string, string> {
+  const entries = specs
+    .map(parseHandler)
+    .flatMap(({ filters, script }) => filters.map(filter => [filterKey(filter), script] as const))
+  return Object.fromEntries(entries)
+}
+
+function filterKey(filter: { readonly kind: string; readonly name?: string | undefined }): string {
+  return `${filter.kind}:${filter.name ?? ''}`
+}

@@ -1,0 +1,153 @@
+/**
+ * The running program's table of contents: services first, so that the very first alive tells what is ready; then the ring,
+ * the balancer, and the ways in. Everything is owned by a scope and ends last first.
+ */
+import { join } from 'node:path'
+import { type Clock, type Log, type Random, Scope, sleep } from '../base/index.ts'
+import { Keyring, type Serf, type SerfConfig, startRpcServer, startSerf } from '../serf/index.ts'
+import { type ServiceSpec, type Supervisor, startSupervisor } from '../supervisor/index.ts'
+import { Agent } from './agent.ts'
+import { startAgentApi } from './agent-api.ts'
+import { Announcer, announcedTags } from './announcer.ts'
+import { startBalancing } from './balancing.ts'
+import type { AgentConfig, ServiceConfig } from './config/index.ts'
+import { startHandlers } from './handling.ts'
+import { keepJoined } from './joiner.ts'
+import { adoptedAreReady, LocalEndpoints } from './local-endpoints.ts'
+import { rpcBackendOf } from './rpc-backend.ts'
+
+export interface AgentDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+}
+
+/**
+ * Starts everything that the configuration asks for. Resolves when the node gossips, its services have processes and, on a
+ * balancer, HAProxy serves; joining goes on in the background, for ever.
+ * @throws with everything released; services that an earlier agent left running keep running
+ */
+export async function startAgent(config: AgentConfig, deps: AgentDeps, signal?: AbortSignal): Promise<Agent> {
+  await using scope = new Scope()
+  for (const warning of config.warnings) deps.log.warn({}, warning)
+  const supervisor = await startServices(config, deps, scope, signal)
+  const endpoints = new LocalEndpoints(config.services)
+  const tags = announcedTags(config.node.tags, endpoints.current(supervisor.services()))
+
+  const serf = scope.use(await startSerf(serfConfigOf(config, tags), deps, signal))
+  const announcer = new Announcer(announceable(serf), tags, deps.log)
+  const balancing = await startBalancing(config, { ...deps, serf, supervisor }, scope, signal)
+  const agent = new Agent({ config, deps, serf, supervisor, endpoints, announcer, balancing })
+  scope.defer(supervisor.onChange(() => agent.announce()))
+  agent.announce()
+
+  startHandlers(config, { ...deps, serf }, scope)
+  if (config.cluster.rpc !== undefined) {
+    const rpc = {
+      bind: config.cluster.rpc,
+      ...(config.cluster.rpcAuth === undefined ? {} : { authKey: config.cluster.rpcAuth }),
+    }
+    const child = deps.log.child({ room: 'rpc' })
+    scope.use(
+      await startRpcServer(rpc, { clock: deps.clock, log: child, backend: rpcBackendOf(agent, deps.clock) }, signal),
+    )
+  }
+  scope.use(await startAgentApi(config, { log: deps.log.child({ room: 'api' }), agent }, signal))
+  startJoining(config, { ...deps, serf }, () => balancing?.joined(), scope)
+  agent.own(scope.move())
+  return agent
+}
+
+/** Services that were started here end again when the agent's start fails; adopted ones are left as they were found. */
+async function startServices(
+  config: AgentConfig,
+  deps: AgentDeps,
+  scope: Scope,
+  signal?: AbortSignal,
+): Promise<Supervisor> {
+  const paths = { stateDir: join(config.stateDir, 'services'), runDir: config.runDir }
+  const log = deps.log.child({ room: 'supervisor' })
+  const supervisor = await startSupervisor(
+    { ...paths, services: config.services.map(specOf) },
+    { ...deps, log },
+    signal,
+  )
+  scope.defer(() => supervisor.detach())
+  scope.defer(async () => {
+    const started = supervisor.services().filter(service => !service.adopted)
+    await Promise.all(started.map(service => supervisor.stop(service.name)))
+  })
+  supervisor.onOutput((service, line) => deps.log.info({ service }, line))
+  await adoptedAreReady(supervisor, ms => sleep(deps.clock, ms))
+  return supervisor
+}
+
+function specOf(service: ServiceConfig): ServiceSpec {
+  const { name, command, env, cwd, user, ready, readyTimeoutMs, stopSignal, stopTimeoutMs, restart, logMaxBytes } =
+    service
+  return {
+    ...{ name, command, env, readyTimeoutMs, stopSignal, stopTimeoutMs, restart, logMaxBytes },
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(user === undefined ? {} : { user }),
+    ...(ready === undefined ? {} : { ready }),
+  }
+}
+
+function serfConfigOf(config: AgentConfig, tags: Record<string, string>): SerfConfig {
+  const { cluster } = config
+  return {
+    name: config.node.name,
+    tags,
+    bind: cluster.bind,
+    profile: cluster.profile,
+    compress: cluster.compress,
+    snapshotPath: cluster.snapshotPath,
+    rejoinAfterLeave: cluster.rejoinAfterLeave,
+    reconnectIntervalMs: cluster.reconnectIntervalMs,
+    reconnectTimeoutMs: cluster.reconnectTimeoutMs,
+    tombstoneTimeoutMs: cluster.tombstoneTimeoutMs,
+    broadcastTimeoutMs: cluster.broadcastTimeoutMs,
+    ...(cluster.advertise === undefined ? {} : { advertise: cluster.advertise }),
+    ...(cluster.keyring === undefined ? {} : { keyring: new Keyring([...cluster.keyring]) }),
+  }
+}
+
+function announceable(serf: Serf) {
+  return {
+    setTags: (tags: Record<string, string>, options: { tell: readonly string[] }) =>
+      serf.setTags(tags, { tell: [...options.tell] }),
+    balancers: () => aliveBalancers(serf),
+  }
+}
+
+/** Names of alive members, other than this node, with the tag `role=balancer`. */
+export function aliveBalancers(serf: Serf): string[] {
+  const self = serf.local().name
+  const isBalancer = (tags: Readonly<Record<string, string>>) => tags['role'] === 'balancer'
+  return serf
+    .members()
+    .filter(member => member.status === 'alive' && member.name !== self && isBalancer(member.tags))
+    .map(member => member.name)
+}
+
+function startJoining(config: AgentConfig, deps: AgentDeps & { serf: Serf }, onJoined: () => void, scope: Scope): void {
+  const { cluster } = config
+  const ended = new AbortController()
+  const target = {
+    join: (addresses: readonly string[]) => deps.serf.join([...addresses], { ignoreOld: !cluster.replay }),
+    hasCompany: () => deps.serf.members().some(m => m.status === 'alive' && m.name !== config.node.name),
+  }
+  const addresses = [...new Set([...cluster.join, ...cluster.retryJoin])]
+  const log = deps.log.child({ room: 'agent' })
+  const done = keepJoined(
+    { addresses, retryIntervalMs: cluster.retryIntervalMs },
+    { ...deps, log },
+    target,
+    onJoined,
+    ended.signal,
+  )
+  scope.defer(async () => {
+    ended.abort()
+    await done
+  })
+}
