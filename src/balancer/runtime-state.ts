@@ -13,8 +13,10 @@ export interface ServerState {
   readonly sessions: number
 }
 
-/** Bits of `srv_admin_state` (HAProxy, management guide, `show servers state`); the inherited ones come by `track`. */
-const MAINT_BITS = 0x01 | 0x02 | 0x04 | 0x20 | 0x40
+/**
+ * Bits of `srv_admin_state` (HAProxy, management guide, `show servers state`). The inherited ones come by `track`; 0x04 only says
+ * that the file has it `disabled`, and stays when it is made ready. */
+const MAINT_BITS = 0x01 | 0x02 | 0x20 | 0x40
 const DRAIN_BITS = 0x08 | 0x10
 
 /** Reads `show servers state`, by column names, which grow with versions. Lines that do not fit are left out. */
