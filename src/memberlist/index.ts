@@ -2,6 +2,7 @@
  * memberlist: who is in the ring, byte for byte as HashiCorp's memberlist (SWIM with Lifeguard), so that Serf agents are
  * equals. A pure core that knows no socket, the wire it speaks, and a driver that runs it on UDP and TCP.
  */
+export { type Alarm, Alarms } from './alarms.ts'
 export { BroadcastQueue, retransmitLimit } from './broadcast-queue.ts'
 export {
   AddressInUseError,
@@ -25,6 +26,7 @@ export type * from './messages.ts'
 export { openPacket, PACKET_BYTES_MAX, PacketRefusedError, sealPacket } from './packet.ts'
 export { PROFILES, type Profile, type Timing } from './profiles.ts'
 export { sealStream, StreamReader, StreamRefusedError } from './stream.ts'
-export { type PartCodec, Swim, type SwimDeps } from './swim.ts'
+export { type PartCodec, pushPullScale, Swim, type SwimDeps } from './swim.ts'
+
 export { decodeMessage } from './wire-decode.ts'
 export { encodeMessage, encodeStreamMessage } from './wire-encode.ts'

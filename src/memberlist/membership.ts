@@ -17,8 +17,8 @@ export interface Shared {
   readonly awareness: Awareness
   readonly alarms: Alarms
   readonly counters: Counters
-  encode(message: PacketMessage): Uint8Array
-  emit(effect: Effect): void
+  readonly encode: (message: PacketMessage) => Uint8Array
+  readonly emit: (effect: Effect) => void
 }
 
 const U32_MAX = 0xffff_ffff

@@ -277,12 +277,18 @@ export class Memberlist implements AsyncDisposable {
   }
 
   #answer(message: StreamMessage): { answer?: StreamMessage; after?: () => void } | undefined {
-    if (message.type === 'user') return void this.#deps.host.userMessage(message.body)
+    if (message.type === 'user') {
+      this.#deps.host.userMessage(message.body)
+      return undefined
+    }
     if (message.type === 'ping') {
       const answer = this.#swim.streamPing(message)
       return answer === undefined ? undefined : { answer }
     }
-    if (message.type !== 'pushPull') return void this.#streamRefused(`unexpected ${message.type}`, undefined)
+    if (message.type !== 'pushPull') {
+      this.#streamRefused(`unexpected ${message.type}`, undefined)
+      return undefined
+    }
     const after = () => {
       const refused = this.#merge(message, message.join)
       if (refused !== undefined) this.#deps.log.warn({ reason: refused }, 'refused to merge the list of a peer')

@@ -12,8 +12,8 @@ const UNREAD_BYTES_MAX = 64 << 20
 export interface StreamsInConfig extends StreamConfig {
   readonly timeoutMs: number
   /** What to answer; undefined: close without a word. Runs `after` once the answer is on its way. */
-  answer(message: StreamMessage): { answer?: StreamMessage; after?: () => void } | undefined
-  refused(reason: string, peer: string | undefined): void
+  readonly answer: (message: StreamMessage) => { answer?: StreamMessage; after?: () => void } | undefined
+  readonly refused: (reason: string, peer: string | undefined) => void
 }
 
 /** Serves streams that others open: one message in, at most one out, then closed. */

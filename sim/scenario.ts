@@ -1,0 +1,86 @@
+import { shuffle } from '../src/base/index.ts'
+import { Ring } from '../src/testing/index.ts'
+
+/** What one seed made happen, and how long the ring took to agree again after each step. */
+export interface Outcome {
+  readonly steps: readonly { readonly step: string; readonly tookMs: number }[]
+  /** Undefined: it always agreed in time. */
+  readonly failure?: string
+}
+
+/** Longer than a suspicion in a ring of a thousand (72 s), two reconnect rounds and a push/pull. */
+const CONVERGE_MS = 5 * 60_000
+
+/** Join, news, loss, crashes, leaves, a partition of half and its healing, restarts: drawn from the seed, in random order. */
+export function swarm(members: number, seed: number): Outcome {
+  const ring = new Ring({ members, seed })
+  const steps: { step: string; tookMs: number }[] = []
+  const plan = shuffle([crash, leave, partition, restart, news, partition], ring.random)
+  for (const act of [joinAll, lossOf(0.05), ...plan, lossOf(0), news]) {
+    const step = act(ring)
+    const tookMs = ring.runUntil(ring.converged, CONVERGE_MS)
+    if (tookMs === undefined) return { steps, failure: `after "${step}": ${ring.discord()}` }
+    steps.push({ step, tookMs })
+  }
+  return { steps }
+}
+
+type Act = (ring: Ring) => string
+
+const joinAll: Act = ring => {
+  ring.joinAll()
+  return 'all join the first'
+}
+
+const lossOf =
+  (share: number): Act =>
+  ring => {
+    ring.network.loss = share
+    return `loss of ${share * 100} %`
+  }
+
+const crash: Act = ring => {
+  const gone = some(ring, 0.1)
+  for (const name of gone) ring.stop(name)
+  return `${gone.length} crash`
+}
+
+const leave: Act = ring => {
+  const gone = some(ring, 0.1)
+  for (const name of gone) ring.leave(name)
+  ring.clock.advance(5000) // Serf too stays a while after its word, so that it is passed on
+  for (const name of gone) ring.stop(name)
+  return `${gone.length} leave`
+}
+
+const partition: Act = ring => {
+  const half = some(ring, 0.5)
+  const forMs = 1000 + ring.random.float() * 120_000
+  ring.network.cut(half)
+  ring.clock.advance(forMs)
+  ring.network.heal()
+  return `${half.length} cut off for ${Math.round(forMs / 1000)} s, healed`
+}
+
+const restart: Act = ring => {
+  const again = some(ring, 0.1)
+  const seed = ring.running.find(({ name }) => !again.includes(name))
+  for (const name of again) {
+    const member = ring.start(name)
+    if (seed !== undefined) member.join(seed.address)
+  }
+  return `${again.length} restart`
+}
+
+const news: Act = ring => {
+  const [name, ...told] = some(ring, 0.1)
+  if (name === undefined) return 'no news'
+  ring.member(name).updateMeta(Uint8Array.of(0xff, 0x80, ring.random.below(256)), told.slice(0, 3))
+  return 'one has news'
+}
+
+/** A share of those running, at least one. */
+function some(ring: Ring, share: number): string[] {
+  const names = ring.running.map(({ name }) => name)
+  return shuffle(names, ring.random).slice(0, Math.max(1, Math.floor(names.length * share)))
+}
