@@ -35,3 +35,21 @@ export {
   RpcTimedOutError,
   RpcUnreachableError,
 } from './rpc-errors.ts'
+export { QueryHandle } from './answer-stream.ts'
+export { type CoalesceOptions, type Coalescer, coalesceEvents, isMemberEvent } from './coalesce.ts'
+export { type QueryParams, SerfCore, type SerfCoreConfig, type SerfState } from './core.ts'
+export { readKeyringFile, writeKeyringFile } from './drivers/keyring-file.ts'
+export { Serf, type SerfConfig, type SerfDeps, startSerf } from './drivers/serf.ts'
+export type { QueryAnswer, ReceivedQuery, SerfEffect } from './effects.ts'
+export {
+  BroadcastTimeoutError,
+  KeyringFileError,
+  MessageTooLargeError,
+  ResponseRefusedError,
+  SerfStateError,
+} from './errors.ts'
+export { encodeFilters, filtersMatch, type QueryFilters } from './filters.ts'
+export { LamportClock, type LTime } from './lamport.ts'
+export { decodeSerfMessage, encodeSerfMessage, type SerfMessage } from './messages.ts'
+export { SnapshotRecord } from './snapshot.ts'
+export { decodeTags, encodeTags, TAGS_BYTES_MAX, type Tags, TagsTooLargeError } from './tags.ts'

@@ -1,27 +1,34 @@
-/** Serf's view of a member: `failed` may return, `left` said goodbye, `leaving` is on its way. */
-export type SerfStatus = 'none' | 'alive' | 'leaving' | 'left' | 'failed'
+import type { Versions } from '../memberlist/index.ts'
+import type { LTime } from './lamport.ts'
+import type { Tags } from './tags.ts'
 
-/** The six version numbers a member announces; memberlist's own, then Serf's (called delegate on the wire). Each 0 to 255. */
-export interface MemberProtocol {
-  readonly min: number
-  readonly max: number
-  readonly current: number
-  readonly delegateMin: number
-  readonly delegateMax: number
-  readonly delegateCurrent: number
-}
+export type MemberStatus = 'none' | 'alive' | 'leaving' | 'left' | 'failed'
 
-/** One member as Serf's users see it. A snapshot: it does not change after it has been handed out. */
+/** The status as a number on the wire is the place in this list. */
+export const STATUSES: readonly MemberStatus[] = ['none', 'alive', 'leaving', 'left', 'failed']
+
+/** A member as Serf sees it: a snapshot, never changed after it was handed out. */
 export interface SerfMember {
   readonly name: string
-  /** Text of `addr`. */
-  readonly ip: string
-  /** 4 or 16 bytes, exactly as announced. */
   readonly addr: Uint8Array
+  readonly ip: string
   readonly port: number
-  readonly tags: Readonly<Record<string, string>>
-  readonly status: SerfStatus
-  readonly protocol: MemberProtocol
-  /** Lamport time of the last intent that changed `status`. */
-  readonly statusLTime: number
+  readonly tags: Tags
+  readonly status: MemberStatus
+  readonly protocolMin: number
+  readonly protocolMax: number
+  readonly protocolCur: number
+  readonly delegateMin: number
+  readonly delegateMax: number
+  readonly delegateCur: number
+  /** Time of the newest intent applied to it. */
+  readonly statusLTime: LTime
+  /** When it failed or left, on the injected clock; 0 for one that did neither. */
+  readonly leftAtMs: number
+}
+
+/** The version fields of a member; zeros when it sent none. */
+export function versionFields(vsn: Versions | undefined) {
+  const [protocolMin, protocolMax, protocolCur, delegateMin, delegateMax, delegateCur] = vsn ?? [0, 0, 0, 0, 0, 0]
+  return { protocolMin, protocolMax, protocolCur, delegateMin, delegateMax, delegateCur }
 }

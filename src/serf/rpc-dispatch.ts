@@ -1,5 +1,5 @@
 import { type Clock, type Log, messageOf } from '../base/index.ts'
-import type { QueryEvent, SerfEvent } from './event.ts'
+import type { QueryEvent, SerfEvent } from './events.ts'
 import { type EventFilter, EventFilterError, matchesFilter, parseEventFilters } from './event-filter.ts'
 import type { RpcBackend, RpcJoinResult } from './rpc-backend.ts'
 import { filterMembers } from './rpc-filter.ts'

@@ -1,0 +1,472 @@
+import { type Clock, type Log, messageOf, type Random, Scope, shuffle, sleep, type Timer } from '../../base/index.ts'
+import type { Address } from '../../base/index.ts'
+import {
+  type JoinResult,
+  type Keyring,
+  type Memberlist,
+  type MemberlistHost,
+  PROFILES,
+  type Profile,
+  startMemberlist,
+} from '../../memberlist/index.ts'
+import { QueryHandle } from '../answer-stream.ts'
+import { type QueryParams, SerfCore, type SerfState } from '../core.ts'
+import type { ReceivedQuery, SerfEffect } from '../effects.ts'
+import { BroadcastTimeoutError, SerfStateError } from '../errors.ts'
+import type { QueryEvent, SerfEvent } from '../events.ts'
+import { answerKeyQuery, fitKeyList, isKeyQuery } from '../keys.ts'
+import type { LTime } from '../lamport.ts'
+import type { SerfMember } from '../member.ts'
+import { encodeSerfMessage, type KeyResponse } from '../messages.ts'
+import { SnapshotRecord } from '../snapshot.ts'
+import { encodeTags, type Tags } from '../tags.ts'
+import { writeKeyringFile } from './keyring-file.ts'
+import { SnapshotFile } from './snapshot-file.ts'
+
+export interface SerfConfig {
+  readonly name: string
+  /** Port 0: any free one. */
+  readonly bind: Address
+  readonly advertise?: Address | undefined
+  readonly profile: Profile
+  /** At most 512 bytes encoded; they are in the very first alive. */
+  readonly tags: Tags
+  readonly keyring?: Keyring | undefined
+  /** Where key queries that change the ring leave it. */
+  readonly keyringPath?: string | undefined
+  readonly compress?: boolean | undefined
+  /** Serf's snapshot file: known peers and clocks over a restart. */
+  readonly snapshotPath?: string | undefined
+  readonly rejoinAfterLeave?: boolean | undefined
+  /** Default 30 s. */
+  readonly reconnectIntervalMs?: number | undefined
+  /** Default 24 h. */
+  readonly reconnectTimeoutMs?: number | undefined
+  /** Default 24 h. */
+  readonly tombstoneTimeoutMs?: number | undefined
+  /** Default 5 s. */
+  readonly broadcastTimeoutMs?: number | undefined
+  /** After a leave, we serve probes this long so that it spreads. Default 1 s. */
+  readonly leavePropagateDelayMs?: number | undefined
+  /** Default 512, at most 9216. */
+  readonly userEventBytesMax?: number | undefined
+  readonly queryBytesMax?: number | undefined
+  readonly queryResponseBytesMax?: number | undefined
+}
+
+export interface SerfDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+}
+
+/** memberlist 1 to 5, speaking 2; Serf 2 to 5, speaking 5: what real agents of the 0.9 line and later advertise. */
+const VERSIONS = [1, 5, 2, 2, 5, 5] as const
+const HOUR_MS = 3_600_000
+/** Serf starts a key list with at most one key per 25 bytes of a response. */
+const KEY_BYTES_LISTED = 25
+const CLOCK_CHECK_MS = 500
+
+/**
+ * A Serf agent without its RPC: listening, with its tags announced, and (with a snapshot) looking for the peers it knew.
+ * @throws TagsTooLargeError, and memberlist's errors when it cannot listen; everything is released then
+ */
+export async function startSerf(config: SerfConfig, deps: SerfDeps, signal?: AbortSignal): Promise<Serf> {
+  const meta = encodeTags(config.tags)
+  await using scope = new Scope()
+  const record = new SnapshotRecord(config.rejoinAfterLeave ?? false)
+  const snapshot = config.snapshotPath === undefined ? undefined : new SnapshotFile(config.snapshotPath, record, deps)
+  await snapshot?.open()
+  if (snapshot !== undefined) scope.defer(() => snapshot.close())
+  const known = [...record.nodes].filter(([name]) => name !== config.name).map(([name, at]) => `${name}/${at}`)
+  const restored = snapshot === undefined ? undefined : record.clocks
+  const core = new SerfCore(coreConfig(config, restored), deps.random, deps.clock.nowMs())
+  const serf = new Serf(config, deps, core, snapshot, record)
+  const { name, bind, advertise, profile, keyring, compress } = config
+  const memberlist = await startMemberlist(
+    { name, bind, advertise, profile, meta, versions: VERSIONS, keyring, compress },
+    { ...deps, host: serf.host() },
+    signal,
+  )
+  scope.move()
+  serf.attach(memberlist, known)
+  return serf
+}
+
+function coreConfig(config: SerfConfig, restored: { clock: LTime; eventClock: LTime; queryClock: LTime } | undefined) {
+  const { retransmitMult, gossipIntervalMs } = PROFILES[config.profile]
+  return {
+    name: config.name,
+    retransmitMult,
+    gossipIntervalMs,
+    reconnectIntervalMs: config.reconnectIntervalMs ?? 30_000,
+    reconnectTimeoutMs: config.reconnectTimeoutMs ?? 24 * HOUR_MS,
+    tombstoneTimeoutMs: config.tombstoneTimeoutMs ?? 24 * HOUR_MS,
+    pruneDelayMs: (config.broadcastTimeoutMs ?? 5000) + (config.leavePropagateDelayMs ?? 1000),
+    userEventBytesMax: config.userEventBytesMax ?? 512,
+    queryBytesMax: config.queryBytesMax ?? 1024,
+    queryResponseBytesMax: config.queryResponseBytesMax ?? 1024,
+    ...(restored === undefined ? {} : { restored }),
+  }
+}
+
+/** A running agent; made by `startSerf`. */
+export class Serf implements AsyncDisposable {
+  readonly #config: SerfConfig
+  readonly #deps: SerfDeps
+  readonly #core: SerfCore
+  readonly #snapshot: SnapshotFile | undefined
+  readonly #record: SnapshotRecord
+  readonly #listeners = new Set<(event: SerfEvent) => void>()
+  readonly #queries = new Map<LTime, QueryHandle>()
+  readonly #stopping = new AbortController()
+  #memberlist: Memberlist | undefined
+  #tags: Tags
+  #tick: { atMs: number; timer: Timer } | undefined
+  #clockCheck: Timer | undefined
+  #joining: Promise<unknown> = Promise.resolve()
+  #stopped: Promise<void> | undefined
+
+  constructor(
+    config: SerfConfig,
+    deps: SerfDeps,
+    core: SerfCore,
+    snapshot: SnapshotFile | undefined,
+    record: SnapshotRecord,
+  ) {
+    this.#config = config
+    this.#deps = deps
+    this.#core = core
+    this.#snapshot = snapshot
+    this.#record = record
+    this.#tags = config.tags
+  }
+
+  /** What memberlist calls. @internal */
+  host(): MemberlistHost {
+    const core = this.#core
+    return {
+      ackPayload: () => undefined,
+      broadcasts: (overhead, budget) => core.broadcasts(overhead, budget),
+      localState: () => core.localState(),
+      userMessage: body => this.#perform(core.receive(body, this.#nowMs())),
+      mergeState: (state, join) => this.#perform(core.mergeState(state, join, this.#nowMs())),
+      changed: (change, member) => this.#perform(core.memberChanged(change, member, this.#nowMs())),
+      conflict: existing => this.#perform(core.conflict(existing.name, this.#nowMs())),
+      pingDone: () => {},
+    }
+  }
+
+  /** @internal */
+  attach(memberlist: Memberlist, known: string[]): void {
+    this.#memberlist = memberlist
+    this.#arm()
+    if (this.#snapshot !== undefined) this.#checkClock()
+    if (known.length > 0) void this.#rejoin(shuffle(known, this.#deps.random))
+  }
+
+  /** memberlist itself: counters, health, keys. */
+  get memberlist(): Memberlist {
+    if (this.#memberlist === undefined) throw new SerfStateError('Serf has not started')
+    return this.#memberlist
+  }
+
+  get boundPort(): number {
+    return this.memberlist.boundPort
+  }
+
+  state(): SerfState {
+    return this.#core.state
+  }
+
+  local(): SerfMember {
+    const self = this.#core.member(this.#config.name)
+    if (self === undefined) throw new SerfStateError('this agent is not in its own member list; it was pruned')
+    return self
+  }
+
+  members(): SerfMember[] {
+    return this.#core.members()
+  }
+
+  tags(): Record<string, string> {
+    return { ...this.#tags }
+  }
+
+  stats(): Record<string, string> {
+    return {
+      ...this.#core.stats(),
+      health_score: String(this.memberlist.healthScore()),
+      encrypted: String(this.memberlist.keyring?.primary !== undefined),
+    }
+  }
+
+  /** Every event at once and uncoalesced; what a listener throws is logged. @returns how to stop listening */
+  onEvent(listener: (event: SerfEvent) => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+
+  /**
+   * Joins through any of the addresses (`host`, `host:port`, `name/host:port`); one join runs at a time.
+   * @param options.ignoreOld user events from before the join are not delivered
+   * @throws SerfStateError after leave or stop; addresses that do not answer are in the result
+   */
+  join(addresses: readonly string[], options: { ignoreOld?: boolean; signal?: AbortSignal } = {}): Promise<JoinResult> {
+    const joined = this.#joining.then(() => this.#join(addresses, options))
+    this.#joining = joined.catch(() => {})
+    return joined
+  }
+
+  /**
+   * Leaves gracefully: everybody else sees `left`. The agent answers probes until `stop`. What could not be told in time is
+   * logged, and the leave goes on (Serf 0.9.7). Quick when nobody else is there.
+   * @throws SerfStateError while another leave runs or after `stop`; a leave that is done is no error
+   */
+  async leave(): Promise<void> {
+    if (this.#core.state === 'left') return
+    if (this.#core.state === 'leaving') throw new SerfStateError('Leave already in progress')
+    if (this.#core.state === 'shutdown') throw new SerfStateError('Leave called after Shutdown')
+    this.#snapshot?.append(this.#record.leave())
+    void this.#snapshot?.flush(true)
+    const hadOthers = this.#core.hasOtherAlive()
+    await this.#logged('the leave was not told in time', () => this.#broadcastLeave(this.#config.name, false))
+    await this.#logged('memberlist could not tell the leave in time', () =>
+      this.memberlist.leave(this.#broadcastTimeoutMs()),
+    )
+    const delayMs = hadOthers ? (this.#config.leavePropagateDelayMs ?? 1000) : 0
+    await this.#logged('stopped while the leave spread', () => sleep(this.#deps.clock, delayMs, this.#stopping.signal))
+    if (this.state() === 'leaving') this.#core.state = 'left'
+  }
+
+  /**
+   * Marks a failed member as left, everywhere; a member that is alive refutes it.
+   * @param prune also forget it
+   * @throws BroadcastTimeoutError when the others could not be told in time
+   */
+  async forceLeave(name: string, prune = false): Promise<void> {
+    await this.#broadcastLeave(name, prune)
+  }
+
+  /**
+   * Replaces all tags.
+   * @param options.tell members that get them directly, within a round trip
+   * @throws TagsTooLargeError (nothing changed), or memberlist's BroadcastTimeoutError (the new tags hold)
+   */
+  async setTags(tags: Tags, options: { tell?: readonly string[] } = {}): Promise<void> {
+    const meta = encodeTags(tags)
+    this.#tags = { ...tags }
+    await this.memberlist.updateMeta(meta, { ...options, timeoutMs: this.#broadcastTimeoutMs() })
+  }
+
+  /** @throws MessageTooLargeError */
+  async userEvent(name: string, payload: Uint8Array, coalesce = true): Promise<void> {
+    this.#perform(this.#core.sendUserEvent(name, payload, coalesce))
+  }
+
+  /** @throws MessageTooLargeError */
+  async query(params: QueryParams): Promise<QueryHandle> {
+    if (this.state() === 'shutdown') throw new SerfStateError('query after shutdown')
+    const sent = this.#core.sendQuery(params, this.#nowMs())
+    const { ltime } = sent
+    const handle = new QueryHandle(sent, () => {
+      this.#core.endQuery(ltime)
+      this.#queries.delete(ltime)
+    })
+    this.#queries.set(ltime, handle)
+    this.#perform(sent.effects)
+    return handle
+  }
+
+  /** Ends everything without a word to the others: they will see a failure unless `leave` was called. Idempotent. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  async #stop(): Promise<void> {
+    await this.#stopGossip()
+    this.#clockCheck?.cancel()
+    this.#snapshot?.append(this.#record.memberClock(this.#core.clock.time() - 1))
+    await this.#snapshot?.close()
+  }
+
+  async #stopGossip(): Promise<void> {
+    this.#core.state = 'shutdown'
+    this.#stopping.abort()
+    this.#tick?.timer.cancel()
+    for (const query of this.#queries.values()) query.end()
+    await this.#memberlist?.stop()
+  }
+
+  async #join(
+    addresses: readonly string[],
+    options: { ignoreOld?: boolean; signal?: AbortSignal },
+  ): Promise<JoinResult> {
+    if (this.#core.state !== 'alive') throw new SerfStateError("Serf can't Join after Leave or Shutdown")
+    this.#core.ignoreOld(options.ignoreOld ?? false)
+    try {
+      const { signal } = options
+      const result = await this.memberlist.join(addresses, signal === undefined ? {} : { signal })
+      if (result.contacted > 0 && this.state() === 'alive') this.#perform(this.#core.broadcastJoin(this.#nowMs()))
+      return result
+    } finally {
+      this.#core.ignoreOld(false)
+    }
+  }
+
+  /** Peers of the snapshot, one after the other until one answers; no join intent, as Serf. */
+  async #rejoin(known: readonly string[]): Promise<void> {
+    for (const address of known) {
+      if (this.#stopping.signal.aborted) return
+      const { contacted } = await this.memberlist.join([address])
+      if (contacted === 0) continue
+      return this.#deps.log.info({ address }, 'rejoined through a peer of the snapshot')
+    }
+    this.#deps.log.warn({ tried: known.length }, 'no peer of the snapshot answered')
+  }
+
+  /** Resolves when the intent was sent its full number of times. */
+  #broadcastLeave(name: string, prune: boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const late = () => reject(new BroadcastTimeoutError('timed out broadcasting node removal'))
+      const timer = this.#deps.clock.after(this.#broadcastTimeoutMs(), late)
+      const { signal } = this.#stopping
+      signal.addEventListener('abort', late, { once: true })
+      const transmitted = () => {
+        timer.cancel()
+        signal.removeEventListener('abort', late)
+        resolve()
+      }
+      this.#perform(this.#core.broadcastLeave(name, prune, this.#nowMs(), transmitted))
+    })
+  }
+
+  #broadcastTimeoutMs(): number {
+    return this.#config.broadcastTimeoutMs ?? 5000
+  }
+
+  async #logged(sentence: string, act: () => Promise<void>): Promise<void> {
+    try {
+      await act()
+    } catch (failure) {
+      this.#deps.log.warn({ reason: messageOf(failure) }, sentence)
+    }
+  }
+
+  #nowMs(): number {
+    return this.#deps.clock.nowMs()
+  }
+
+  #perform(effects: readonly SerfEffect[]): void {
+    for (const effect of effects) this.#performOne(effect)
+    this.#arm()
+  }
+
+  #performOne(effect: SerfEffect): void {
+    switch (effect.kind) {
+      case 'event':
+        return this.#event(effect.event)
+      case 'query':
+        return this.#event(this.#queryEvent(effect.query))
+      case 'internal-query':
+        return this.#snapshot?.append(this.#record.queryClock(effect.ltime))
+      case 'key-query':
+        return void this.#answerKeys(effect.query)
+      case 'send':
+        return this.#memberlist?.sendUser(effect.to, effect.body, effect.node)
+      case 'reconnect':
+        return void this.#reconnect(effect.address)
+      case 'answer':
+        return this.#queries.get(effect.ltime)?.push(effect.answer)
+      case 'answers-end':
+        return this.#queries.get(effect.ltime)?.end()
+      case 'log':
+        return this.#deps.log[effect.level](effect.fields, effect.sentence)
+    }
+  }
+
+  #event(event: SerfEvent): void {
+    this.#snapshot?.append(this.#record.record(event))
+    if (event.kind === 'conflict-lost') this.#conflictLost(event)
+    for (const listener of this.#listeners) {
+      try {
+        listener(event)
+      } catch (failure) {
+        this.#deps.log.error({ event: event.kind, reason: messageOf(failure) }, 'a listener of events failed')
+      }
+    }
+  }
+
+  #conflictLost({ name, responses, matching }: { name: string; responses: number; matching: number }): void {
+    const sentence = 'another node holds our name; gossip has stopped, services run on'
+    this.#deps.log.error({ member: name, responses, matching }, sentence)
+    void this.#logged('could not stop gossip', () => this.#stopGossip())
+  }
+
+  #queryEvent(query: ReceivedQuery): QueryEvent {
+    const { name, payload, ltime, id, sourceNode } = query.message
+    return {
+      kind: 'query',
+      name,
+      payload,
+      ltime,
+      id,
+      sourceNode,
+      deadlineMs: query.deadlineMs,
+      respond: async answer => this.#perform(this.#core.respond(query, answer, this.#nowMs())),
+    }
+  }
+
+  async #answerKeys(query: ReceivedQuery): Promise<void> {
+    const { name, payload } = query.message
+    if (!isKeyQuery(name)) return
+    const { response, changed } = answerKeyQuery(name, payload, this.#config.keyring)
+    const written = changed ? await this.#keyringWritten(response) : response
+    const limit = this.#config.queryResponseBytesMax ?? 1024
+    const fits = (r: KeyResponse) => this.#core.encodeResponse(query.message, encodeSerfMessage(r)).length <= limit
+    const answer = encodeSerfMessage(fitKeyList(written, Math.floor(limit / KEY_BYTES_LISTED), fits))
+    await this.#logged('could not answer a key query', async () =>
+      this.#perform(this.#core.respond(query, answer, this.#nowMs())),
+    )
+  }
+
+  async #keyringWritten(response: KeyResponse): Promise<KeyResponse> {
+    const { keyring, keyringPath } = this.#config
+    if (keyring === undefined || keyringPath === undefined) return response
+    try {
+      await writeKeyringFile(keyringPath, keyring)
+      return response
+    } catch (failure) {
+      return { ...response, result: false, message: `Failed to write keyring file: ${messageOf(failure)}` }
+    }
+  }
+
+  async #reconnect(address: string): Promise<void> {
+    await this.#logged('could not try a failed member again', async () => {
+      const { contacted } = await this.memberlist.join([address])
+      if (contacted > 0) this.#deps.log.info({ address }, 'a failed member answers again')
+    })
+  }
+
+  #arm(): void {
+    const atMs = this.#core.nextTickMs()
+    if (this.#memberlist === undefined || this.#stopping.signal.aborted || this.#tick?.atMs === atMs) return
+    this.#tick?.timer.cancel()
+    const timer = this.#deps.clock.after(Math.ceil(atMs - this.#nowMs()), () => {
+      this.#tick = undefined
+      this.#perform(this.#core.tick(this.#nowMs()))
+    })
+    this.#tick = { atMs, timer }
+  }
+
+  /** The snapshot follows the member clock at this pace. */
+  #checkClock(): void {
+    this.#snapshot?.append(this.#record.memberClock(this.#core.clock.time() - 1))
+    this.#clockCheck = this.#deps.clock.after(CLOCK_CHECK_MS, () => this.#checkClock())
+  }
+}

@@ -1,0 +1,26 @@
+import { MusterError } from '../base/index.ts'
+
+/** The operation does not fit the agent's state (left, leaving, shut down). Nothing was done. */
+export class SerfStateError extends MusterError {
+  readonly code = 'SERF_STATE'
+}
+
+/** A user event, query or response larger than its limit. Nothing was sent and no clock moved. */
+export class MessageTooLargeError extends MusterError {
+  readonly code = 'SERF_TOO_LARGE'
+}
+
+/** An answer to a query that is late, or a second one. Nothing was sent. */
+export class ResponseRefusedError extends MusterError {
+  readonly code = 'SERF_RESPONSE_REFUSED'
+}
+
+/** A broadcast was not sent its full number of times in time. What was changed here stays changed. */
+export class BroadcastTimeoutError extends MusterError {
+  readonly code = 'SERF_BROADCAST_TIMEOUT'
+}
+
+/** Keyring file: missing, malformed or without a usable key. Nothing was changed. */
+export class KeyringFileError extends MusterError {
+  readonly code = 'SERF_KEYRING_FILE'
+}

@@ -1,0 +1,189 @@
+import { formatAddress, type Random } from '../base/index.ts'
+import type { Member } from '../memberlist/index.ts'
+import { type SerfEffect, warned } from './effects.ts'
+import type { MemberEventKind } from './events.ts'
+import { IntentBuffer } from './intents.ts'
+import type { LTime } from './lamport.ts'
+import { type MemberStatus, type SerfMember, versionFields } from './member.ts'
+import { decodeTags } from './tags.ts'
+
+export interface TableTiming {
+  /** A failed member is tried again, and forgotten after this long. */
+  readonly reconnectTimeoutMs: number
+  /** A member that left is forgotten after this long. */
+  readonly tombstoneTimeoutMs: number
+  /** A prune of a member that is leaving waits this long, so that its leave is done first. */
+  readonly pruneDelayMs: number
+}
+
+const INTENT_TIMEOUT_MS = 5 * 60_000
+
+/** What an intent led to. */
+export interface IntentOutcome {
+  readonly effects: SerfEffect[]
+  readonly rebroadcast: boolean
+  /** It said that we leave, and we do not. */
+  readonly refute?: boolean
+}
+
+/** Members and their statuses (Serf reference 5): memberlist says who is there, intents say who means to go. */
+export class MemberTable {
+  readonly #self: string
+  readonly #timing: TableTiming
+  readonly #intents = new IntentBuffer()
+  readonly #members = new Map<string, SerfMember>()
+  readonly #prunes = new Map<string, number>()
+
+  constructor(self: string, timing: TableTiming) {
+    this.#self = self
+    this.#timing = timing
+  }
+
+  get(name: string): SerfMember | undefined {
+    return this.#members.get(name)
+  }
+
+  all(): SerfMember[] {
+    return [...this.#members.values()]
+  }
+
+  get size(): number {
+    return this.#members.size
+  }
+
+  count(status: MemberStatus): number {
+    let n = 0
+    for (const member of this.#members.values()) if (member.status === status) n++
+    return n
+  }
+
+  hasOtherAlive(): boolean {
+    return this.all().some(member => member.status === 'alive' && member.name !== this.#self)
+  }
+
+  /** memberlist's word on who is there. */
+  changed(change: 'join' | 'leave' | 'update', from: Member, nowMs: number): SerfEffect[] {
+    if (change === 'join') return this.#joined(from)
+    const known = this.#members.get(from.name)
+    if (known === undefined) return []
+    return change === 'leave' ? this.#gone(known, nowMs) : this.#updated(known, from)
+  }
+
+  joinIntent(node: string, ltime: LTime, nowMs: number): IntentOutcome {
+    const member = this.#members.get(node)
+    if (member === undefined) return { effects: [], rebroadcast: this.#intents.add(node, 'join', ltime, nowMs) }
+    if (ltime <= member.statusLTime) return { effects: [], rebroadcast: false }
+    this.#set(member, { statusLTime: ltime, status: member.status === 'leaving' ? 'alive' : member.status })
+    return { effects: [], rebroadcast: true }
+  }
+
+  /** @param running whether we ourselves are neither leaving nor gone: then a leave about us is refuted */
+  leaveIntent(node: string, ltime: LTime, prune: boolean, running: boolean, nowMs: number): IntentOutcome {
+    const member = this.#members.get(node)
+    if (member === undefined) return { effects: [], rebroadcast: this.#intents.add(node, 'leave', ltime, nowMs) }
+    if (ltime <= member.statusLTime) return { effects: [], rebroadcast: false }
+    if (node === this.#self && running) return { effects: [], rebroadcast: false, refute: true }
+    const effects = this.#leaving(this.#set(member, { statusLTime: ltime }))
+    if (prune) effects.push(...this.#prune(node, nowMs))
+    return { effects, rebroadcast: true }
+  }
+
+  /** Forgets who has been gone for long, and what was to be pruned once it had left. */
+  reap(nowMs: number): SerfEffect[] {
+    this.#intents.expire(nowMs - INTENT_TIMEOUT_MS)
+    const effects: SerfEffect[] = []
+    for (const member of this.#members.values()) {
+      const keptMs = member.status === 'failed' ? this.#timing.reconnectTimeoutMs : this.#timing.tombstoneTimeoutMs
+      const isGone = member.status === 'failed' || member.status === 'left'
+      if (isGone && nowMs - member.leftAtMs > keptMs) effects.push(...this.#erase(member))
+    }
+    return effects
+  }
+
+  /** Prunes that waited for a leave to finish. A member that refuted meanwhile stays (Serf would forget it for good). */
+  prunesDue(nowMs: number): SerfEffect[] {
+    const effects: SerfEffect[] = []
+    for (const [name, dueMs] of this.#prunes) {
+      if (dueMs > nowMs) continue
+      this.#prunes.delete(name)
+      const member = this.#members.get(name)
+      if (member !== undefined && member.status !== 'alive') effects.push(...this.#erase(member))
+    }
+    return effects
+  }
+
+  nextPruneMs(): number | undefined {
+    return this.#prunes.size === 0 ? undefined : Math.min(...this.#prunes.values())
+  }
+
+  /** One failed member to try again, with a chance that falls as fewer have failed, so that a big ring does not storm. */
+  reconnect(random: Random): SerfEffect[] {
+    const failed = this.all().filter(member => member.status === 'failed')
+    if (failed.length === 0) return []
+    const rest = Math.max(1, this.size - failed.length - this.count('left'))
+    if (random.float() > failed.length / rest) return []
+    const member = failed[random.below(failed.length)] as SerfMember
+    return [{ kind: 'reconnect', address: `${member.name}/${formatAddress(member)}` }]
+  }
+
+  #joined(from: Member): SerfEffect[] {
+    const known = this.#members.get(from.name)
+    const intent = known === undefined ? this.#intents.get(from.name) : undefined
+    const { fields, effects } = fieldsOf(from)
+    const member: SerfMember = {
+      ...fields,
+      status: intent?.kind === 'leave' ? 'leaving' : 'alive',
+      statusLTime: known?.statusLTime ?? intent?.ltime ?? 0,
+      leftAtMs: 0,
+    }
+    this.#members.set(member.name, member)
+    return [...effects, said('member-join', member)]
+  }
+
+  #gone(known: SerfMember, nowMs: number): SerfEffect[] {
+    if (known.status === 'leaving') return [said('member-leave', this.#set(known, { status: 'left', leftAtMs: nowMs }))]
+    if (known.status === 'alive')
+      return [said('member-failed', this.#set(known, { status: 'failed', leftAtMs: nowMs }))]
+    return []
+  }
+
+  #updated(known: SerfMember, from: Member): SerfEffect[] {
+    const { fields, effects } = fieldsOf(from)
+    return [...effects, said('member-update', this.#set(known, fields))]
+  }
+
+  #leaving(member: SerfMember): SerfEffect[] {
+    if (member.status === 'alive') this.#set(member, { status: 'leaving' })
+    if (member.status !== 'failed') return []
+    return [said('member-leave', this.#set(member, { status: 'left' }))]
+  }
+
+  #prune(name: string, nowMs: number): SerfEffect[] {
+    const member = this.#members.get(name)
+    if (member === undefined) return []
+    if (member.status !== 'leaving') return this.#erase(member)
+    this.#prunes.set(name, nowMs + this.#timing.pruneDelayMs)
+    return []
+  }
+
+  #erase(member: SerfMember): SerfEffect[] {
+    this.#members.delete(member.name)
+    return [said('member-reap', member)]
+  }
+
+  #set(member: SerfMember, change: Partial<SerfMember>): SerfMember {
+    const next = { ...member, ...change }
+    this.#members.set(member.name, next)
+    return next
+  }
+}
+
+function said(kind: MemberEventKind, member: SerfMember): SerfEffect {
+  return { kind: 'event', event: { kind, members: [member] } }
+}
+
+function fieldsOf(from: Member) {
+  const { tags, sound } = decodeTags(from.meta)
+  const fields = { name: from.name, addr: from.addr, ip: from.ip, port: from.port, tags, ...versionFields(from.vsn) }
+  return { fields, effects: sound ? [] : [warned('tags of a member are malformed', { member: from.name })] }
+}
