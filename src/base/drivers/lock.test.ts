@@ -52,7 +52,7 @@ test('a child that inherits a lock holds it as long as it lives, and is found by
 })
 
 test('a process keeps its identity through exec (an HAProxy master that reloads does just that)', async () => {
-  const child = started(['sh', '-c', 'echo one; exec sh -c "echo two; sleep 60"'])
+  const child = started(['sh', '-c', 'echo one; exec sh -c "echo two; exec sleep 60"'])
   const identity = identify(child.pid as number)
   expect(identity).toBeDefined()
   expect(identity && isAlive(identity)).toBe(true)

@@ -32,6 +32,8 @@ const run = promisify(execFile)
  * Starts a service: in its own session and group, input from nowhere, output appended to its log file, and two more
  * descriptors that it keeps as long as it lives: the write end of its FIFO, whose end of file tells any agent of its
  * death, and its lock, which keeps a second one from being started before this one is on record.
+ * (The descriptor is locked before the program starts, rather than by `flock -nF … program`, so that a held lock and a
+ * program that is missing or ends are told apart.)
  * @throws LaunchError; nothing runs and nothing is held
  */
 export async function launch(

@@ -48,6 +48,7 @@ export class LogTail {
   #isReleasing = false
   #isBegun = false
   #isClosed = false
+  #hasFailed = false
   #flushWanted = false
   #watcher: FSWatcher | undefined
   #timer: Timer | undefined
@@ -112,15 +113,30 @@ export class LogTail {
   #pump(): void {
     if (this.#isClosed) return
     this.#timer?.cancel()
-    const isAll = this.#readTurn()
-    if (isAll && this.#flushWanted) {
-      this.#flushWanted = false
-      this.#splitter.flush().forEach(this.#onLine)
+    const isAll = this.#tryTurn()
+    if (!this.#isClosed) this.#timer = this.#clock.after(isAll ? POLL_MS : 0, () => this.#pump())
+  }
+
+  /** A disk that fails or is full costs a sentence, once, and another try at the next poll. */
+  #tryTurn(): boolean {
+    try {
+      const isAll = this.#readTurn()
+      if (isAll && this.#flushWanted) this.#flush()
+      if (this.#isClosed) return true // by whoever took a line
+      this.#saveOffset()
+      this.#release()
+      this.#hasFailed = false
+      return isAll
+    } catch (failure) {
+      if (!this.#hasFailed) this.#log.warn({ path: this.#path, error: messageOf(failure) }, 'output cannot be followed')
+      this.#hasFailed = true
+      return true
     }
-    if (this.#isClosed) return // by whoever took a line
-    this.#saveOffset()
-    this.#release()
-    this.#timer = this.#clock.after(isAll ? POLL_MS : 0, () => this.#pump())
+  }
+
+  #flush(): void {
+    this.#flushWanted = false
+    for (const line of this.#splitter.flush()) this.#onLine(line)
   }
 
   /** False when there is more. */
@@ -143,8 +159,8 @@ export class LogTail {
 
   #saveOffset(): void {
     if (this.#handedOn === this.#savedOffset) return
+    writeSync(this.#offsetFd, String(this.#handedOn).padStart(16, '0'), 0) // one write: a kill cannot halve it
     this.#savedOffset = this.#handedOn
-    writeSync(this.#offsetFd, String(this.#savedOffset).padStart(16, '0'), 0) // one write: a kill cannot halve it
   }
 
   #release(): void {

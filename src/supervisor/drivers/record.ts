@@ -1,4 +1,5 @@
 import { readFileSync, rmSync } from 'node:fs'
+import { constants } from 'node:os'
 import { type Log, messageOf, type ProcessIdentity, writeFileAtomic } from '../../base/index.ts'
 
 /** What the next agent must know to adopt a running service. */
@@ -7,6 +8,9 @@ export interface ServiceRecord extends ProcessIdentity {
   readonly specHash: string
   /** It was ready once: slow answers later are no reason to kill it. */
   readonly ready: boolean
+  /** How to end it when it is in the configuration no more. */
+  readonly stopSignal: NodeJS.Signals
+  readonly stopTimeoutMs: number
 }
 
 /** One record's file. Writes follow one another, the latest wins. */
@@ -64,8 +68,16 @@ export function parseRecord(text: string): ServiceRecord | undefined {
     return undefined // cut short by a power failure, or somebody else's file
   }
   if (typeof value !== 'object' || value === null) return undefined
-  const { version, pid, startTime, bootId, specHash, ready } = value as Record<string, unknown>
+  const { version, pid, startTime, bootId, specHash, ready, stopSignal, stopTimeoutMs } = value as Record<
+    string,
+    unknown
+  >
   if (version !== 1 || typeof pid !== 'number' || !Number.isSafeInteger(pid) || pid < 2) return undefined
   if (typeof startTime !== 'string' || typeof bootId !== 'string' || typeof specHash !== 'string') return undefined
-  return { version, pid, startTime, bootId, specHash, ready: ready === true }
+  if (!isSignal(stopSignal) || typeof stopTimeoutMs !== 'number' || !(stopTimeoutMs >= 0)) return undefined
+  return { version, pid, startTime, bootId, specHash, ready: ready === true, stopSignal, stopTimeoutMs }
+}
+
+function isSignal(name: unknown): name is NodeJS.Signals {
+  return typeof name === 'string' && Object.hasOwn(constants.signals, name)
 }

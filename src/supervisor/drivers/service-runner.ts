@@ -121,8 +121,13 @@ export class ServiceRunner {
 
   /** Takes over what an earlier agent left running, else starts. Resolves when a process runs or could not be started. */
   async begin(): Promise<void> {
+    if (!(await this.adopt())) await this.start()
+  }
+
+  /** Takes over what an earlier agent left running. False when there is nothing. */
+  async adopt(): Promise<boolean> {
     const found = await this.#find()
-    if (found === undefined) return this.start()
+    if (found === undefined) return false
     this.#deps.log.info({ pid: found.identity.pid }, 'adopted a running service')
     this.#identity = found.identity
     this.#recordedHash = found.hash
@@ -134,6 +139,7 @@ export class ServiceRunner {
     this.#apply(this.#core.adopted(found.identity.pid, this.#nowMs(), found))
     if (!this.#spec.adopt) this.#apply(this.#core.restart(this.#nowMs(), { drain: false, why: 'not to be adopted' }))
     await this.#record.saved()
+    return true
   }
 
   /** Lines of output are handed on from now on. */
@@ -332,8 +338,9 @@ export class ServiceRunner {
     if (state !== this.#toldState) this.#since = this.#deps.clock.wallMs()
     this.#toldState = state
     if (state === 'ready') this.#wasReady = true
-    const identity = this.#identity
-    this.#record.save(identity && { version: 1, ...identity, specHash: this.#recordedHash, ready: this.#wasReady })
+    const { stopSignal, stopTimeoutMs } = this.#spec
+    const how = { specHash: this.#recordedHash, ready: this.#wasReady, stopSignal, stopTimeoutMs }
+    this.#record.save(this.#identity && { version: 1, ...this.#identity, ...how })
     this.#deps.changed(this.status)
     for (const waiter of this.#waiters) if (waiter.isOver(state)) waiter.resolve()
   }

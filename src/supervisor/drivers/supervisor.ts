@@ -4,6 +4,7 @@ import { type Clock, type FileLock, type Log, lockFile, messageOf, type Random, 
 import { AlreadySupervisedError, ServiceSpecError, StateDirError, UnknownServiceError } from '../errors.ts'
 import { completeSpec, type ServiceSpec, type Spec } from '../spec.ts'
 import type { ServicePaths } from './launch.ts'
+import { RecordFile } from './record.ts'
 import { ServiceRunner, type ServiceStatus, type StopOptions } from './service-runner.ts'
 
 export interface SupervisorConfig {
@@ -42,7 +43,6 @@ export async function startSupervisor(
   const lock = await takeOver(config.stateDir, deps.clock, signal)
   const supervisor = new Supervisor(config, deps, lock)
   await Promise.all(specs.map(spec => supervisor.add(spec)))
-  supervisor.warnOfOrphans()
   return supervisor
 }
 
@@ -136,12 +136,24 @@ export class Supervisor implements AsyncDisposable {
     return this.stop()
   }
 
-  /** Says which services of an earlier configuration still run; nothing is done to them. */
-  warnOfOrphans(): void {
-    const names = readdirSync(this.#config.stateDir).filter(file => file.endsWith('.json'))
-    const orphans = names.map(file => file.slice(0, -5)).filter(name => !this.#runners.has(name))
-    if (orphans.length === 0) return
-    this.#deps.log.warn({ services: orphans }, 'services no longer configured have records here, and may still run')
+  /**
+   * Services that an earlier agent started and nobody has added here: their names. They are left alone until
+   * `removeOrphan`, since whoever adds services later (a balancer its HAProxy) may still want them.
+   */
+  orphans(): string[] {
+    const files = readdirSync(this.#config.stateDir).filter(file => file.endsWith('.json'))
+    return files.map(file => file.slice(0, -'.json'.length)).filter(name => !this.#runners.has(name))
+  }
+
+  /** Ends an orphan as it wanted to be ended when it was started, and takes away its files. */
+  async removeOrphan(name: string, options: StopOptions = {}): Promise<void> {
+    if (!this.orphans().includes(name)) throw new UnknownServiceError(`there is no orphan ${JSON.stringify(name)}`)
+    const record = new RecordFile(pathsOf(name, this.#config).record, this.#deps.log).read()
+    const { stopSignal, stopTimeoutMs } = record ?? { stopSignal: 'SIGTERM', stopTimeoutMs: 10_000 }
+    const runner = this.#makeRunner(completeSpec({ name, command: ['true'], stopSignal, stopTimeoutMs }))
+    this.#runners.set(name, runner)
+    await runner.adopt()
+    await this.remove(name, options)
   }
 
   async #stopAll(options: StopOptions): Promise<void> {

@@ -5,14 +5,14 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { identify, isAlive, lockHolders, seededRandom, silentLog, systemClock } from '../base/index.ts'
+import { identify, isAlive, lockHolders, seededRandom, silentLog, systemClock } from '../../base/index.ts'
 import {
   AlreadySupervisedError,
   type ServiceSpec,
   type ServiceStatus,
   type Supervisor,
   startSupervisor,
-} from './index.ts'
+} from '../index.ts'
 
 // Real processes on real files. Every service here ends by itself within a minute, should the test be killed.
 
@@ -80,8 +80,8 @@ async function gone(pid: number): Promise<void> {
 
 /** An agent in a process of its own that supervises `services` and says when they run. */
 async function startAgent(services: ServiceSpec[]): Promise<{ process: ChildProcess; output: () => string }> {
-  const base = new URL('../base/index.ts', import.meta.url)
-  const door = new URL('./index.ts', import.meta.url)
+  const base = new URL('../../base/index.ts', import.meta.url)
+  const door = new URL('../index.ts', import.meta.url)
   const code = `
     import { seededRandom, silentLog, systemClock } from ${JSON.stringify(base)}
     import { startSupervisor } from ${JSON.stringify(door)}
@@ -223,7 +223,15 @@ test('a record of another boot, or with a reused pid, leads to a fresh start and
   if (identity === undefined) throw new Error('the stranger is not there')
   const first = await supervise()
   await first.detach()
-  const record = { version: 1, ...identity, startTime: '1', specHash: '', ready: true }
+  const record = {
+    version: 1,
+    ...identity,
+    startTime: '1',
+    specHash: '',
+    ready: true,
+    stopSignal: 'SIGTERM',
+    stopTimeoutMs: 1,
+  }
   writeFileSync(join(stateDir(), 'web.json'), JSON.stringify(record))
   const supervisor = await supervise(sleeper)
   expect(supervisor.services()[0]?.adopted).toBe(false)
@@ -242,6 +250,33 @@ test('one that is not to be adopted is restarted, and a changed specification is
   expect(fresh.pid).not.toBe(pid)
   await second.restart('other')
   expect(second.services()[1]).toMatchObject({ adopted: false, stale: false, state: 'ready', restarts: 0 })
+})
+
+test('a service that left the configuration is an orphan, and ends by its own stop signal', async () => {
+  const command = ['sh', '-c', `trap 'echo bye > ${directory}/bye; exit' USR1; echo up; while :; do sleep 0.01; done`]
+  const first = await supervise({ ...sleeper, command, stopSignal: 'SIGUSR1' })
+  if (first.services()[0]?.lastLines.length === 0) await nextLine(first)
+  const pid = first.services()[0]?.pid as number
+  await first.detach()
+  const second = await supervise()
+  expect(second.orphans()).toEqual(['web'])
+  await second.removeOrphan('web')
+  expect(identify(pid)).toBeUndefined()
+  expect(readFileSync(join(directory, 'bye'), 'utf8')).toBe('bye\n')
+  expect([second.orphans(), second.services()]).toEqual([[], []])
+})
+
+test('a service runs as its user where the agent may do that, and fails in words where it may not', async () => {
+  const command = ['sh', '-c', 'id -un; sleep 60']
+  const supervisor = await supervise(
+    { ...sleeper, command, user: 'nobody' },
+    { ...sleeper, name: 'x', user: 'no-such' },
+  )
+  if (supervisor.services()[0]?.lastLines.length === 0) await nextLine(supervisor)
+  const [web, other] = supervisor.services()
+  if (process.getuid?.() === 0) expect(web?.lastLines).toEqual(['nobody'])
+  else expect(web?.lastLines[0]).toMatch(/setpriv/)
+  expect(other?.reason).toBe('there is no user no-such')
 })
 
 test('output that was read does not stay on disk, and every line of a flood arrives', async () => {
