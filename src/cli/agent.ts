@@ -1,0 +1,52 @@
+import { type AgentConfig, type ConfigInput, loadConfig } from '../agent/config/index.ts'
+import { systemClock, systemRandom } from '../base/index.ts'
+import { createLog } from './log.ts'
+
+/** Runs an agent in the foreground until it is told to stop; resolves with the exit code. */
+export async function runAgent(input: ConfigInput): Promise<number> {
+  const config = loadConfig({ ...input, env: process.env })
+  const log = createLog({ level: config.logLevel, format: config.logFormat })
+  const start = new AbortController()
+  const early = () => start.abort(new Error('stopped by a signal before it was up'))
+  process.once('SIGTERM', early).once('SIGINT', early)
+  const { startAgent } = await import('../agent/start.ts')
+  const agent = await startAgent(config, { clock: systemClock, random: systemRandom, log }, start.signal)
+  process.removeListener('SIGTERM', early).removeListener('SIGINT', early)
+  const code = watchSignals(agent, config, log)
+  await agent.ended
+  return code()
+}
+
+type RunningAgent = Awaited<ReturnType<typeof import('../agent/start.ts')['startAgent']>>
+
+/**
+ * SIGTERM and SIGINT drain, leave and stop; a second one stops at once. SIGUSR2 hands over: the agent ends, its services and
+ * HAProxy run on. @returns what the process should end with
+ */
+function watchSignals(agent: RunningAgent, config: AgentConfig, log: ReturnType<typeof createLog>): () => number {
+  let code = 0
+  let asked = 0
+  const act = (what: Promise<void>) => {
+    what.catch((error: unknown) => {
+      code = 1
+      log.error({ error: String(error) }, 'ending failed')
+    })
+  }
+  const end = (name: NodeJS.Signals) => {
+    log.info(
+      { signal: name },
+      asked === 0
+        ? 'caught a signal; draining and leaving, a second one hurries'
+        : 'caught a second signal; stopping now',
+    )
+    asked++
+    act(agent.stop({ leave: asked === 1 && !(name === 'SIGINT' && config.cluster.skipLeaveOnInterrupt) }))
+  }
+  process.on('SIGTERM', end).on('SIGINT', end)
+  process.on('SIGUSR2', () => {
+    log.info({}, 'caught SIGUSR2; handing over')
+    act(agent.handover())
+  })
+  process.on('SIGHUP', () => log.warn({}, 'SIGHUP: reloading is not available yet; nothing changed'))
+  return () => code
+}

@@ -1,0 +1,60 @@
+import { type AgentStatus, apiRequest } from '../api/index.ts'
+import { formatTable } from './table.ts'
+import { UsageError } from './usage-error.ts'
+
+export interface ApiOptions {
+  readonly socket?: string
+  readonly output?: string
+}
+
+/** Flag, else MUSTER_API_SOCKET, else the default run directory's. */
+export function socketOf(options: ApiOptions): string {
+  return options.socket ?? (process.env['MUSTER_API_SOCKET'] || '/run/muster/agent.sock')
+}
+
+export async function runStatus(options: ApiOptions): Promise<void> {
+  const format = options.output ?? 'text'
+  if (format !== 'text' && format !== 'json')
+    throw new UsageError(`-o: "${format}" is not a format; write text or json`)
+  const status = await apiRequest(socketOf(options), 'GET /v1/status')
+  process.stdout.write(format === 'json' ? `${JSON.stringify(status, undefined, 2)}\n` : statusText(status))
+}
+
+export async function runHandover(options: ApiOptions): Promise<void> {
+  await apiRequest(socketOf(options), 'POST /v1/handover')
+  process.stdout.write(
+    'The agent is stopping without leaving; its services and HAProxy run on. Start the next one now.\n',
+  )
+}
+
+/** Who runs, what runs, and each pool's servers with the reason for their state. */
+export function statusText(status: AgentStatus): string {
+  const counts = Object.entries(status.members).filter(([, count]) => count > 0)
+  const members = counts.map(([state, count]) => `${count} ${state}`).join(', ')
+  const parts = [`node ${status.node}  muster ${status.version}  pid ${status.pid}  members: ${members}`]
+  if (status.services.length > 0) {
+    const rows = status.services.map(one => [
+      one.name,
+      one.state,
+      one.pid === undefined ? '-' : String(one.pid),
+      one.reason ?? '',
+    ])
+    parts.push(formatTable([['SERVICE', 'STATE', 'PID', 'REASON'], ...rows]))
+  }
+  if (status.balancer !== undefined) parts.push(...balancerParts(status.balancer))
+  if ((status.warnings ?? []).length > 0) parts.push((status.warnings ?? []).map(one => `warning: ${one}`).join('\n'))
+  return `${parts.join('\n\n')}\n`
+}
+
+function balancerParts(balancer: NonNullable<AgentStatus['balancer']>): string[] {
+  const { version, pid, state, reloads } = balancer.haproxy
+  const parts = [`haproxy ${version ?? ''}  ${state}${pid === undefined ? '' : `  pid ${pid}`}  reloads: ${reloads}`]
+  const rows = balancer.pools.flatMap(pool =>
+    pool.servers.length === 0
+      ? [[pool.name, '-', '-', 'empty', '-', 'no member serves this pool']]
+      : pool.servers.map(one => [pool.name, one.name, one.address, one.state, String(one.sessions ?? '-'), one.reason]),
+  )
+  parts.push(formatTable([['POOL', 'SERVER', 'ADDRESS', 'STATE', 'SESSIONS', 'REASON'], ...rows]))
+  if (balancer.advice.length > 0) parts.push(balancer.advice.map(one => `advice: ${one}`).join('\n'))
+  return parts
+}
