@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { type Clock, type Log, silentLog, systemClock } from '../base/index.ts'
-import type { MemberEvent, QueryEvent, SerfEvent, SerfMember } from '../serf/index.ts'
+import type { MemberEvent, QueryEvent, SerfMember, UserEvent } from '../serf/index.ts'
 import { runScript } from './drivers/script.ts'
 import {
   EventHandlers,
@@ -22,7 +22,7 @@ function member(name: string, tags: Record<string, string>): SerfMember {
 }
 
 const join1: MemberEvent = { kind: 'member-join', members: [member('web-1', { role: 'web' })] }
-const user = (name: string, payload = ''): SerfEvent => {
+const user = (name: string, payload = ''): UserEvent => {
   return { kind: 'user', name, payload: Buffer.from(payload), ltime: 4, coalesce: true }
 }
 
@@ -113,7 +113,7 @@ test('members come as lines whose tabs and newlines are escaped, payloads with a
   expect(Buffer.from(scriptInput({ kind: 'member-failed', members })).toString()).toBe(
     'a\\tb\\nc\\\t10.0.0.7\tr\\t\trole=r\\t,z=1,2=3\nplain\t10.0.0.7\t\t\n',
   )
-  const texts = ['', 'x', 'x\n'].map(payload => Buffer.from(scriptInput(user('e', payload) as MemberEvent)).toString())
+  const texts = ['', 'x', 'x\n'].map(payload => Buffer.from(scriptInput(user('e', payload))).toString())
   expect(texts).toEqual(['', 'x\n', 'x\n'])
 })
 

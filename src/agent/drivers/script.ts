@@ -1,4 +1,4 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { messageOf } from '../../base/index.ts'
 import { type RunningScript, SCRIPT_OUTPUT_BYTES_MAX, type ScriptCall, type ScriptResult } from '../event-handlers.ts'
 
@@ -16,34 +16,37 @@ export function runScript(call: ScriptCall): RunningScript {
   }
 }
 
-function watched(child: ChildProcessWithoutNullStreams, input: Uint8Array): RunningScript {
+/** Without file descriptors left there is a child without streams, and an 'error' to come: hence the question marks. */
+function watched(child: ChildProcess, input: Uint8Array): RunningScript {
   const output = new LastBytes(SCRIPT_OUTPUT_BYTES_MAX)
-  let isKilled = false
-  let hasExited = false
-  const letGo = () => {
-    child.stdout.destroy()
-    child.stderr.destroy()
-  }
-  child.stdout.on('data', chunk => output.add(chunk))
-  child.stderr.on('data', chunk => output.add(chunk))
-  child.stdin.on('error', () => {}) // a script that does not read its input is fine
-  child.stdin.end(input)
-  child.on('exit', () => {
-    hasExited = true
-    if (isKilled) letGo()
-  })
   const ended = new Promise<ScriptResult>((resolve, reject) => {
     child.on('error', reject)
     child.on('close', (status, signal) =>
       resolve({ exitStatus: status ?? undefined, signal: signal ?? undefined, output: output.bytes() }),
     )
   })
-  const kill = (signal: 'SIGTERM' | 'SIGKILL') => {
+  child.stdout?.on('data', (chunk: Uint8Array) => output.add(chunk))
+  child.stderr?.on('data', (chunk: Uint8Array) => output.add(chunk))
+  child.stdin?.on('error', () => {}) // a script that does not read its input is fine
+  child.stdin?.end(input)
+  return { ended, kill: killer(child) }
+}
+
+function killer(child: ChildProcess): RunningScript['kill'] {
+  let isKilled = false
+  const letGo = () => {
+    child.stdout?.destroy()
+    child.stderr?.destroy()
+  }
+  const hasExited = () => child.exitCode !== null || child.signalCode !== null
+  child.on('exit', () => {
+    if (isKilled) letGo()
+  })
+  return signal => {
     isKilled = true
-    if (hasExited) letGo()
+    if (hasExited()) letGo()
     else if (child.pid !== undefined) signalGroup(child.pid, signal)
   }
-  return { ended, kill }
 }
 
 /** Only called while the leader is not reaped, so the number is still its group's. */
