@@ -86,7 +86,7 @@ function joinCommand(muster: Command): void {
   command
     .option('--replay', 'replay old user events')
     .addHelpText('after', '\nExample:\n  $ muster join 10.0.0.2 10.0.0.3:7946')
-  command.action(async (addresses: string[], options: { replay?: boolean }) => {
+  command.action(async (addresses: string[], options: { replay?: boolean; rpcAddr?: string; rpcAuth?: string }) => {
     const { withRpc } = await import('./rpc.ts')
     const count = await withRpc(options, client => client.join(addresses, options.replay === true))
     process.stdout.write(`Successfully joined cluster by contacting ${count} nodes.\n`)

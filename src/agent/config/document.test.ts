@@ -1,0 +1,13 @@
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+import { configurationDocument, schemaDocument } from './document.ts'
+
+const root = fileURLToPath(new URL('../../../', import.meta.url))
+
+test('docs/configuration.md says what the schema says (to renew: npx vitest run src/agent/config -u)', async () => {
+  await expect(configurationDocument()).toMatchFileSnapshot(`${root}docs/configuration.md`)
+})
+
+test('schema/muster.schema.json is what the agent checks (to renew: npx vitest run src/agent/config -u)', async () => {
+  await expect(schemaDocument()).toMatchFileSnapshot(`${root}schema/muster.schema.json`)
+})

@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest'
+import { withTwoDashes } from './arguments.ts'
+import { exitCodeOf } from './exit.ts'
+import { formatRecord } from './log.ts'
+import { statusText } from './status.ts'
+import { formatTable } from './table.ts'
+import { UsageError } from './usage-error.ts'
+
+test('one dash and two are the same; single letters and what follows -- stay', () => {
+  expect(withTwoDashes(['agent', '-node=a', '--bind', 'x', '-o', 'json', '--', '-name'])).toEqual([
+    'agent',
+    '--node=a',
+    '--bind',
+    'x',
+    '-o',
+    'json',
+    '--',
+    '-name',
+  ])
+})
+
+test('columns are as wide as their widest entry, the last one is not padded, and no name moves the cursor', () => {
+  expect(
+    formatTable([
+      ['n1', '10.0.0.1:7946', 'a'],
+      ['longer', 'x\u001b[2J', ''],
+    ]),
+  ).toBe('n1      10.0.0.1:7946  a\nlonger  x\uFFFD[2J          ')
+})
+
+test('a log line is a date, a level, who, the sentence and its fields', () => {
+  const time = new Date(2026, 10, 21, 9, 34, 47).getTime()
+  const line = formatRecord(JSON.stringify({ level: 30, time, room: 'serf', member: 'web 1', n: 2, msg: 'joined' }))
+  expect(line).toBe('2026/11/21 09:34:47 [INFO] serf: joined member="web 1" n=2')
+})
+
+test("a service's output cannot forge a line", () => {
+  const line = formatRecord(JSON.stringify({ level: 30, time: 0, service: 'web', msg: 'a\nb\u001b' }))
+  expect(line).toContain('service web: a\\x0ab\\x1b')
+})
+
+test('wrong usage ends with 2, an agent that is not there with 3, anything else with 1', () => {
+  expect([new UsageError('x'), Object.assign(new Error(), { code: 'RPC_UNREACHABLE' }), 'x'].map(exitCodeOf)).toEqual([
+    2, 3, 1,
+  ])
+})
+
+test('status names each server with its state and the reason', () => {
+  const server = { name: 'web-1', address: '10.0.0.5:3000', state: 'ready', reason: 'its agent says so', sessions: 3 }
+  const text = statusText({
+    ...{ node: 'lb', pid: 7, version: '1', members: { alive: 2, leaving: 0, left: 0, failed: 0 }, services: [] },
+    balancer: { haproxy: { state: 'running', reloads: 0 }, pools: [{ name: 'web', servers: [server] }], advice: [] },
+  })
+  expect(text).toContain('web   web-1   10.0.0.5:3000  ready  3         its agent says so')
+})
