@@ -174,7 +174,7 @@ test('each script runs one event at a time in order; a slow one delays no other 
   await turn()
   expect(started().slice(3)).toEqual(['slow b', 'slow join'])
   expect(lines).toEqual(['script slow, execution exceeding 1s: slow'])
-  for (const { end } of running) end()
+  for (const script of running) script.end()
   await handlers.idle()
 })
 
@@ -208,7 +208,7 @@ test('new handlers take over from the next event on, and what was queued still r
   await turn()
   const ran = running.map(({ call }) => `${call.script} ${call.env['SERF_USER_EVENT']}`)
   expect(ran).toEqual(['old a', 'new c', 'old b'])
-  for (const { end } of running) end()
+  for (const script of running) script.end()
   await handlers.idle()
 })
 

@@ -30,9 +30,9 @@ export interface EventHandlersOptions {
   readonly specs: readonly HandlerSpec[]
   readonly selfName: string
   /** The local member's tags, asked at each call. */
-  tags(): Readonly<Record<string, string>>
+  readonly tags: () => Readonly<Record<string, string>>
   /** Starts a script; `runScript` of the driver. Must not throw: what fails is `ended`. */
-  spawn(call: ScriptCall): RunningScript
+  readonly spawn: (call: ScriptCall) => RunningScript
   readonly log: Log
   readonly clock: Clock
 }
