@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { configurationDocument, schemaDocument } from './document.ts'
@@ -8,6 +9,7 @@ test('docs/configuration.md says what the schema says (to renew: npx vitest run 
   await expect(configurationDocument()).toMatchFileSnapshot(`${root}docs/configuration.md`)
 })
 
-test('schema/muster.schema.json is what the agent checks (to renew: npx vitest run src/agent/config -u)', async () => {
-  await expect(schemaDocument()).toMatchFileSnapshot(`${root}schema/muster.schema.json`)
+test('schema/muster.schema.json is what the agent checks (to renew: npx tsx schema/renew.ts)', () => {
+  const published: unknown = JSON.parse(readFileSync(`${root}schema/muster.schema.json`, 'utf8'))
+  expect(published).toEqual(JSON.parse(schemaDocument()))
 })

@@ -137,7 +137,7 @@ function flagSource(flags: Readonly<Record<string, readonly string[]>>): Source 
 function environmentSource(env: Readonly<Record<string, string | undefined>>): Source {
   const known = SETTINGS.filter(setting => setting.kind !== 'role')
   const given = known.filter(setting => (env[variableOf(setting.path)] ?? '') !== '')
-  const variables = [...known.map(setting => variableOf(setting.path)), 'MUSTER_CONFIG_FILE', 'MUSTER_SOCKET']
+  const variables = [...known.map(setting => variableOf(setting.path)), 'MUSTER_CONFIG_FILE']
   const warnings = Object.keys(env)
     .filter(name => name.startsWith('MUSTER_') && !variables.includes(name))
     .flatMap(name => {
