@@ -244,9 +244,14 @@ listen site
     'option redispatch 1',
     'retry-on conn-failure empty-response junk-response response-timeout',
   ])
-  balancer.wanted([{ ...a.server, state: 'draining' }])
-  await until(() => stateOf(balancer, a.server) === 'drain')
   await balancer.settle()
+  await balancer.stop({ keepHaproxy: true })
+  const second = await start()
+  await second.settle()
+  expect(second.status()).toMatchObject({ reloads: 0, pools: [{ servers: [{ name: a.server.name, state: 'ready' }] }] })
+  second.wanted([{ ...a.server, state: 'draining' }])
+  await until(() => stateOf(second, a.server) === 'drain')
+  await second.settle()
   expect((await get(frontPort)).status).toBe(503)
 })
 

@@ -109,13 +109,14 @@ export class Balancer implements AsyncDisposable {
   }
 
   /**
-   * Requests, sessions and queue that are left on the servers of these members, old workers' not included; a member that is
-   * not there has none. For the answer to a drain query.
+   * Requests, sessions and queue that are left on the servers of these members, in old workers too; a member that is not
+   * there has none. For the answer to a drain query.
    * @throws RuntimeSocketError
    */
   async remaining(names: readonly string[]): Promise<{ readonly name: string; readonly sessions: number }[]> {
-    const seen = await this.#parts.control.look(true)
-    return names.map(name => ({ name, sessions: this.#parts.passes.sessionsOf(name, seen) }))
+    const { control, passes } = this.#parts
+    const [seen, old] = [await control.look(true), await control.oldSessions()]
+    return names.map(name => ({ name, sessions: passes.sessionsOf(name, seen, old) }))
   }
 
   status(): BalancerStatus {

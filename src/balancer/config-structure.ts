@@ -56,6 +56,12 @@ export function serverLines(structure: Structure): Map<string, ServerLine> {
   return lines
 }
 
+/** The addresses of all `bind` lines, one per word between commas. */
+export function bindAddresses(structure: Structure): string[] {
+  const lines = structure.flatMap(section => section.lines.filter(line => line.startsWith('bind ')))
+  return lines.flatMap(line => (line.split(' ')[1] ?? '').split(','))
+}
+
 /** What only a reload can bring about, in words; empty when the runtime socket is enough. */
 export function structuralDifferences(running: Structure, wanted: Structure): string[] {
   const before = new Map(running.map(section => [section.title, section]))

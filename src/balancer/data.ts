@@ -103,7 +103,7 @@ function poolData(
     timeoutServerMs: pool.timeoutServerMs ?? 30_000,
     maxconn: pool.maxconn ?? null,
     servers: namedServers(servers),
-    slots: slots.map(slot => slotData(slot, servers)),
+    slots: slotsData(slots, servers),
   }
 }
 
@@ -121,9 +121,12 @@ function namedServers(servers: readonly PlacedServer[]): ServerData[] {
   })
 }
 
-function slotData(slot: Readonly<Slot>, servers: readonly PlacedServer[]): ServerData {
-  const server = servers.find(candidate => endpointOf(candidate) === slot.occupant)
-  return serverData(`slot${slot.number}`, 100 + slot.number, server ?? FREE)
+function slotsData(slots: readonly Readonly<Slot>[], servers: readonly PlacedServer[]): ServerData[] {
+  const byEndpoint = new Map(servers.map(server => [endpointOf(server), server]))
+  return slots.map(({ number, occupant }) => {
+    const server = occupant === undefined ? undefined : byEndpoint.get(occupant)
+    return serverData(`slot${number}`, 100 + number, server ?? FREE)
+  })
 }
 
 const FREE: PlacedServer = {

@@ -60,3 +60,13 @@ export class HaproxyStartError extends MusterError {
     super(`HAProxy did not start: ${reason}. A port in use, say: its output tells which`, options)
   }
 }
+
+/** A reply of HAProxy that is not known to mean success. What it did is unknown; a reload makes the process equal to the file. */
+export class UnknownReplyError extends MusterError {
+  readonly code = 'BALANCER_UNKNOWN_REPLY'
+}
+
+/** An address that HAProxy is to listen on cannot be had. Nothing was reloaded: a failing bind would refuse connections for 2 s. */
+export class BindError extends MusterError {
+  readonly code = 'BALANCER_BIND'
+}

@@ -7,6 +7,7 @@ export type { BalancerConfig, FrontendConfig, PoolConfig } from './config.ts'
 export { spawnSupervise } from './drivers/spawn-supervise.ts'
 export {
   BalancerConfigError,
+  BindError,
   ConfigRefusedError,
   HaproxyMissingError,
   HaproxyStartError,
@@ -14,6 +15,7 @@ export {
   ReloadFailedError,
   RuntimeSocketError,
   TemplateError,
+  UnknownReplyError,
 } from './errors.ts'
 export type { MissingRetry } from './retries.ts'
 export type { MemberStates } from './roster.ts'

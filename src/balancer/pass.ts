@@ -3,11 +3,12 @@ import type { BalancerConfig } from './config.ts'
 import { parseStructure, type ServerLine, type Structure, serverLines } from './config-structure.ts'
 import { templateData } from './data.ts'
 import type { HaproxyControl, Seen } from './drivers/haproxy-control.ts'
+import { BindError, ConfigRefusedError, ReloadFailedError, UnknownReplyError } from './errors.ts'
 import { type Command, plan, type Running, type Wanted } from './plan.ts'
 import { type ProbeFunction, Prober } from './prober.ts'
 import { type Entry, type MemberStates, placed, Roster } from './roster.ts'
 import type { ServerState } from './runtime-state.ts'
-import { POOL_NAME, type Server, SERVER_NAME } from './server.ts'
+import { POOL_NAME, refusalOf, type Server, SERVER_NAME } from './server.ts'
 import { SlotMap } from './slots.ts'
 import type { Render } from './template.ts'
 import { leavers, wantedServers } from './wanted.ts'
@@ -28,6 +29,8 @@ export interface PassResult {
 }
 
 const RELOAD_SPACING_MS = 1_000
+/** A reload cures an unknown reply once; one that comes back is not cured by reloads. */
+const MISTRUST_MS = 60_000
 const SLOTS_DEFAULT = 20
 const DRAIN_TIMEOUT_MS = 30_000
 
@@ -42,6 +45,7 @@ export class Passes {
   readonly roster: Roster
   #lastReloadAtMs = Number.NEGATIVE_INFINITY
   #released: Entry[] = []
+  #trustAgainAtMs = Number.NEGATIVE_INFINITY
   #refusedText: string | undefined
   problem: string | undefined
   reloads = 0
@@ -78,9 +82,10 @@ export class Passes {
   }
 
   /** Requests and sessions on the servers of one member. */
-  sessionsOf(name: string, seen: Seen): number {
+  sessionsOf(name: string, seen: Seen, old: ReadonlyMap<string, number>): number {
     const own = this.roster.entries().filter(entry => entry.server.name === name)
-    return own.reduce((sum, entry) => sum + (this.#stateOf(entry, seen)?.sessions ?? 0), 0)
+    const left = (entry: Entry) => (this.#stateOf(entry, seen)?.sessions ?? 0) + (old.get(entry.endpoint) ?? 0)
+    return own.reduce((sum, entry) => sum + left(entry), 0)
   }
 
   probeReasonOf(entry: Entry): string | undefined {
@@ -92,6 +97,17 @@ export class Passes {
     const names = namesOf(text)
     for (const [key, line] of serverLines(parseStructure(text)))
       this.#adoptLine(key, line, names.get(key), seen?.servers.get(key))
+  }
+
+  /** The same for a user's template, whose lines do not tell our servers from the user's own. */
+  adoptRemembered(found: readonly unknown[]): void {
+    for (const item of found) {
+      const { pool, name, ip, port, weight } = (item ?? {}) as Partial<Record<string, unknown>>
+      const server = { pool, name, host: name, ip, port, weight, state: 'plain', liveness: 'alive' } as Server
+      const isText = [pool, name, ip].every(value => typeof value === 'string')
+      if (!isText || refusalOf(server) !== undefined || !this.#slots.has(server.pool)) continue
+      this.roster.adopt(server, this.#deps.clock.nowMs(), true)
+    }
   }
 
   #adoptLine(key: string, line: ServerLine, name: string | undefined, live: ServerState | undefined): void {
@@ -137,8 +153,15 @@ export class Passes {
     this.roster.observe(entry => this.#stateOf(entry, seen), clock.nowMs())
     const lookAtMs = this.#decide()
     this.#prober.want(this.#targets())
-    const applied = await this.#apply(seen, signal)
-    return { lookAtMs: earliest(lookAtMs, applied) }
+    try {
+      const applied = await this.#apply(seen, signal)
+      if (typeof this.#config.template === 'object') await control.rememberServers(this.#fileServers().map(placed))
+      return { lookAtMs: earliest(lookAtMs, applied) }
+    } catch (failure) {
+      if (!(failure instanceof UnknownReplyError) || clock.nowMs() < this.#trustAgainAtMs) throw failure
+      this.#trustAgainAtMs = clock.nowMs() + MISTRUST_MS
+      return { lookAtMs: await this.#reload(this.text(), [messageOf(failure)], seen, signal) }
+    }
   }
 
   stop(): void {
@@ -178,7 +201,10 @@ export class Passes {
     const step = plan(running, wanted)
     if (step.kind !== 'nothing') await this.#send(step.out)
     if (step.kind === 'reload') {
-      if (text === this.#refusedText) return undefined
+      if (text === this.#refusedText) {
+        await this.#sendWhatRuns(seen, wanted)
+        return undefined
+      }
       const dueMs = this.#lastReloadAtMs + RELOAD_SPACING_MS
       if (clock.nowMs() >= dueMs) return this.#reload(text, step.reasons, seen, signal)
       await this.#sendWhatRuns(seen, wanted)
@@ -213,7 +239,12 @@ export class Passes {
     try {
       await control.reload(text, signal)
     } catch (failure) {
+      if (
+        !(failure instanceof ConfigRefusedError || failure instanceof ReloadFailedError || failure instanceof BindError)
+      )
+        throw failure
       this.#refusedText = text
+      this.#deps.wake() // servers go on coming and going in the configuration that runs
       this.problem = messageOf(failure)
       log.error({ error: this.problem, reasons }, 'the new configuration was not taken; the old one serves')
       return undefined
@@ -290,7 +321,7 @@ export class Passes {
     const slot = this.#slots.get(pool)?.slots()[number - 1]
     if (slot === undefined) return undefined
     if (slot.occupant === undefined) return 'free'
-    return this.roster.entries().find(entry => entry.server.pool === pool && entry.endpoint === slot.occupant)
+    return this.roster.get(pool, slot.occupant)
   }
 
   #stateOf(entry: Entry, seen: Seen): ServerState | undefined {
@@ -301,14 +332,14 @@ export class Passes {
         ? this.#withTwin(entry, slot, state, seen)
         : undefined
     }
-    for (const [key, line] of serverLines(this.#deps.control.loaded)) {
-      const state = seen.servers.get(key)
-      if (line.track !== undefined || state === undefined) continue
-      const name = key.slice(key.indexOf('/') + 1)
-      const here = state.ip === entry.server.ip && (state.port === entry.server.port || name === entry.server.host)
-      if (here) return this.#withTwin(entry, name, state, seen)
-    }
-    return undefined
+    const found = seen.byEndpoint().get(entry.endpoint) ?? this.#byName(entry, seen)
+    return found === undefined ? undefined : this.#withTwin(entry, found.name, found.state, seen)
+  }
+
+  /** A user's template may have its own idea of the port: then the name tells. */
+  #byName(entry: Entry, seen: Seen): { name: string; state: ServerState } | undefined {
+    const state = seen.byName().get(`${entry.server.host} ${entry.server.ip}`)
+    return state === undefined ? undefined : { name: entry.server.host, state }
   }
 
   #withTwin(entry: Entry, name: string, state: ServerState, seen: Seen): ServerState {

@@ -86,10 +86,11 @@ function keepFailed(s: Situation): Decision {
 
 function unexplained(s: Situation, era: Era): Decision {
   if (s.drainingSinceMs !== undefined) return leaving(s, era, 'nobody claimed it')
-  if (era.joinedAtMs === undefined) return stay('ready', 'found in HAProxy, the cluster has not been joined yet')
+  const stance = s.proven ? 'ready' : 'drain' // found draining: neither in nor out before somebody explains it
+  if (era.joinedAtMs === undefined) return stay(stance, 'found in HAProxy, the cluster has not been joined yet')
   const dueMs = Math.max(era.joinedAtMs, s.sinceMs) + PATIENCE_MS
-  if (era.nowMs < dueMs) return { ...stay('ready', 'nobody claims it, under checks'), lookAtMs: dueMs }
-  if (s.othersServing === 0) return stay('ready', 'nobody claims it, but it is the last of its pool')
+  if (era.nowMs < dueMs) return { ...stay(stance, 'nobody claims it, under checks'), lookAtMs: dueMs }
+  if (s.proven && s.othersServing === 0) return stay('ready', 'nobody claims it, but it is the last of its pool')
   return leaving(s, era, 'nobody claimed it for 60 s')
 }
 

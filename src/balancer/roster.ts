@@ -38,6 +38,10 @@ export class Roster {
     this.#gatesPlain = gatesPlain
   }
 
+  get(pool: string, endpoint: string): Entry | undefined {
+    return this.#entries.get(entryKey(pool, endpoint))
+  }
+
   entries(): Entry[] {
     return [...this.#entries.values()]
   }
@@ -79,17 +83,20 @@ export class Roster {
   /** Decides about every server. @returns those that are released: no longer remembered, to be put into maintenance */
   decide(era: Era): { readonly released: readonly Entry[]; readonly lookAtMs: number | undefined } {
     const claims = this.#claims()
+    const serving = this.#serving()
     const released: Entry[] = []
     let lookAtMs: number | undefined
     for (const entry of this.#entries.values()) {
-      const decision = decide(this.#situation(entry, claims), era)
+      const wasServing = entry.serving
+      const decision = decide(this.#situation(entry, claims, serving), era)
       entry.decision = decision
       if (decision.shelve === true) entry.shelved = true
       const drains = decision.stance === 'drain' && entry.liveness !== 'alive' && entry.liveness !== 'failed'
       entry.drainingSinceMs = drains ? (entry.drainingSinceMs ?? era.nowMs) : undefined
       if (decision.lookAtMs !== undefined) lookAtMs = Math.min(lookAtMs ?? decision.lookAtMs, decision.lookAtMs)
       if (decision.release) released.push(entry)
-      if (decision.release || decision.stance !== 'ready') entry.serving = false // counts for whoever is decided next
+      entry.serving &&= !decision.release && decision.stance === 'ready'
+      if (wasServing && !entry.serving) addTo(serving, entry.server.pool, -1) // counts for whoever is decided next
     }
     for (const entry of released) this.#entries.delete(entry.key)
     return { released, lookAtMs }
@@ -141,11 +148,14 @@ export class Roster {
     )
   }
 
-  #situation(entry: Entry, claims: ReadonlyMap<string, Entry>): Situation {
+  #serving(): Map<string, number> {
+    const serving = new Map<string, number>()
+    for (const entry of this.#entries.values()) if (entry.serving) addTo(serving, entry.server.pool, 1)
+    return serving
+  }
+
+  #situation(entry: Entry, claims: ReadonlyMap<string, Entry>, serving: ReadonlyMap<string, number>): Situation {
     const claim = claims.get(entry.endpoint)
-    const others = this.entries().filter(
-      other => other !== entry && other.serving && other.server.pool === entry.server.pool,
-    )
     const { state } = entry.server
     return {
       state: state === 'plain' && this.#gatesPlain ? 'ready' : state,
@@ -156,7 +166,7 @@ export class Roster {
       downSinceMs: entry.downSinceMs,
       shelved: entry.shelved,
       sessions: entry.sessions,
-      othersServing: others.length,
+      othersServing: (serving.get(entry.server.pool) ?? 0) - (entry.serving ? 1 : 0),
       drainingSinceMs: entry.drainingSinceMs,
     }
   }
@@ -186,6 +196,15 @@ function newEntry(server: Server, nowMs: number): Entry {
   }
 }
 
+function addTo(counts: Map<string, number>, key: string, by: number): void {
+  counts.set(key, (counts.get(key) ?? 0) + by)
+}
+
 function keyOf(server: Server): string {
-  return `${server.pool} ${endpointOf(server)}`
+  return entryKey(server.pool, endpointOf(server))
+}
+
+/** An endpoint in a pool. */
+export function entryKey(pool: string, endpoint: string): string {
+  return `${pool} ${endpoint}`
 }

@@ -1,4 +1,4 @@
-import { RuntimeSocketError } from './errors.ts'
+import { UnknownReplyError } from './errors.ts'
 import type { Admin, Command } from './plan.ts'
 
 /** One server as `show servers state` and `show stat` tell it. */
@@ -14,8 +14,9 @@ export interface ServerState {
 }
 
 /**
- * Bits of `srv_admin_state` (HAProxy, management guide, `show servers state`). The inherited ones come by `track`; 0x04 only says
- * that the file has it `disabled`, and stays when it is made ready. */
+ * Bits of `srv_admin_state` (HAProxy, management guide, `show servers state`). The inherited ones come by `track`; 0x04
+ * only says that the file has it `disabled`, and stays when it is made ready.
+ */
 const MAINT_BITS = 0x01 | 0x02 | 0x20 | 0x40
 const DRAIN_BITS = 0x08 | 0x10
 
@@ -65,7 +66,7 @@ export function parseSessions(csv: string): Map<string, number> {
 /**
  * Judges a reply by its exact text: "no output" is success for some commands and nothing else is known to be (the same
  * words differ between 2.6 and 3.x; both are here).
- * @throws RuntimeSocketError for every reply that is not known to mean success
+ * @throws UnknownReplyError for every reply that is not known to mean success
  */
 export function assertDone(command: Command, reply: string): void {
   const text = reply.replace(/^\[\d\]:\s*/, '').trim()
@@ -75,7 +76,7 @@ export function assertDone(command: Command, reply: string): void {
     /^(nothing changed|(IP changed from|no need to change the (addr|port)|port changed from))/.test(text)
   )
     return
-  throw new RuntimeSocketError(
+  throw new UnknownReplyError(
     `HAProxy answered ${JSON.stringify(text.slice(0, 200))} to ${command.kind} of ${command.server}`,
   )
 }

@@ -16,7 +16,8 @@ const BLOCK = 20
 
 /** Which server has which slot of one pool. Sticky: a server keeps its slot while it is there, and gets it back if it can. */
 export class SlotMap {
-  #slots: Slot[] = []
+  readonly #slots: Slot[] = []
+  readonly #byOccupant = new Map<string, Slot>()
   #releases = 0
 
   /** @param sizeMin slots to begin with; a running HAProxy's own number on adoption */
@@ -29,7 +30,7 @@ export class SlotMap {
   }
 
   get free(): number {
-    return this.#slots.filter(slot => slot.occupant === undefined).length
+    return this.#slots.length - this.#byOccupant.size
   }
 
   /** In ascending number, without gaps from 1. */
@@ -38,7 +39,7 @@ export class SlotMap {
   }
 
   slotOf(endpoint: string): number | undefined {
-    return this.#slots.find(slot => slot.occupant === endpoint)?.number
+    return this.#byOccupant.get(endpoint)?.number
   }
 
   /**
@@ -50,8 +51,7 @@ export class SlotMap {
     if (held !== undefined) return held
     if (this.free === 0) this.#extend(grownSize(this.size + 1))
     const slot = this.#pick(endpoint)
-    slot.occupant = endpoint
-    slot.last = endpoint
+    this.#seat(slot, endpoint)
     return slot.number
   }
 
@@ -60,17 +60,20 @@ export class SlotMap {
     this.#extend(size)
   }
 
-  /** Puts what a running HAProxy says into the map; a slot beyond the size extends it. */
+  /**
+   * Puts what a running HAProxy says into the map; a slot beyond the size extends it, and of two with the same
+   * address the first stays.
+   */
   adopt(number: number, endpoint: string): void {
     this.#extend(number)
-    const slot = this.#slots[number - 1] as Slot
-    slot.occupant = endpoint
-    slot.last = endpoint
+    if (this.#byOccupant.has(endpoint)) return
+    this.#seat(this.#slots[number - 1] as Slot, endpoint)
   }
 
   release(endpoint: string): void {
-    const slot = this.#slots.find(candidate => candidate.occupant === endpoint)
+    const slot = this.#byOccupant.get(endpoint)
     if (slot === undefined) return
+    this.#byOccupant.delete(endpoint)
     slot.occupant = undefined
     slot.freedAt = ++this.#releases
   }
@@ -81,6 +84,13 @@ export class SlotMap {
     if (this.free >= this.size * FREE_SHARE_MIN) return false
     this.#extend(grownSize(occupied))
     return true
+  }
+
+  #seat(slot: Slot, endpoint: string): void {
+    if (slot.occupant !== undefined) this.#byOccupant.delete(slot.occupant)
+    slot.occupant = endpoint
+    slot.last = endpoint
+    this.#byOccupant.set(endpoint, slot)
   }
 
   #pick(endpoint: string): Slot {

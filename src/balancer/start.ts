@@ -6,6 +6,7 @@ import { NAMED_TEMPLATE, SLOTS_TEMPLATE } from './built-in-templates.ts'
 import { assertSound, type BalancerConfig, socketPaths } from './config.ts'
 import { HaproxyControl } from './drivers/haproxy-control.ts'
 import { descriptorLimit, findHaproxy } from './drivers/haproxy-process.ts'
+import { assertBindable } from './drivers/test-bind.ts'
 import { ConfigRefusedError, HaproxyStartError, TemplateError } from './errors.ts'
 import { Passes } from './pass.ts'
 import type { HaproxySpec, Supervise } from './supervise.ts'
@@ -24,7 +25,7 @@ const START_POLL_MS = 10
 /**
  * Starts HAProxy, or adopts the one that runs, and keeps it equal to what is wanted. A cold start begins with the servers
  * of the last file; an adopted HAProxy is not reloaded unless its configuration differs.
- * @throws HaproxyMissingError, HaproxyTooOldError, BalancerConfigError, TemplateError, ConfigRefusedError (and no last good
+ * @throws HaproxyMissingError, HaproxyTooOldError, BalancerConfigError, BindError, TemplateError, ConfigRefusedError (and no last good
  * file to start from), HaproxyStartError; nothing is left running that was not there before
  */
 export async function startBalancer(
@@ -42,8 +43,9 @@ export async function startBalancer(
   const wake = (): void => balancer?.wake()
   const passes = new Passes(config, maxconnFor(await descriptorLimit()), { ...deps, control, render, probe, wake })
   const adopted = await control.isRunning()
-  if (adopted) await adopt(control, passes)
-  else await prepare(control, passes, deps.log)
+  if (typeof config.template === 'object') passes.adoptRemembered(await control.rememberedServers())
+  if (adopted) await adopt(config, control, passes)
+  else await prepare(config, control, passes, deps.log)
   await deps.supervise.start(haproxySpec(config, haproxy.path)) // adopts the one that runs
   if (!adopted) await untilReady(control, deps, signal)
   balancer = new Balancer({ ...deps, control, passes, version: haproxy.version, adopted })
@@ -82,16 +84,20 @@ async function templateSource(path: string): Promise<string> {
   }
 }
 
-async function adopt(control: HaproxyControl, passes: Passes): Promise<void> {
+async function adopt(config: BalancerConfig, control: HaproxyControl, passes: Passes): Promise<void> {
   await control.attach()
-  passes.adopt(control.fileText ?? '', await control.look(false))
+  if (typeof config.template !== 'object') passes.adopt(control.fileText ?? '', await control.look(false))
 }
 
 /** The file for a cold start: the last known pool, in today's template; the last good file itself if that is refused. */
-async function prepare(control: HaproxyControl, passes: Passes, log: Log): Promise<void> {
+async function prepare(config: BalancerConfig, control: HaproxyControl, passes: Passes, log: Log): Promise<void> {
   const last = await control.readFile()
-  passes.adopt(last ?? '', undefined)
+  if (typeof config.template !== 'object') passes.adopt(last ?? '', undefined)
   passes.decideOffline()
+  await assertBindable(
+    Object.values(config.frontends).map(({ bind }) => bind.split(' ')[0] ?? ''),
+    [],
+  )
   try {
     await control.install(passes.text())
   } catch (failure) {

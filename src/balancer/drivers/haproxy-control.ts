@@ -1,12 +1,16 @@
 import { type Clock, writeFileAtomic } from '../../base/index.ts'
-import { parseStructure, type Structure } from '../config-structure.ts'
+import { bindAddresses, parseStructure, serverLines, type Structure } from '../config-structure.ts'
+import { endpointOf } from '../server.ts'
 import { commandLine, type Command } from '../plan.ts'
 import { assertDone, parseServersState, parseSessions, type ServerState } from '../runtime-state.ts'
 import { RuntimeSocketError } from '../errors.ts'
 import { type Haproxy, installChecked, readIfThere, reload, showProcesses } from './haproxy-process.ts'
-import { masterSession, openRuntimeSession, type RuntimeSession } from './runtime-socket.ts'
+import { assertBindable } from './test-bind.ts'
+import { askMaster, masterSession, openRuntimeSession, type RuntimeSession } from './runtime-socket.ts'
 
 const TIMEOUT_MS = 2_000
+/** `hard-stop-after` bounds their number; more than this were reloaded in bulk. */
+const OLD_WORKERS_MAX = 8
 
 export interface Paths {
   readonly config: string
@@ -15,9 +19,37 @@ export interface Paths {
 }
 
 /** What runs at this moment. */
-export interface Seen {
+export class Seen {
   readonly workerPid: number
-  readonly servers: Map<string, ServerState>
+  readonly servers: ReadonlyMap<string, ServerState>
+  readonly #config: Structure
+  #endpoints: Map<string, { name: string; state: ServerState }> | undefined
+  #names: Map<string, ServerState> | undefined
+
+  constructor(workerPid: number, servers: ReadonlyMap<string, ServerState>, config: Structure) {
+    this.workerPid = workerPid
+    this.servers = servers
+    this.#config = config
+  }
+
+  /** `ip:port` → a server that follows no other. */
+  byEndpoint(): ReadonlyMap<string, { readonly name: string; readonly state: ServerState }> {
+    this.#endpoints ??= new Map(this.#own().map(found => [endpointOf(found.state), found]))
+    return this.#endpoints
+  }
+
+  /** `name ip` → a server that follows no other. */
+  byName(): ReadonlyMap<string, ServerState> {
+    this.#names ??= new Map(this.#own().map(({ name, state }) => [`${name} ${state.ip}`, state]))
+    return this.#names
+  }
+
+  #own(): { name: string; state: ServerState }[] {
+    const lines = serverLines(this.#config)
+    return [...this.servers]
+      .filter(([key]) => lines.get(key)?.track === undefined)
+      .map(([key, state]) => ({ name: key.slice(key.indexOf('/') + 1), state }))
+  }
 }
 
 /** The hands of the balancer: HAProxy's file, its two sockets, its reloads. One caller at a time. */
@@ -29,6 +61,7 @@ export class HaproxyControl {
   #workerPid: number | undefined
   #loaded: Structure = []
   #throughMaster = false
+  #serversText: string | undefined
 
   constructor(haproxy: Haproxy, paths: Paths, clock: Clock) {
     this.#haproxy = haproxy
@@ -77,7 +110,7 @@ export class HaproxyControl {
         : new Map<string, number>()
       const servers = new Map<string, ServerState>()
       for (const [key, state] of states) servers.set(key, { ...state, sessions: sessions.get(key) ?? 0 })
-      return { workerPid, servers }
+      return new Seen(workerPid, servers, this.#loaded)
     })
   }
 
@@ -92,6 +125,43 @@ export class HaproxyControl {
       const replies = await Promise.all(commands.map(command => session.command(commandLine(command))))
       for (const [i, command] of commands.entries()) assertDone(command, replies[i] ?? '')
     })
+  }
+
+  /** `ip:port` → requests and sessions that former workers still carry after reloads; of the newest few of them. */
+  async oldSessions(): Promise<Map<string, number>> {
+    const sums = new Map<string, number>()
+    const { oldWorkerPids } = await showProcesses(this.#paths.master, this.#clock)
+    for (const pid of oldWorkerPids.slice(0, OLD_WORKERS_MAX)) {
+      const ask = (line: string) =>
+        askMaster(this.#paths.master, `@!${pid} ${line}`, { timeoutMs: TIMEOUT_MS, clock: this.#clock })
+      const states = parseServersState(await ask('show servers state'))
+      for (const [key, sessions] of parseSessions(await ask('show stat -1 4 -1'))) {
+        const state = states.get(key)
+        if (state !== undefined) sums.set(endpointOf(state), (sums.get(endpointOf(state)) ?? 0) + sessions)
+      }
+    }
+    return sums
+  }
+
+  /**
+   * The servers that were put into a user's template, for the next agent: its lines do not tell them from the user's own.
+   * @throws the system's error
+   */
+  async rememberServers(servers: readonly unknown[]): Promise<void> {
+    const text = `${JSON.stringify(servers)}\n`
+    if (text !== this.#serversText) await writeFileAtomic(`${this.#paths.config}.servers`, text)
+    this.#serversText = text
+  }
+
+  /** What a former agent remembered; unchecked, and empty when there is nothing that can be read. */
+  async rememberedServers(): Promise<unknown[]> {
+    const text = await readIfThere(`${this.#paths.config}.servers`).catch(() => undefined)
+    try {
+      const found: unknown = JSON.parse(text ?? '[]')
+      return Array.isArray(found) ? found : []
+    } catch {
+      return [] // half a file of another program's making: as good as none
+    }
   }
 
   /** Replaces the file when only server lines changed, made of validated values: no `haproxy -c` (30 ms). @throws the system's error */
@@ -114,10 +184,11 @@ export class HaproxyControl {
   /**
    * A hitless reload of a new file. A file that HAProxy checks but cannot load (a bind, say) is taken back, since a crash
    * would not come back from it.
-   * @throws ConfigRefusedError, ReloadFailedError: the old worker serves on with the old file
+   * @throws ConfigRefusedError, ReloadFailedError, BindError: the old worker serves on with the old file
    */
   async reload(text: string, signal?: AbortSignal): Promise<void> {
     const before = this.#fileText
+    await assertBindable(bindAddresses(parseStructure(text)), bindAddresses(this.#loaded))
     await this.install(text)
     try {
       await this.#remember(await reload(this.#paths.master, this.#clock, signal), text)

@@ -16,7 +16,8 @@ export interface Processes {
   readonly reloads: number
   readonly failed: number
   readonly workerPid: number | undefined
-  readonly oldWorkers: number
+  /** Newest first. */
+  readonly oldWorkerPids: readonly number[]
 }
 
 const CHECK_TIMEOUT_MS = 30_000
@@ -91,7 +92,7 @@ export function parseProcesses(text: string): Processes {
     reloads: Number(master?.[2] ?? 0),
     failed: Number(master?.[3] ?? 0),
     workerPid: worker === null ? undefined : Number(worker[1]),
-    oldWorkers: (old.match(/^\d+\s+worker\s/gm) ?? []).length,
+    oldWorkerPids: [...old.matchAll(/^(\d+)\s+worker\s/gm)].map(found => Number(found[1])),
   }
 }
 

@@ -1,0 +1,76 @@
+import { expect, test } from 'vitest'
+import { decide, type Era, type Situation } from './policy.ts'
+
+const era: Era = { nowMs: 100_000, joinedAtMs: 0, drainTimeoutMs: 30_000 }
+
+function situation(more: Partial<Situation>): Situation {
+  const base: Situation = {
+    state: 'ready',
+    liveness: 'alive',
+    sinceMs: 0,
+    proven: true,
+    claimedBy: undefined,
+    downSinceMs: undefined,
+    shelved: false,
+    sessions: 0,
+    othersServing: 1,
+    drainingSinceMs: undefined,
+  }
+  return { ...base, ...more }
+}
+
+function stanceOf(more: Partial<Situation>, at: Partial<Era> = {}): string {
+  const { stance, release } = decide(situation(more), { ...era, ...at })
+  return release ? `${stance}, released` : stance
+}
+
+test('a member that failed stays enabled under checks: they look at the server, a rumour does not', () => {
+  expect(stanceOf({ liveness: 'failed' })).toBe('ready')
+  expect(stanceOf({ liveness: 'failed', downSinceMs: 40_001 })).toBe('ready')
+})
+
+test('a failed member whose checks fail for 60 s goes to maintenance, and stays there until it is alive again', () => {
+  expect(stanceOf({ liveness: 'failed', downSinceMs: 40_000 })).toBe('maint')
+  expect(stanceOf({ liveness: 'failed', shelved: true })).toBe('maint')
+  expect(stanceOf({ liveness: 'alive', proven: false })).toBe('entering')
+})
+
+test('a mass disappearance never empties a pool: the last one stays under its checks, whatever is believed', () => {
+  expect(stanceOf({ liveness: 'failed', downSinceMs: 0, othersServing: 0 })).toBe('ready')
+  expect(stanceOf({ liveness: 'unexplained', othersServing: 0 })).toBe('ready')
+})
+
+test('a member that left is drained until nothing is on it, or the deadline', () => {
+  expect(stanceOf({ liveness: 'left', sessions: 2 })).toBe('drain')
+  expect(stanceOf({ liveness: 'left', sessions: undefined })).toBe('drain')
+  expect(stanceOf({ liveness: 'left', sessions: 0 })).toBe('maint, released')
+  expect(stanceOf({ liveness: 'left', sessions: 2, drainingSinceMs: 70_000 })).toBe('maint, released')
+})
+
+test('what a member withdraws, and what is reaped, goes at once', () => {
+  expect(stanceOf({ liveness: 'withdrawn', sessions: 9 })).toBe('maint, released')
+  expect(stanceOf({ liveness: 'reaped' })).toBe('maint, released')
+})
+
+test('an address that another alive member has belongs to that one; an alive member is not evicted by a claim', () => {
+  expect(stanceOf({ liveness: 'failed', claimedBy: 'web-2' })).toBe('maint, released')
+  expect(stanceOf({ liveness: 'unexplained', claimedBy: 'web-2' })).toBe('maint, released')
+  expect(stanceOf({ liveness: 'alive', claimedBy: 'web-2' })).toBe('ready')
+})
+
+test('a server that nobody explains is drained 60 s after the first join, not before', () => {
+  expect(decide(situation({ liveness: 'unexplained' }), { ...era, joinedAtMs: undefined }).stance).toBe('ready')
+  expect(stanceOf({ liveness: 'unexplained', sessions: 1 }, { nowMs: 59_999 })).toBe('ready')
+  expect(stanceOf({ liveness: 'unexplained', sessions: 1 }, { nowMs: 60_000 })).toBe('drain')
+  expect(stanceOf({ liveness: 'unexplained', sessions: 1, sinceMs: 50_000 })).toBe('ready')
+})
+
+test('a server found draining stays so until somebody explains it', () => {
+  expect(stanceOf({ liveness: 'unexplained', proven: false }, { nowMs: 1 })).toBe('drain')
+})
+
+test('announced ready waits for one good probe; a plain one comes in under checks; draining takes no new clients', () => {
+  expect(stanceOf({ proven: false })).toBe('entering')
+  expect(stanceOf({ proven: false, state: 'plain' })).toBe('ready')
+  expect(stanceOf({ state: 'draining' })).toBe('drain')
+})

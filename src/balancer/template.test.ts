@@ -1,0 +1,66 @@
+import { expect, test } from 'vitest'
+import type { BalancerConfig } from './config.ts'
+import { type PlacedServer, templateData } from './data.ts'
+import { compileTemplate } from './template.ts'
+
+const config: BalancerConfig = {
+  template: 'slots',
+  configPath: '/etc/haproxy.cfg',
+  runDir: '/run/muster',
+  frontends: { www: { bind: ':80', pool: 'web' } },
+  pools: { web: {} },
+  node: { name: 'lb-1', ip: '10.0.0.9' },
+}
+
+function server(name: string, ip: string, port = 3000): PlacedServer {
+  return { pool: 'web', name, host: name, ip, port, weight: 1, stance: 'ready', state: 'plain' }
+}
+
+const web1 = server('web-1', '10.0.0.1')
+const web2 = server('web-2', '10.0.0.2')
+
+test('the classic template renders as it always did', async () => {
+  const render = await compileTemplate(
+    '{{#each addresses}}server {{ host }} {{ ip }}:3000 check\n{{/each}}',
+    'classic.hbs',
+  )
+  expect(render(templateData(config, [web2, web1], new Map(), 1000))).toBe(
+    'server web-1 10.0.0.1:3000 check\nserver web-2 10.0.0.2:3000 check\n',
+  )
+})
+
+test('a name that the data does not have is an error with file and line, in blocks as well', async () => {
+  const refusal = (source: string) =>
+    compileTemplate(source, 'my.hbs').then(
+      () => 'compiled',
+      (e: Error) => e.message,
+    )
+  expect(await refusal('a\n{{#each adresses}}{{/each}}')).toMatch(
+    /^my\.hbs:2: the data has no adresses here; there is node/,
+  )
+  expect(await refusal('\n\n{{#each addresses}}{{ hots }}{{/each}}')).toMatch(/^my\.hbs:3: .* there is host, ip, port/)
+  expect(await refusal('{{#if nodes.name}}{{/if}}')).toMatch(/^my\.hbs:1:/)
+  expect(await refusal('{{#each pools}}{{#each servers}}{{../nam}}{{/each}}{{/each}}')).toMatch(/^my\.hbs:1:/)
+  expect(
+    await refusal('{{#each pools}}{{#each servers}}{{../name}}{{@index}}{{@root.node.ip}}{{/each}}{{/each}}'),
+  ).toBe('compiled')
+  expect(await refusal('{{#each addresses}}')).toMatch(/^my\.hbs: .*line 1/i)
+  expect(await refusal('{{shout node.name}}')).toBe('my.hbs:1: no helper shout')
+  expect(await refusal('{{constructor}}')).toMatch(/no constructor/)
+})
+
+test('the same servers in another order give the same bytes, and nothing is escaped', async () => {
+  const render = await compileTemplate(
+    '{{#each pools}}{{#each servers}}{{server}} {{id}};{{/each}}{{/each}}{{node.name}}',
+    'x',
+  )
+  const odd = { ...config, node: { name: '<&"\'>', ip: '::1' } }
+  const text = render(templateData(odd, [web1, web2], new Map(), 1))
+  expect(render(templateData(odd, [web2, web1], new Map(), 1))).toBe(text)
+  expect(text.endsWith('<&"\'>\n')).toBe(true)
+})
+
+test('two endpoints of one member have two names', () => {
+  const data = templateData(config, [web1, server('web-1', '10.0.0.1', 3001)], new Map(), 1)
+  expect(data.pools[0]?.servers.map(({ server: name }) => name)).toEqual(['web-1', 'web-1:3001'])
+})
