@@ -81,8 +81,10 @@ export class MemberTable {
   leaveIntent(node: string, ltime: LTime, prune: boolean, running: boolean, nowMs: number): IntentOutcome {
     const member = this.#members.get(node)
     if (member === undefined) return { effects: [], rebroadcast: this.#intents.add(node, 'leave', ltime, nowMs) }
+    // Serf lets a leave of the same time as our own join pass in silence, and we stay `leaving` wherever it came first.
+    const refute = node === this.#self && running && ltime >= member.statusLTime
+    if (refute) return { effects: [], rebroadcast: false, refute }
     if (ltime <= member.statusLTime) return { effects: [], rebroadcast: false }
-    if (node === this.#self && running) return { effects: [], rebroadcast: false, refute: true }
     const effects = this.#leaving(this.#set(member, { statusLTime: ltime }))
     if (prune) effects.push(...this.#prune(node, nowMs))
     return { effects, rebroadcast: true }

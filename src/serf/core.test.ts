@@ -1,0 +1,227 @@
+import { expect, test } from 'vitest'
+import { seededRandom, type Timer, type Clock } from '../base/index.ts'
+import type { Member } from '../memberlist/index.ts'
+import { coalesceEvents } from './coalesce.ts'
+import { SerfCore, type SerfCoreConfig } from './core.ts'
+import type { SerfEffect } from './effects.ts'
+import type { SerfEvent } from './events.ts'
+import { decodeSerfMessage, encodeSerfMessage, type SerfMessage } from './messages.ts'
+import { SnapshotRecord } from './snapshot.ts'
+import { encodeTags } from './tags.ts'
+
+const config: SerfCoreConfig = {
+  name: 'self',
+  retransmitMult: 4,
+  gossipIntervalMs: 200,
+  reconnectIntervalMs: 30_000,
+  reconnectTimeoutMs: 86_400_000,
+  tombstoneTimeoutMs: 86_400_000,
+  pruneDelayMs: 6000,
+  userEventBytesMax: 512,
+  queryBytesMax: 1024,
+  queryResponseBytesMax: 1024,
+}
+
+function member(name: string, last = 1): Member {
+  const state = { incarnation: 1, state: 'alive', stateChangedAtMs: 0, vsn: [1, 5, 2, 2, 5, 5] } as const
+  return { name, addr: Uint8Array.of(10, 0, 0, last), ip: `10.0.0.${last}`, port: 7946, meta: encodeTags({}), ...state }
+}
+
+function core(more: Partial<SerfCoreConfig> = {}, others: string[] = []): SerfCore {
+  const made = new SerfCore({ ...config, ...more }, seededRandom(7), 0)
+  made.memberChanged('join', member('self'), 0)
+  for (const [i, name] of others.entries()) made.memberChanged('join', member(name, i + 2), 0)
+  return made
+}
+
+const say = (to: SerfCore, message: SerfMessage, nowMs = 0) => to.receive(encodeSerfMessage(message), nowMs)
+const spread = (from: SerfCore) => from.broadcasts(3, 1400).map(decodeSerfMessage)
+const kinds = (effects: SerfEffect[]) => effects.map(e => (e.kind === 'event' ? e.event.kind : e.kind))
+
+test('a member that said so has left, one that did not has failed (Serf 5.2)', () => {
+  const c = core({}, ['a', 'b'])
+  say(c, { type: 'leave', ltime: 5, node: 'a', prune: false })
+  expect(c.member('a')?.status).toBe('leaving')
+  expect(kinds(c.memberChanged('leave', member('a'), 1))).toEqual(['member-leave'])
+  expect(kinds(c.memberChanged('leave', member('b'), 1))).toEqual(['member-failed'])
+  expect([c.member('a')?.status, c.member('b')?.status]).toEqual(['left', 'failed'])
+})
+
+test('an intent that comes before its member applies when the member comes (Serf 5.6)', () => {
+  const c = core()
+  say(c, { type: 'leave', ltime: 5, node: 'late', prune: false })
+  expect(kinds(c.memberChanged('join', member('late'), 1))).toEqual(['member-join'])
+  expect(c.member('late')).toMatchObject({ status: 'leaving', statusLTime: 5 })
+})
+
+test('an older intent changes nothing and is not passed on', () => {
+  const c = core({}, ['a'])
+  say(c, { type: 'join', ltime: 9, node: 'a' })
+  spread(c)
+  say(c, { type: 'leave', ltime: 9, node: 'a', prune: false })
+  expect(c.member('a')?.status).toBe('alive')
+  expect(spread(c).filter(m => m.type === 'leave')).toEqual([])
+})
+
+test('a leave about ourselves is answered by a join of a later time (Serf 5.4), also one of the same time', () => {
+  const c = core({}, ['a'])
+  say(c, { type: 'leave', ltime: 9, node: 'self', prune: false })
+  expect(spread(c)).toEqual([{ type: 'join', ltime: 10, node: 'self' }])
+  say(c, { type: 'leave', ltime: 10, node: 'self', prune: false })
+  expect(spread(c)).toContainEqual({ type: 'join', ltime: 11, node: 'self' })
+  expect(c.member('self')?.status).toBe('alive')
+})
+
+test('a failed member that is forced out has left at once, and with prune is forgotten (Serf 5.7)', () => {
+  const c = core({}, ['a', 'b'])
+  c.memberChanged('leave', member('b'), 0)
+  const effects = c.broadcastLeave('b', true, 1, () => {})
+  expect(kinds(effects)).toEqual(['member-leave', 'member-reap'])
+  expect(c.member('b')).toBeUndefined()
+})
+
+test('failed members are reaped after the reconnect timeout, and tried again until then (Serf 5.8, 5.9)', () => {
+  const c = core({ reconnectTimeoutMs: 60_000 }, ['a'])
+  c.memberChanged('leave', member('a', 2), 0)
+  expect(c.tick(30_000)).toEqual([{ kind: 'reconnect', address: 'a/10.0.0.2:7946' }])
+  expect(kinds(c.tick(61_000))).toContain('member-reap')
+  expect(c.members().map(m => m.name)).toEqual(['self'])
+})
+
+test('a user event is delivered once, also when another shares its time, and not when it is old (Serf 7.2)', () => {
+  const c = core()
+  const event = (ltime: number, name: string) =>
+    kinds(say(c, { type: 'userEvent', ltime, name, payload: new Uint8Array(0), coalesce: false }))
+  expect([event(1000, 'x'), event(1000, 'x'), event(1000, 'y')]).toEqual([['user'], [], ['user']])
+  expect([event(489, 'edge'), event(488, 'old')]).toEqual([['user'], ['log']])
+})
+
+test('a user event over its limit is refused and moves no clock (Serf 7.1)', () => {
+  const c = core()
+  expect(() => c.sendUserEvent('big', new Uint8Array(600), false)).toThrow('exceeds configured limit of 512 bytes')
+  expect(c.stats()['event_time']).toBe('1')
+})
+
+test('what one node knows reaches another by push/pull: events, times, who left (Serf 11)', () => {
+  const [a, b] = [core({}, ['gone']), core({ name: 'other' }, ['gone'])]
+  a.sendUserEvent('deploy', Buffer.from('v1'), true)
+  a.broadcastLeave('gone', false, 0, () => {})
+  a.memberChanged('leave', member('gone'), 0)
+  const effects = b.mergeState(a.localState(), true, 0)
+  expect(kinds(effects)).toEqual(['user'])
+  expect(b.member('gone')?.status).toBe('leaving')
+  expect(b.eventClock.time()).toBe(a.eventClock.time())
+})
+
+test('a join that ignores old events does not deliver them', () => {
+  const [a, b] = [core(), core({ name: 'other' })]
+  a.sendUserEvent('deploy', Buffer.from('v1'), true)
+  b.ignoreOld(true)
+  expect(b.mergeState(a.localState(), true, 0)).toEqual([])
+})
+
+test('a query is acknowledged, delivered once, answered once, within its deadline (Serf 8)', () => {
+  const [asker, answerer] = [core(), core({ name: 'other' })]
+  const sent = asker.sendQuery({ name: 'load', payload: Buffer.from('?'), wantAck: true, timeoutMs: 1000 }, 0)
+  const [bytes] = asker.broadcasts(3, 1400) as [Uint8Array]
+  const effects = answerer.receive(bytes, 0)
+  expect([kinds(effects), kinds(answerer.receive(bytes, 0))]).toEqual([['send', 'query'], []])
+  const query = effects.find(e => e.kind === 'query')?.query
+  if (query === undefined) throw new Error('no query')
+  const [answer] = answerer.respond(query, Buffer.from('7'), 500)
+  expect(() => answerer.respond(query, Buffer.from('8'), 500)).toThrow('already sent')
+  if (answer?.kind !== 'send') throw new Error('no answer')
+  expect(asker.receive(answer.body, 600)).toMatchObject([
+    { kind: 'answer', answer: { from: 'other', kind: 'response' } },
+  ])
+  expect(asker.receive(answer.body, 600)).toEqual([])
+  expect(asker.tick(1000)).toEqual([{ kind: 'answers-end', ltime: sent.ltime }])
+})
+
+test('a member that a query does not mean passes it on and stays silent (Serf 8.2)', () => {
+  const [asker, answerer] = [core(), core({ name: 'other' })]
+  asker.sendQuery({ name: 'load', payload: new Uint8Array(0), filters: { nodes: ['x'] }, wantAck: true }, 0)
+  const [bytes] = asker.broadcasts(3, 1400) as [Uint8Array]
+  expect(answerer.receive(bytes, 0)).toEqual([])
+  expect(spread(answerer)).toMatchObject([{ type: 'query', name: 'load' }])
+})
+
+test('the vote over our name is lost without a majority, and won with one (Serf 10)', () => {
+  for (const won of [true, false]) {
+    const c = core({}, ['a'])
+    c.conflict('self', 0)
+    const query = spread(c).find(m => m.type === 'query')
+    if (query?.type !== 'query') throw new Error('no vote')
+    const claim = { name: 'self', addr: Uint8Array.of(10, 0, 0, won ? 1 : 9), port: 7946, tags: {}, status: 1 }
+    const response = { type: 'conflictResponse', member: { ...claim, versions: [1, 5, 2, 2, 5, 5] } } as const
+    const { ltime, id } = query
+    const payload = encodeSerfMessage(response)
+    say(c, { type: 'queryResponse', ltime, id, from: 'a', flags: 0, payload })
+    expect(kinds(c.tick(10_000))).toEqual(won ? ['answers-end'] : ['answers-end', 'conflict-lost'])
+  }
+})
+
+test('a relay is passed on untouched, whatever is in it (Serf 3.6)', () => {
+  const inner = Uint8Array.of(5, 0xff)
+  const relay = { type: 'relay', addr: Uint8Array.of(10, 0, 0, 9), port: 7946, zone: '', destName: 'x', inner } as const
+  expect(say(core(), relay)).toEqual([{ kind: 'send', to: { ip: '10.0.0.9', port: 7946 }, node: 'x', body: inner }])
+})
+
+test('garbage is a sentence in the log, never an exception', () => {
+  const c = core({}, ['a'])
+  const random = seededRandom(3)
+  for (let n = 0; n < 3000; n++) {
+    const body = random.bytes(random.below(60))
+    if (body.length > 1) body[0] = n % 10
+    c.receive(body, n)
+    c.mergeState(body, n % 2 === 0, n)
+  }
+  expect(c.members()).toHaveLength(2)
+})
+
+test('a snapshot replays to who was alive, and a leave forgets them unless told to rejoin (Serf 14)', () => {
+  const text =
+    'alive: a b 10.0.0.1:7946\nalive: c 10.0.0.2:7946\nnot-alive: c\nclock: 7\n???\nevent-clock: 3\nalive: half'
+  const record = new SnapshotRecord(false)
+  expect(record.replay(text)).toBe(1)
+  expect([...record.nodes]).toEqual([['a b', '10.0.0.1:7946']])
+  expect(record.clocks).toEqual({ clock: 7, eventClock: 3, queryClock: 0 })
+  record.replay('leave\n')
+  expect([...record.nodes]).toEqual([])
+  const rejoining = new SnapshotRecord(true)
+  rejoining.replay(`${text}\nleave\n`)
+  expect([...rejoining.nodes.keys()]).toContain('a b')
+})
+
+test('a compacted snapshot replays to the same; a name cannot write lines of its own', () => {
+  const record = new SnapshotRecord(false)
+  const [c] = [core({}, ['a', 'x\nleave'])]
+  for (const m of c.members()) record.record({ kind: 'member-join', members: [m] })
+  const again = new SnapshotRecord(false)
+  expect(again.replay(record.compacted())).toBe(0)
+  expect([...again.nodes.keys()]).toEqual(['self', 'a'])
+})
+
+test('member events are held for a quiet second and grouped by kind; queries are not held (Serf 13)', () => {
+  const timers: { atMs: number; fn: () => void }[] = []
+  const clock: Clock = {
+    nowMs: () => 0,
+    wallMs: () => 0,
+    after: (atMs, fn): Timer => {
+      const timer = { atMs, fn }
+      timers.push(timer)
+      return { cancel: () => void timers.splice(timers.indexOf(timer), 1) }
+    },
+  }
+  const told: SerfEvent[] = []
+  const listener = coalesceEvents(event => told.push(event), clock)
+  const [a, b] = core({}, ['a', 'b']).members().slice(1) as [never, never]
+  listener({ kind: 'member-join', members: [a] })
+  listener({ kind: 'member-join', members: [b] })
+  listener({ kind: 'user', name: 'now', payload: new Uint8Array(0), ltime: 1, coalesce: false })
+  expect(told.map(event => event.kind)).toEqual(['user'])
+  expect(timers.map(timer => timer.atMs)).toEqual([3000, 1000])
+  timers[1]?.fn()
+  expect(told[1]).toEqual({ kind: 'member-join', members: [a, b] })
+  expect(timers).toEqual([])
+})
