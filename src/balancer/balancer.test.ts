@@ -327,3 +327,77 @@ test('a program that is missing or too old is a sentence, and nothing is started
   await expect(startBalancer({ ...config, haproxyPath: old }, deps)).rejects.toThrow('is version 2.2.9-2')
   expect(supervise.status().state).toBe('stopped')
 })
+
+test('a request that a dying server may have run is replayed only if that is safe: GET yes, POST no', async () => {
+  const { start, port } = await rig()
+  const balancer = await start()
+  const a = await web('127.0.21.2')
+  const b = await web('127.0.21.3')
+  const seen: string[] = []
+  for (const { http } of [a, b]) {
+    http.removeAllListeners('request')
+    http.on('request', (asked, answer) => {
+      seen.push(asked.method ?? '')
+      if (seen.length === 1) asked.socket.destroy()
+      else answer.end('good')
+    })
+  }
+  balancer.wanted([a.server, b.server])
+  await until(() => stateOf(balancer, a.server) === 'ready' && stateOf(balancer, b.server) === 'ready')
+  expect((await get(port, 'POST')).status).toBe(502)
+  expect(seen).toEqual(['POST'])
+  seen.length = 0
+  expect((await get(port, 'GET')).body).toBe('good')
+  expect(seen).toEqual(['GET', 'GET'])
+})
+
+test('an address that another process has is said before anything is started', async () => {
+  const taken = await web('127.0.21.1')
+  const { config, supervise } = await rig({
+    frontends: { www: { bind: `127.0.21.1:${taken.server.port}`, pool: 'web' } },
+  })
+  const deps = { clock: systemClock, random: systemRandom, log: silentLog, supervise }
+  await expect(startBalancer(config, deps)).rejects.toThrow('another process has it')
+  expect(supervise.status().state).toBe('stopped')
+})
+
+test('a server known to be down is not forgotten by a reload', async () => {
+  const { start, port } = await rig({ template: 'named' })
+  const balancer = await start()
+  const a = await web('127.0.21.2')
+  const b = await web('127.0.21.3')
+  const c = await web('127.0.21.4')
+  balancer.wanted([a.server, b.server])
+  await until(() => stateOf(balancer, b.server) === 'ready')
+  a.http.closeAllConnections()
+  a.http.close()
+  await until(() => stateOf(balancer, a.server) === 'down')
+  balancer.wanted([{ ...a.server, liveness: 'failed' }, b.server, c.server])
+  await until(() => stateOf(balancer, c.server) === 'ready')
+  await balancer.settle()
+  expect(stateOf(balancer, a.server)).toBe('down')
+  for (let i = 0; i < 4; i++) expect((await get(port)).status).toBe(200)
+})
+
+test('sticky clients keep their server over a reload, and the cookie is the same on every balancer', async () => {
+  const pools = { web: { sticky: 'cookie' as const } }
+  const first = await rig({ pools })
+  const second = await rig({ pools })
+  const a = await web('127.0.21.2')
+  const cookies: string[] = []
+  for (const { start, port } of [first, second]) {
+    const balancer = await start()
+    balancer.wanted([a.server])
+    await until(() => stateOf(balancer, a.server) === 'ready')
+    cookies.push(
+      await new Promise(resolve => {
+        request({ host: '127.0.21.1', port, agent: false }, answer => {
+          answer.resume()
+          resolve(String(answer.headers['set-cookie']))
+        }).end()
+      }),
+    )
+  }
+  expect(cookies[0]).toMatch(/^SRV=[0-9a-f]{16};/)
+  expect(cookies[1]).toBe(cookies[0])
+})

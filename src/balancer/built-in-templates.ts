@@ -1,6 +1,7 @@
 /**
  * The defaults of both built-in templates. Retries are for connections and time-outs, not for the application's own 500
- * or 503; only GET, HEAD and OPTIONS are replayed: every other method has its own backend over the same servers.
+ * or 503; only GET, HEAD and OPTIONS are replayed: every other method has its own backend over the same servers, and a
+ * connection of its own, since one that the server closes at that moment (Node does after 5 s) would lose the request.
  */
 const HEAD = `# Written by Muster from its template. Changes made here are lost.
 global
@@ -76,6 +77,8 @@ backend {{name}}${BACKEND}${CHECKS}
 
 backend {{name}}.unsafe${BACKEND}
     retry-on conn-failure
+    option http-server-close
+    http-reuse never
 {{#each slots}}
     server {{server}} {{address}} id {{id}} track {{../name}}/{{server}} weight {{weight}}
 {{/each}}
@@ -92,6 +95,8 @@ backend {{name}}${BACKEND}${CHECKS}
 
 backend {{name}}.unsafe${BACKEND}
     retry-on conn-failure
+    option http-server-close
+    http-reuse never
 {{#each servers}}
     server {{server}} {{address}} id {{id}} track {{../name}}/{{server}} weight {{weight}}
 {{/each}}
