@@ -47,7 +47,14 @@ export async function startBalancer(
   if (adopted) await adopt(config, control, passes)
   else await prepare(config, control, passes, deps.log)
   await deps.supervise.start(haproxySpec(config, haproxy.path)) // adopts the one that runs
-  if (!adopted) await untilReady(control, deps, signal)
+  if (!adopted) {
+    try {
+      await untilReady(control, deps, signal)
+    } catch (failure) {
+      await deps.supervise.stop()
+      throw failure
+    }
+  }
   balancer = new Balancer({ ...deps, control, passes, version: haproxy.version, adopted })
   balancer.wake()
   return balancer
@@ -117,6 +124,5 @@ async function untilReady(control: HaproxyControl, deps: BalancerDeps, signal?: 
     }
     await sleep(deps.clock, START_POLL_MS, signal)
   }
-  await deps.supervise.stop()
   throw new HaproxyStartError(deps.supervise.status().reason ?? 'no word from its master socket', { cause: failure })
 }

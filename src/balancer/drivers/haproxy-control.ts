@@ -212,7 +212,9 @@ export class HaproxyControl {
     this.#loaded = parseStructure(text ?? '')
     if (record !== text) await this.#remember(workerPid, text ?? '')
     this.#workerPid = workerPid
-    this.#throughMaster = !this.#loaded.some(section => section.lines.some(line => line.startsWith('stats socket ')))
+    this.#throughMaster = !this.#loaded.some(section =>
+      section.lines.some(line => line.startsWith(`stats socket ${this.#paths.admin} `)),
+    )
   }
 
   async #remember(workerPid: number, text: string): Promise<void> {
