@@ -12,7 +12,7 @@ import { type Serf, type SerfConfig, type SerfEvent, startSerf } from '../src/se
 const SERF = '/usr/bin/serf'
 const KEY = 'AAECAwQFBgcICQoLDA0ODw=='
 const run = promisify(execFile)
-const endings: (() => Promise<unknown> | unknown)[] = []
+const endings: (() => unknown)[] = []
 let hosts = 10
 
 afterEach(async () => {
@@ -106,7 +106,7 @@ for (const encrypted of [false, true]) {
     const { serf, events, at } = await ours('muster', more())
     const real = await realSerf('real', ...args)
     serf.onEvent(event => {
-      if (event.kind === 'query') void event.respond(Buffer.from(`hello ${Buffer.from(event.payload)}`))
+      if (event.kind === 'query') void event.respond(Buffer.from(`hello ${Buffer.from(event.payload).toString()}`))
     })
     await real.command('join', at)
     await until('joined here', () => statusOf(serf, 'real') === 'alive')
@@ -146,7 +146,10 @@ test('a real agent that leaves is left here, one that is killed is failed, and f
 test('a real agent that forces us out while we live sees us alive again (refutation)', async () => {
   const real = await realSerf('real')
   const { serf } = await ours('muster')
+  const third = await ours('third') // with two members a real agent tells nobody: its target counts as leaving already
   await serf.join([real.at])
+  await third.serf.join([real.at])
+  await until('the third there', async () => /alive/.test(await lineOf(real, 'third')))
   await until('seen there', async () => /alive/.test(await lineOf(real, 'muster')))
   await real.command('force-leave', 'muster')
   await until('refuted there', async () => /alive/.test(await lineOf(real, 'muster')))

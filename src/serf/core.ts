@@ -248,9 +248,14 @@ export class SerfCore {
     this.clock.increment()
     const message = { type: 'leave', ltime, node, prune } as const
     this.clock.witness(ltime)
+    // Asked before the intent applies: with two members Serf asks after it, and its target never hears and refutes.
+    const isHeard = this.hasOtherAlive()
     const outcome = this.#members.leaveIntent(node, ltime, prune, this.state === 'alive', nowMs)
-    if (outcome.refute === true) return this.broadcastJoin(nowMs)
-    if (this.hasOtherAlive()) this.#intentQueue.add({ message: encodeSerfMessage(message), done: transmitted })
+    if (outcome.refute === true) {
+      transmitted()
+      return this.broadcastJoin(nowMs)
+    }
+    if (isHeard) this.#intentQueue.add({ message: encodeSerfMessage(message), done: transmitted })
     else transmitted()
     return outcome.effects
   }

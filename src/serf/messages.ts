@@ -380,7 +380,7 @@ function decodeConflictMember(value: Decoded): ConflictMember {
     name: r.text('Name'),
     addr: r.bytes('Addr'),
     port: r.uint('Port', UINT16_MAX),
-    tags: Object.fromEntries([...r.map('Tags')].map(([tag, text]) => [tag, asText(text)])),
+    tags: Object.fromEntries(Array.from(r.map('Tags'), ([tag, text]) => [tag, asText(text)])),
     status: r.uint('Status', UINT8_MAX),
     versions: [
       version('ProtocolMin'),
