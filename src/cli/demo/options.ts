@@ -1,0 +1,62 @@
+import { parseArgs } from 'node:util'
+import { messageOf } from '../../base/index.ts'
+import { UsageError } from '../usage-error.ts'
+
+export const TEMPLATES = ['slots', 'named', 'classic'] as const
+
+export interface DemoOptions {
+  /** Without a terminal: all acts, a table, and an exit code. */
+  readonly check: boolean
+  readonly template: (typeof TEMPLATES)[number]
+  /** How long the check takes; each of its seven acts needs about five seconds. */
+  readonly seconds: number
+  readonly ratePerSecond: number
+  readonly help: boolean
+}
+
+export const DEMO_HELP = `muster demo [--check] [--template slots|named|classic] [--seconds N] [--rate N]
+
+A balancer and three servers on this machine, under load. Keys: a add a server, s stop one, k kill -9 one, q quit.
+
+  --check          all acts without a terminal; exit 0 only if no request was lost or doubled
+  --template NAME  HAProxy's template (default slots)
+  --seconds N      length of the check, 35 to 3600 (default 60)
+  --rate N         requests per second, 1 to 5000 (default 50, with --check 600)
+`
+
+/** @throws UsageError */
+export function parseDemoOptions(argv: readonly string[]): DemoOptions {
+  const values = parsed(argv)
+  const template = TEMPLATES.find(name => name === values.template)
+  if (template === undefined)
+    throw new UsageError(`--template: "${values.template}" is none of ${TEMPLATES.join(', ')}`)
+  const check = values.check === true
+  return {
+    ...{ check, template, help: values.help === true },
+    seconds: wholeNumber('seconds', values.seconds ?? '60', 35, 3600),
+    ratePerSecond: wholeNumber('rate', values.rate ?? (check ? '600' : '50'), 1, 5000),
+  }
+}
+
+function parsed(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      options: {
+        check: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+        template: { type: 'string', default: 'slots' },
+        seconds: { type: 'string' },
+        rate: { type: 'string' },
+      },
+    }).values
+  } catch (cause) {
+    throw new UsageError(messageOf(cause), { cause })
+  }
+}
+
+function wholeNumber(name: string, text: string, min: number, max: number): number {
+  const value = Number(text)
+  if (/^\d+$/.test(text) && value >= min && value <= max) return value
+  throw new UsageError(`--${name}: "${text}" is not a whole number from ${min} to ${max}`)
+}
