@@ -1,13 +1,12 @@
-import { mkdir, readFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
-import { type Clock, type Log, messageOf, probe, type Random, sleep } from '../base/index.ts'
+import { type Clock, type Log, probe, type Random, sleep } from '../base/index.ts'
 import { Balancer } from './balancer.ts'
 import { NAMED_TEMPLATE, SLOTS_TEMPLATE } from './built-in-templates.ts'
 import { assertSound, type BalancerConfig, socketPaths } from './config.ts'
 import { HaproxyControl } from './drivers/haproxy-control.ts'
 import { descriptorLimit, findHaproxy } from './drivers/haproxy-process.ts'
+import { makeDirectories, readTemplate } from './drivers/template-file.ts'
 import { assertBindable } from './drivers/test-bind.ts'
-import { ConfigRefusedError, HaproxyStartError, TemplateError } from './errors.ts'
+import { ConfigRefusedError, HaproxyStartError } from './errors.ts'
 import { Passes } from './pass.ts'
 import type { HaproxySpec, Supervise } from './supervise.ts'
 import { compileTemplate, type Render } from './template.ts'
@@ -36,7 +35,7 @@ export async function startBalancer(
   assertSound(config)
   const haproxy = await findHaproxy(config.haproxyPath)
   const render = await renderOf(config)
-  await Promise.all([mkdir(config.runDir, { recursive: true }), mkdir(dirname(config.configPath), { recursive: true })])
+  await makeDirectories(config.runDir, config.configPath)
   const paths = { config: config.configPath, ...socketPaths(config) }
   const control = new HaproxyControl(haproxy, paths, deps.clock)
   let balancer: Balancer | undefined
@@ -80,15 +79,7 @@ async function renderOf(config: BalancerConfig): Promise<Render> {
   const { template } = config
   if (template === 'slots') return compileTemplate(SLOTS_TEMPLATE, 'slots')
   if (template === 'named') return compileTemplate(NAMED_TEMPLATE, 'named')
-  return compileTemplate(await templateSource(template.path), template.path)
-}
-
-async function templateSource(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (thrown) {
-    throw new TemplateError(`cannot read the template ${path}: ${messageOf(thrown)}`, { cause: thrown })
-  }
+  return compileTemplate(await readTemplate(template.path), template.path)
 }
 
 async function adopt(config: BalancerConfig, control: HaproxyControl, passes: Passes): Promise<void> {
