@@ -8,9 +8,6 @@ import { isHostLocal } from './endpoints.ts'
 import { balancerConfigOf, haproxySupervise } from './haproxy.ts'
 import { ServerView } from './servers.ts'
 
-/** The pool of plain members that name none, on a balancer that configures none. */
-const DEFAULT_POOL = 'web'
-
 interface BalancingDeps {
   readonly clock: Clock
   readonly random: Random
@@ -90,10 +87,10 @@ export async function startBalancing(
   const balancer = scope.use(
     await startBalancer(balancerConfigOf(config, config.balancer, ip), { clock, random, log, supervise }, signal),
   )
-  const { pools } = config.balancer
+  const { pools, plainPool } = config.balancer
   const view = new ServerView(
     {
-      defaultPool: pools[0]?.name ?? DEFAULT_POOL,
+      defaultPool: plainPool,
       ports: Object.fromEntries(pools.map(pool => [pool.name, pool.port])),
       acceptsHostLocal: isHostLocal(ip),
     },

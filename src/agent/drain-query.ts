@@ -4,17 +4,19 @@ import { DRAIN_QUERY, type DrainCluster, decodeDrainRequest, encodeDrainAnswer }
 
 /** Serf as the asker of drains sees it. */
 export function drainClusterOf(serf: Serf): DrainCluster {
+  const balancers = () =>
+    serf
+      .members()
+      .filter(member => member.status === 'alive' && member.tags['role'] === 'balancer')
+      .map(member => member.name)
   return {
-    balancers: () =>
-      serf
-        .members()
-        .filter(member => member.status === 'alive' && member.tags['role'] === 'balancer')
-        .map(member => member.name),
+    balancers,
     async ask(payload, timeoutMs) {
       const answers = new Map<string, Uint8Array>()
-      const filterTags = new Map([['role', '^balancer$']])
-      for await (const answer of serf.query({ name: DRAIN_QUERY, payload, filterTags, timeoutMs })) {
+      const filters = { tags: { role: '^balancer$' } }
+      for await (const answer of await serf.query({ name: DRAIN_QUERY, payload, filters, timeoutMs })) {
         if (answer.kind === 'response') answers.set(answer.from, answer.payload)
+        if (balancers().every(name => answers.has(name))) break // nobody is left to wait for
       }
       return answers
     },

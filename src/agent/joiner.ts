@@ -1,11 +1,11 @@
-import { type Clock, type Log, type Random, sleep } from '../base/index.ts'
+import { type Clock, type Log, messageOf, type Random, sleep } from '../base/index.ts'
 
 /** What the joiner needs of the cluster. */
 export interface Joinable {
   /** Contacts each address once; resolves with how many answered and why the others did not. */
   join(
     addresses: readonly string[],
-  ): Promise<{ contacted: number; errors: readonly { address: string; error: string }[] }>
+  ): Promise<{ contacted: number; errors: readonly { readonly address: string; readonly error: unknown }[] }>
   /** Whether another member is alive. */
   hasCompany(): boolean
 }
@@ -68,6 +68,8 @@ async function tryAll(cluster: Joinable, missing: Set<string>, signal: AbortSign
   for (const { address, outcome } of outcomes) if (outcome.contacted > 0) missing.delete(address)
   return {
     contacted: outcomes.filter(({ outcome }) => outcome.contacted > 0).length,
-    errors: outcomes.flatMap(({ outcome }) => outcome.errors.map(({ address, error }) => `${address}: ${error}`)),
+    errors: outcomes.flatMap(({ outcome }) =>
+      outcome.errors.map(({ address, error }) => `${address}: ${messageOf(error)}`),
+    ),
   }
 }

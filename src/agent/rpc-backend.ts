@@ -16,7 +16,12 @@ export function rpcBackendOf(agent: Agent, clock: Clock): RpcBackend {
     userEvent: (name, payload, coalesce) => serf.userEvent(name, payload, coalesce),
     tags: () => serf.tags(),
     setTags: tags => agent.setOwnTags(tags),
-    query: params => serf.query(params),
+    query: ({ name, payload, filterNodes, filterTags, relayFactor, requestAck, timeoutMs }) =>
+      serf.query({
+        ...{ name, payload, relayFactor, wantAck: requestAck },
+        filters: { nodes: filterNodes, tags: filterTags },
+        ...(timeoutMs === 0 ? {} : { timeoutMs }),
+      }),
     onEvent(listener) {
       const coalesced = coalesceEvents(listener, clock)
       const end = serf.onEvent(coalesced)

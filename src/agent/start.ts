@@ -4,7 +4,8 @@
  */
 import { join } from 'node:path'
 import { type Clock, type Log, type Random, Scope, sleep } from '../base/index.ts'
-import { Keyring, type Serf, type SerfConfig, startRpcServer, startSerf } from '../serf/index.ts'
+import { Keyring } from '../memberlist/index.ts'
+import { type Serf, type SerfConfig, startRpcServer, startSerf } from '../serf/index.ts'
 import { type ServiceSpec, type Supervisor, startSupervisor } from '../supervisor/index.ts'
 import { Agent } from './agent.ts'
 import { startAgentApi } from './agent-api.ts'
@@ -107,6 +108,10 @@ function serfConfigOf(config: AgentConfig, tags: Record<string, string>): SerfCo
     reconnectTimeoutMs: cluster.reconnectTimeoutMs,
     tombstoneTimeoutMs: cluster.tombstoneTimeoutMs,
     broadcastTimeoutMs: cluster.broadcastTimeoutMs,
+    userEventBytesMax: cluster.userEventBytesMax,
+    queryBytesMax: cluster.queryBytesMax,
+    queryResponseBytesMax: cluster.queryResponseBytesMax,
+    keyringPath: cluster.keyringPath,
     ...(cluster.advertise === undefined ? {} : { advertise: cluster.advertise }),
     ...(cluster.keyring === undefined ? {} : { keyring: new Keyring([...cluster.keyring]) }),
   }
