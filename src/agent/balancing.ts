@@ -1,6 +1,6 @@
 import type { Balancer, BalancerStatus } from '../balancer/index.ts'
 import type { Clock, Log, Random, Scope } from '../base/index.ts'
-import type { Serf } from '../serf/index.ts'
+import type { Serf, SerfMember } from '../serf/index.ts'
 import type { Supervisor } from '../supervisor/index.ts'
 import type { AgentConfig } from './config/index.ts'
 import { answerDrains } from './drain-query.ts'
@@ -33,8 +33,10 @@ export class Balancing {
 
   /** Something in the ring has changed: look again. */
   wake(): void {
-    const servers = this.#view.serversOf(this.#serf.members())
-    this.#balancer.wanted(servers, this.#joinedAtMs === undefined ? {} : { joinedAtMs: this.#joinedAtMs })
+    const ring = this.#serf.members()
+    const members = new Map(ring.map(({ name, status }) => [name, isGone(status) ? status : 'alive'] as const))
+    const joined = this.#joinedAtMs === undefined ? {} : { joinedAtMs: this.#joinedAtMs }
+    this.#balancer.wanted(this.#view.serversOf(ring), { members, ...joined })
   }
 
   /** The ring has been joined for the first time, or again: from now on it can be told who is unexplained. */
@@ -101,4 +103,8 @@ export async function startBalancing(
   scope.defer(answerDrains(deps.serf, balancing))
   balancing.wake()
   return balancing
+}
+
+function isGone(status: SerfMember['status']): status is 'left' | 'failed' {
+  return status === 'left' || status === 'failed'
 }

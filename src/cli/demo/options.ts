@@ -32,7 +32,9 @@ export function parseDemoOptions(argv: readonly string[]): DemoOptions {
     throw new UsageError(`--template: "${values.template}" is none of ${TEMPLATES.join(', ')}`)
   const check = values.check === true
   return {
-    ...{ check, template, help: values.help === true },
+    check,
+    template,
+    help: values.help === true,
     seconds: wholeNumber('seconds', values.seconds ?? '60', 35, 3600),
     ratePerSecond: wholeNumber('rate', values.rate ?? (check ? '600' : '50'), 1, 5000),
   }

@@ -99,7 +99,10 @@ export class Tier {
         web: {
           command: [process.execPath, this.#places.webapp],
           env: { ...env, SERVER_LEDGER: join(this.#places.directory, `${name}.ledger`) },
-          ...{ pool: 'web', port, ip, ready: { http: '/' } },
+          pool: 'web',
+          port,
+          ip,
+          ready: { http: '/' },
         },
       },
     })
