@@ -66,7 +66,7 @@ test('a room is entered by its door', () => {
 })
 
 const world =
-  /\b(setTimeout|setInterval|Date\.now|Math\.random|randomBytes|performance\.now)\b\s*\(|\bprocess\.(?!env\b)/
+  /\b(setTimeout|setInterval|Date\.now|Math\.random|randomBytes|performance\.now)\b\s*\(|(?<![-\w])process\.(?!env\b)/
 const worldModules = /^node:(fs|net|dgram|child_process|http|https|dns|os|tls)/
 
 test('the world is touched in drivers, base and cli only', () => {

@@ -35,7 +35,7 @@ function statusOf(agent: Agent): AgentStatus {
   for (const { status } of serf.members()) if (status !== 'none') members[status]++
   return {
     node: config.node.name,
-    pid: process.pid,
+    pid: agent.parts.deps.pid,
     version: VERSION,
     members,
     services: servicesOf(agent),

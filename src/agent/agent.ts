@@ -11,7 +11,7 @@ import type { LocalEndpoints } from './local-endpoints.ts'
 /** The parts that an agent was wired from. */
 export interface AgentParts {
   readonly config: AgentConfig
-  readonly deps: { readonly clock: Clock; readonly random: Random; readonly log: Log }
+  readonly deps: { readonly clock: Clock; readonly random: Random; readonly log: Log; readonly pid: number }
   readonly serf: Serf
   readonly supervisor: Supervisor
   readonly endpoints: LocalEndpoints
@@ -56,6 +56,12 @@ export class Agent implements AsyncDisposable {
     await this.#announceNow()
   }
 
+  /** Drains and stops the services, then leaves the ring; the agent itself goes on, and HAProxy. Idempotent. */
+  async leave(): Promise<void> {
+    await this.#stopServices(true)
+    await this.parts.serf.leave()
+  }
+
   /**
    * Ends: drains and stops the services, leaves the ring, stops HAProxy. Called a second time it hurries: no more draining
    * or waiting.
@@ -93,10 +99,14 @@ export class Agent implements AsyncDisposable {
     }
   }
 
+  async #stopServices(isGraceful: boolean): Promise<void> {
+    const services = this.parts.supervisor.services().filter(service => service.name !== 'haproxy')
+    await Promise.all(services.map(service => this.#stopService(service.name, isGraceful)))
+  }
+
   async #stopAll(leave: boolean): Promise<void> {
     const { supervisor, serf, balancing } = this.parts
-    const services = supervisor.services().filter(service => service.name !== 'haproxy')
-    await Promise.all(services.map(service => this.#stopService(service.name, leave)))
+    await this.#stopServices(leave)
     if (leave) await Promise.race([serf.leave(), aborted(this.#hurry.signal)])
     await balancing?.stop({ keepHaproxy: false })
     await supervisor.stop({ ...(this.#hurry.signal.aborted ? { timeoutMs: 0 } : {}) })

@@ -1,7 +1,7 @@
-import { arch, availableParallelism, platform } from 'node:os'
 import type { Clock } from '../base/index.ts'
 import { coalesceEvents, type RpcBackend } from '../serf/index.ts'
 import type { Agent } from './agent.ts'
+import { runtimeFacts } from './drivers/runtime-facts.ts'
 import { parseHandler } from './handler-spec.ts'
 
 /** The agent as Serf's RPC sees it. */
@@ -10,7 +10,7 @@ export function rpcBackendOf(agent: Agent, clock: Clock): RpcBackend {
   return {
     members: () => serf.members(),
     join: (addresses, options) => serf.join([...addresses], options),
-    leave: () => serf.leave(),
+    leave: () => agent.leave(),
     afterLeave: () => void agent.stop({ leave: true }),
     forceLeave: (name, prune) => serf.forceLeave(name, prune),
     userEvent: (name, payload, coalesce) => serf.userEvent(name, payload, coalesce),
@@ -32,7 +32,7 @@ export function rpcBackendOf(agent: Agent, clock: Clock): RpcBackend {
     },
     stats: () => ({
       agent: { name: config.node.name },
-      runtime: { os: platform(), arch: arch(), cpu_count: String(availableParallelism()) },
+      runtime: runtimeFacts(),
       serf: serf.stats(),
       tags: serf.tags(),
       event_handlers: handlersOf(config.handlers),

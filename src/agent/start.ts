@@ -21,6 +21,8 @@ export interface AgentDeps {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  /** This process, as the status names it. */
+  readonly pid: number
 }
 
 /**

@@ -10,7 +10,11 @@ export async function runAgent(input: ConfigInput): Promise<number> {
   const early = () => start.abort(new Error('stopped by a signal before it was up'))
   process.once('SIGTERM', early).once('SIGINT', early)
   const { startAgent } = await import('../agent/start.ts')
-  const agent = await startAgent(config, { clock: systemClock, random: systemRandom, log }, start.signal)
+  const agent = await startAgent(
+    config,
+    { clock: systemClock, random: systemRandom, log, pid: process.pid },
+    start.signal,
+  )
   process.removeListener('SIGTERM', early).removeListener('SIGINT', early)
   const code = watchSignals(agent, config, log)
   await agent.ended

@@ -1,7 +1,7 @@
 /** The command line: one command a file, loaded when it is called, so that `muster members` starts no agent's code. */
 import { Command, CommanderError, Option } from 'commander'
 import { SETTINGS } from '../agent/config/settings.ts'
-import pkg from '../../package.json' with { type: 'json' }
+import { VERSION } from '../agent/version.ts'
 import { withTwoDashes } from './arguments.ts'
 import { EXIT, fail } from './exit.ts'
 
@@ -11,7 +11,7 @@ function program(): Command {
   const muster = new Command('muster')
   muster.description('A load-balanced tier that assembles itself: gossip, a supervisor and stock HAProxy in one agent.')
   muster.exitOverride().showHelpAfterError('(muster COMMAND --help says more)').enablePositionalOptions()
-  muster.version(pkg.version, '-v, --version').helpCommand('help [command]', 'this help, or that of a command')
+  muster.version(VERSION, '-v, --version').helpCommand('help [command]', 'this help, or that of a command')
   agentCommand(
     muster,
     'agent',
@@ -27,7 +27,7 @@ function program(): Command {
   const version = muster.command('version').description('print the version')
   version
     .addHelpText('after', '\nExample:\n  $ muster version')
-    .action(() => void process.stdout.write(`muster ${pkg.version}\nAgent Protocol: 5 (Understands back to: 2)\n`))
+    .action(() => void process.stdout.write(`muster ${VERSION}\nAgent Protocol: 5 (Understands back to: 2)\n`))
   return muster
 }
 

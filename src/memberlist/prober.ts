@@ -114,6 +114,24 @@ export class Prober {
     send()
   }
 
+  /**
+   * A ping to somebody whom we hold for dead. If he is there after all we hear it within a round trip, and if he came back
+   * empty our ping tells him of us. Less than a join, so that it can be sent every second.
+   */
+  greet(node: string, to: Address, onAck: () => void, nowMs: number): void {
+    if (this.#waiting.size >= WAITING_MAX) return
+    const ping = this.#ping(node)
+    const { alarms, config } = this.#shared
+    const unanswered = alarms.set(nowMs + config.probeTimeoutMs, () => void this.#waiting.delete(ping.seqNo))
+    this.#waiting.set(ping.seqNo, {
+      ack: () => {
+        alarms.cancel(unanswered)
+        onAck()
+      },
+    })
+    this.#sender.withGossip(to, undefined, ping)
+  }
+
   #start(nowMs: number): void {
     const target = this.#nextTarget(nowMs)
     if (target === undefined) return

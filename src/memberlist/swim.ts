@@ -197,6 +197,14 @@ export class Swim {
     return this.#take()
   }
 
+  /** Pings somebody who may be dead; an ack is answered with a push/pull, which brings him back, and us to him. */
+  greet(node: string, to: Address, nowMs: number): Effect[] {
+    const atMs = this.#advance(nowMs)
+    const pull = () => void this.#effects.push({ kind: 'push-pull', peer: to, join: true, node })
+    if (!this.#membership.leaving) this.#prober.greet(node, to, pull, atMs)
+    return this.#take()
+  }
+
   /** Says that we leave; the effect `left` follows when that has spread. We still answer, and no longer refute. */
   leave(nowMs: number): Effect[] {
     const atMs = this.#advance(nowMs)

@@ -59,6 +59,8 @@ export interface SentQuery {
 export type SerfState = 'alive' | 'leaving' | 'left' | 'shutdown'
 
 const REAP_INTERVAL_MS = 15_000
+/** One failed member is pinged this often. */
+const GREET_INTERVAL_MS = 1_000
 const QUEUE_CHECK_INTERVAL_MS = 30_000
 const QUEUE_DEPTH_WARNING = 128
 const QUEUE_DEPTH_MAX = 4096
@@ -103,6 +105,8 @@ export class SerfCore {
   #ignoreOld = false
   #reapAtMs: number
   #reconnectAtMs: number
+  #greetAtMs: number
+  #greetings: number
   #queueCheckAtMs: number
   state: SerfState = 'alive'
 
@@ -114,6 +118,8 @@ export class SerfCore {
     if (config.restored !== undefined) this.#restore(config.restored)
     this.#reapAtMs = nowMs + REAP_INTERVAL_MS
     this.#reconnectAtMs = nowMs + config.reconnectIntervalMs
+    this.#greetAtMs = nowMs + GREET_INTERVAL_MS
+    this.#greetings = random.below(1000) // members of one ring should not all greet the same one
     this.#queueCheckAtMs = nowMs + QUEUE_CHECK_INTERVAL_MS
   }
 
@@ -329,6 +335,10 @@ export class SerfCore {
       this.#reconnectAtMs = nowMs + this.#config.reconnectIntervalMs
       if (this.state === 'alive') effects.push(...this.#members.reconnect(this.#random))
     }
+    if (nowMs >= this.#greetAtMs) {
+      this.#greetAtMs = nowMs + GREET_INTERVAL_MS
+      if (this.state === 'alive') effects.push(...this.#members.greet(this.#greetings++))
+    }
     if (nowMs >= this.#queueCheckAtMs) {
       this.#queueCheckAtMs = nowMs + QUEUE_CHECK_INTERVAL_MS
       effects.push(...this.#checkQueues())
@@ -339,7 +349,7 @@ export class SerfCore {
   nextTickMs(): number {
     const deadlines = [...this.#own.values()].map(query => query.deadlineMs)
     const prune = this.#members.nextPruneMs() ?? Number.POSITIVE_INFINITY
-    return Math.min(this.#reapAtMs, this.#reconnectAtMs, this.#queueCheckAtMs, prune, ...deadlines)
+    return Math.min(this.#reapAtMs, this.#reconnectAtMs, this.#greetAtMs, this.#queueCheckAtMs, prune, ...deadlines)
   }
 
   #restore(restored: NonNullable<SerfCoreConfig['restored']>): void {

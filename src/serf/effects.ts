@@ -29,6 +29,8 @@ export type SerfEffect =
   | { readonly kind: 'send'; readonly to: Address; readonly node: string; readonly body: Uint8Array }
   /** A failed member, as memberlist's join takes it: `name/ip:port`. */
   | { readonly kind: 'reconnect'; readonly address: string }
+  /** A failed member is pinged: it may be back, with or without knowing us. */
+  | { readonly kind: 'greet'; readonly node: string; readonly to: Address }
   /** An answer to a query of our own. */
   | { readonly kind: 'answer'; readonly ltime: LTime; readonly answer: QueryAnswer }
   /** The deadline of a query of our own has passed. */

@@ -1,5 +1,5 @@
 import { MusterError } from '../base/index.ts'
-import { type ConflictLostEvent, MEMBER_EVENT_KINDS, type SerfEvent } from './event.ts'
+import { type ConflictLostEvent, MEMBER_EVENT_KINDS, type SerfEvent } from './events.ts'
 
 /** What handlers and streams get to see: all but the agent's own affairs. */
 export type HandledEvent = Exclude<SerfEvent, ConflictLostEvent>

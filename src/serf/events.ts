@@ -2,7 +2,15 @@ import type { LTime } from './lamport.ts'
 import type { SerfMember } from './member.ts'
 
 /** What can happen to members; the words that handlers, streams and filters use. */
-export type MemberEventKind = 'member-join' | 'member-leave' | 'member-failed' | 'member-update' | 'member-reap'
+export const MEMBER_EVENT_KINDS = [
+  'member-join',
+  'member-leave',
+  'member-failed',
+  'member-update',
+  'member-reap',
+] as const
+
+export type MemberEventKind = (typeof MEMBER_EVENT_KINDS)[number]
 
 /** One kind of change, for one member or, after coalescing, for several. */
 export interface MemberEvent {

@@ -210,6 +210,11 @@ export class Memberlist implements AsyncDisposable {
     this.#send({ kind: 'send', to, parts: [encodeMessage({ type: 'user', body })], crc, node: undefined })
   }
 
+  /** Pings a member that is held for dead, or has been forgotten; when it answers, lists are exchanged. */
+  greet(node: string, to: Address): void {
+    this.#perform(this.#swim.greet(node, to, this.#deps.clock.nowMs()))
+  }
+
   /**
    * Tells the ring that we leave on purpose; we still answer until `stop`.
    * @throws BroadcastTimeoutError when that was not sent often enough in time

@@ -381,6 +381,8 @@ export class Serf implements AsyncDisposable {
         return this.#memberlist?.sendUser(effect.to, effect.body, effect.node)
       case 'reconnect':
         return void this.#reconnect(effect.address)
+      case 'greet':
+        return this.memberlist.greet(effect.node, effect.to)
       case 'answer':
         return this.#queries.get(effect.ltime)?.push(effect.answer)
       case 'answers-end':
