@@ -6,6 +6,7 @@ import { messageOf, Scope, sleep, systemClock, systemRandom } from '../base/inde
 import { type Load, startLoad } from '../prove/index.ts'
 import { actTable, objections } from './demo/act-table.ts'
 import { performActs } from './demo/check.ts'
+import { withDeadline } from './demo/deadline.ts'
 import { GUARD_FLAG, runGuard, startGuard, sweep } from './demo/drivers/leftovers.ts'
 import { canListen, freePorts } from './demo/drivers/ports.ts'
 import { Tier } from './demo/drivers/tier.ts'
@@ -61,7 +62,7 @@ async function demonstrate(options: DemoOptions, signal: AbortSignal): Promise<n
       signal,
     ),
   )
-  if (options.check) return check(tier, load, options, signal)
+  if (options.check) return await check(tier, load, options, signal)
   await watchLive({ tier, load, clock, banner }, signal)
   return EXIT.ok
 }
@@ -80,9 +81,8 @@ async function startTier(options: DemoOptions, scope: Scope, signal: AbortSignal
   const balancer = tier.startBalancer(options.template)
   for (let i = 0; i < SERVERS; i++) await tier.addServer()
   const agents = [balancer, ...tier.servers.map(server => server.agent)]
-  for (const agent of agents) void agent.ended.then(() => {})
   try {
-    await allServe(tier, AbortSignal.any([signal, AbortSignal.timeout(START_MS_MAX)]))
+    await withDeadline(clock, START_MS_MAX, signal, ended => allServe(tier, ended))
   } catch (cause) {
     signal.throwIfAborted()
     for (const { name } of agents) say(`--- ${name}\n${tier.logOf(name)}`)

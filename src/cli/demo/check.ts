@@ -1,6 +1,7 @@
 import { type Clock, messageOf, type ProcessIdentity, sleep } from '../../base/index.ts'
 import type { Load } from '../../prove/index.ts'
 import type { ActResult } from './act-table.ts'
+import { withDeadline } from './deadline.ts'
 import type { DemoServer, Tier } from './drivers/tier.ts'
 import type { DemoOptions } from './options.ts'
 
@@ -29,7 +30,7 @@ export async function performActs(
   for (const [i, act] of acts.entries()) {
     await sleep(clock, Math.max(0, startedAtMs + pauseMs * (i + 0.7) - clock.nowMs()), signal)
     load.begin(act.name)
-    const result = await resultOf(act, signal)
+    const result = await resultOf(act, clock, signal)
     results.push(result)
     say(`${act.name}: ${result.problem ?? `traffic followed after ${result.followedMs?.toFixed(0)} ms`}`)
   }
@@ -37,10 +38,10 @@ export async function performActs(
   return results
 }
 
-async function resultOf(act: Act, signal: AbortSignal): Promise<ActResult> {
+async function resultOf(act: Act, clock: Clock, signal: AbortSignal): Promise<ActResult> {
   const { name, kill = false } = act
   try {
-    return { name, kill, followedMs: await act.perform(AbortSignal.any([signal, AbortSignal.timeout(ACT_MS_MAX)])) }
+    return { name, kill, followedMs: await withDeadline(clock, ACT_MS_MAX, signal, act.perform) }
   } catch (problem) {
     signal.throwIfAborted()
     return { name, kill, followedMs: undefined, problem: messageOf(problem) }

@@ -1,5 +1,6 @@
 import { type Clock, messageOf, sleep } from '../../base/index.ts'
 import type { Load, LedgerStats } from '../../prove/index.ts'
+import { withDeadline } from './deadline.ts'
 import type { Tier } from './drivers/tier.ts'
 
 const FRAME_MS = 500
@@ -13,7 +14,10 @@ export async function watchLive(
   signal: AbortSignal,
 ): Promise<void> {
   const quit = new AbortController()
-  const ended = AbortSignal.any([signal, quit.signal])
+  const onAbort = () => quit.abort()
+  signal.addEventListener('abort', onAbort, { once: true })
+  if (signal.aborted) onAbort()
+  const ended = quit.signal
   const state = { note: '', busy: false }
   const onKey = (key: string) => void press(key, deps, state, quit)
   const terminal = process.stdin.isTTY === true && process.stdout.isTTY === true
@@ -25,13 +29,14 @@ export async function watchLive(
       await sleep(deps.clock, FRAME_MS, ended).catch(() => {}) // woken to end
     }
   } finally {
+    signal.removeEventListener('abort', onAbort)
     if (terminal) process.stdin.setRawMode(false).off('data', onKey).pause()
   }
 }
 
 async function press(
   key: string,
-  deps: { tier: Tier; load: Load },
+  deps: { tier: Tier; load: Load; clock: Clock },
   state: { note: string; busy: boolean },
   quit: AbortController,
 ): Promise<void> {
@@ -39,7 +44,7 @@ async function press(
   if (state.busy || !'ask'.includes(key)) return
   state.busy = true
   try {
-    state.note = await act(key, deps, note => {
+    state.note = await act(key, deps, quit.signal, note => {
       state.note = note
     })
   } catch (failure) {
@@ -49,12 +54,18 @@ async function press(
   }
 }
 
-async function act(key: string, deps: { tier: Tier; load: Load }, say: (note: string) => void): Promise<string> {
-  const { tier, load } = deps
+async function act(
+  key: string,
+  deps: { tier: Tier; load: Load; clock: Clock },
+  quit: AbortSignal,
+  say: (note: string) => void,
+): Promise<string> {
+  const { tier, load, clock } = deps
   if (key === 'a') {
     say('adding a server …')
     const { name } = await tier.addServer()
-    return `${name} serves ${(await load.untilServed(name, AbortSignal.timeout(20_000))).toFixed(0)} ms after its start`
+    const followedMs = await withDeadline(clock, 20_000, quit, signal => load.untilServed(name, signal))
+    return `${name} serves ${followedMs.toFixed(0)} ms after its start`
   }
   const server = tier.servers.at(key === 's' ? 0 : -1)
   if (server === undefined) return 'there is no server; press a to add one'

@@ -41,6 +41,11 @@ export interface RunningAgent {
 
 const BALANCER_IP = '127.0.0.1'
 const ADDRESS_LAST = 250
+/**
+ * The kernel has closed the sockets of a killed process; until HAProxy has read so, on a busy machine, it may still put a
+ * request on one of them. Those count as in flight at the kill.
+ */
+const NEWS_MS = 20
 
 /** The tier on one machine: a balancer's agent, and servers with an agent each, all children of the demo. */
 export class Tier {
@@ -170,7 +175,8 @@ export class Tier {
   }
 
   async #gone(identities: readonly ProcessIdentity[]): Promise<void> {
-    while (identities.some(isAlive)) await sleep(this.#clock, 2)
+    while (identities.some(identity => isAlive(identity) || hasThreads(identity.pid))) await sleep(this.#clock, 2)
+    await sleep(this.#clock, NEWS_MS)
   }
 
   async #nextAddress(): Promise<{ name: string; ip: string; port: number; gossip: number }> {
@@ -205,6 +211,15 @@ export class Tier {
     if (identity === undefined) throw new Error(`the agent ${name} could not be started`)
     const ended = untilEnded(child)
     return { name, identity, ended, status: () => apiRequest(socket, 'GET /v1/status') }
+  }
+}
+
+/** The first thread is a zombie while others still hold the process's sockets open. */
+function hasThreads(pid: number): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/task`).length > 1
+  } catch {
+    return false // reaped: all of it has ended
   }
 }
 
