@@ -67,7 +67,7 @@ for (const [at, order] of orders.entries()) {
     await Promise.all(['s2', 'm2'].map(name => serf(ring.agents.get(name) as RingAgent, 'leave')))
     const isLeft = (rows: MemberRow[]) => statusOf(rows, 's2') === 'left' && statusOf(rows, 'm2') === 'left'
     await allAgree(ring, ['s1', 'm1'], isLeft)
-    expect(await Promise.all(['s2', 'm2'].map(name => ring.agents.get(name)?.part.exited))).toEqual([0, 0])
+    expect(await Promise.all(['s2', 'm2'].map(async name => await ring.agents.get(name)?.part.exited))).toEqual([0, 0])
 
     for (const [kind, name] of [
       ['serf', 's2'],
@@ -79,7 +79,7 @@ for (const [at, order] of orders.entries()) {
       ])
     await allAgree(ring, ALL, rows => rows.length === 4 && rows.every(row => row.status === 'alive'))
 
-    await Promise.all(['s2', 'm2'].map(name => ring.agents.get(name)?.part.end('SIGKILL')))
+    await Promise.all(['s2', 'm2'].map(async name => await ring.agents.get(name)?.part.end('SIGKILL')))
     const isFailed = (rows: MemberRow[]) => statusOf(rows, 's2') === 'failed' && statusOf(rows, 'm2') === 'failed'
     await allAgree(ring, ['s1', 'm1'], isFailed)
 

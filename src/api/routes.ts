@@ -6,7 +6,7 @@ export interface Answer {
   readonly body: unknown
 }
 
-type Route = (backend: ApiBackend) => Promise<unknown> | unknown
+type Route = (backend: ApiBackend) => unknown
 
 const ROUTES: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
   '/v1/status': { GET: backend => backend.status() },

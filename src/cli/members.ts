@@ -55,7 +55,7 @@ export function membersJson(members: readonly SerfMember[]): string {
     name: printable(member.name),
     addr: formatAddress(member),
     port: member.port,
-    tags: Object.fromEntries(Object.entries(member.tags).sort()),
+    tags: Object.fromEntries(Object.entries(member.tags).sort(([a], [b]) => (a < b ? -1 : 1))),
     status: member.status,
     protocol: { max: member.delegateMax, min: member.delegateMin, version: member.delegateCur },
   }))

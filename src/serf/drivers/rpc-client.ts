@@ -161,7 +161,7 @@ export class RpcClient implements Disposable {
   /** Acks and responses as they come; ends at the query's deadline. */
   async *query(params: Partial<RpcQueryParams> & { readonly name: string }): AsyncGenerator<RpcQueryAnswer, void> {
     const feed = new Feed()
-    const seq = await this.#open('query', queryBody(params), feed)
+    await this.#open('query', queryBody(params), feed)
     try {
       for (let record = await feed.next(); record !== undefined; record = await feed.next()) {
         const from = textField(record, 'From')
