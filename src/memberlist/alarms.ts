@@ -39,40 +39,35 @@ export class Alarms {
   #pop(): Alarm {
     const first = this.#heap[0] as Alarm
     const last = this.#heap.pop() as Alarm
-    if (this.#heap.length > 0) {
-      this.#heap[0] = last
-      this.#siftDown()
-    }
+    if (this.#heap.length > 0) this.#siftDown(last)
     return first
   }
 
   #siftUp(start: number): void {
+    const heap = this.#heap
+    const rising = heap[start] as Alarm
     let at = start
     while (at > 0) {
       const parent = (at - 1) >> 1
-      if (!before(this.#heap[at] as Alarm, this.#heap[parent] as Alarm)) return
-      this.#swap(at, parent)
+      if (!before(rising, heap[parent] as Alarm)) break
+      heap[at] = heap[parent] as Alarm
       at = parent
     }
+    heap[at] = rising
   }
 
-  #siftDown(): void {
+  /** Puts an alarm in the place of the first. */
+  #siftDown(sinking: Alarm): void {
+    const heap = this.#heap
+    const size = heap.length
     let at = 0
-    for (;;) {
-      let least = at
-      for (const child of [2 * at + 1, 2 * at + 2]) {
-        if (child < this.#heap.length && before(this.#heap[child] as Alarm, this.#heap[least] as Alarm)) least = child
-      }
-      if (least === at) return
-      this.#swap(at, least)
-      at = least
+    for (let child = 1; child < size; child = 2 * at + 1) {
+      if (child + 1 < size && before(heap[child + 1] as Alarm, heap[child] as Alarm)) child++
+      if (!before(heap[child] as Alarm, sinking)) break
+      heap[at] = heap[child] as Alarm
+      at = child
     }
-  }
-
-  #swap(a: number, b: number): void {
-    const kept = this.#heap[a] as Alarm
-    this.#heap[a] = this.#heap[b] as Alarm
-    this.#heap[b] = kept
+    heap[at] = sinking
   }
 }
 

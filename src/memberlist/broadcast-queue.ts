@@ -17,23 +17,34 @@ export function retransmitLimit(mult: number, members: number): number {
   return Math.max(1, mult * Math.ceil(Math.log10(members + 1)))
 }
 
+/** Broadcasts sent equally often and equally long, oldest first. */
+interface Shelf {
+  readonly length: number
+  readonly items: Queued[]
+}
+
 /**
  * memberlist's TransmitLimitedQueue: least sent first, among those the largest that still fits, among those the newest.
- * Kept sorted in that order, so one pass over it is exactly "repeatedly take the largest that fits".
+ * Kept on shelves in that order, one tier for each number of transmits: filling a packet looks only at what it takes, and at
+ * each tier once, however long the queue is. A ring of a thousand that was cut in half queues a thousand news at once.
  */
 export class BroadcastQueue {
-  #items: Queued[] = []
+  /** By transmits; shelves in ascending length, none of them empty. */
+  readonly #tiers: Shelf[][] = []
   readonly #byKey = new Map<string, Queued>()
   #order = 0
+  #size = 0
 
   get size(): number {
-    return this.#items.length
+    return this.#size
   }
 
   add(broadcast: Broadcast): void {
-    if (broadcast.key !== undefined) this.#remove(this.#byKey.get(broadcast.key))
-    const queued: Queued = { ...broadcast, order: this.#order++, transmits: 0 }
-    if (queued.key !== undefined) this.#byKey.set(queued.key, queued)
+    const { message, key, done } = broadcast
+    const replaced = key === undefined ? undefined : this.#byKey.get(key)
+    if (replaced !== undefined) this.#remove(replaced)
+    const queued: Queued = { message, key, done, order: this.#order++, transmits: 0 }
+    if (key !== undefined) this.#byKey.set(key, queued)
     this.#insert(queued)
   }
 
@@ -44,13 +55,12 @@ export class BroadcastQueue {
    * @param limit see `retransmitLimit`; a message sent that often is finished
    */
   fill(overhead: number, budget: number, limit: number): Uint8Array[] {
+    if (this.#size === 0) return []
     const taken: Queued[] = []
     let free = budget - overhead
-    for (const item of this.#items) {
+    for (const tier of this.#tiers) {
       if (free <= 0) break
-      if (item.message.length > free) continue
-      taken.push(item)
-      free -= item.message.length + overhead
+      free = this.#takeFrom(tier, overhead, free, taken)
     }
     if (taken.length > 0) this.#sent(taken, limit)
     return taken.map(item => item.message)
@@ -58,12 +68,28 @@ export class BroadcastQueue {
 
   /** Drops the most often sent messages until at most `itemsMax` are left. */
   prune(itemsMax: number): void {
-    while (this.#items.length > itemsMax) this.#remove(this.#items.at(-1))
+    while (this.#size > itemsMax) {
+      const worst = this.#tiers.findLast(tier => tier.length > 0)?.[0]?.items[0]
+      if (worst === undefined) return
+      this.#remove(worst)
+    }
   }
 
-  #sent(taken: Queued[], limit: number): void {
-    const gone = new Set(taken)
-    this.#items = this.#items.filter(item => !gone.has(item))
+  /** @returns the bytes that are still free */
+  #takeFrom(tier: Shelf[], overhead: number, bytes: number, taken: Queued[]): number {
+    let free = bytes
+    for (let at = firstLonger(tier, free) - 1; at >= 0 && free > 0; at--) {
+      const { length, items } = tier[at] as Shelf
+      for (; length <= free && items.length > 0; free -= length + overhead) {
+        taken.push(items.pop() as Queued)
+        this.#size--
+      }
+      if (items.length === 0) tier.splice(at, 1)
+    }
+    return free
+  }
+
+  #sent(taken: readonly Queued[], limit: number): void {
     const finished: Queued[] = []
     for (const item of taken) {
       item.transmits++
@@ -78,26 +104,44 @@ export class BroadcastQueue {
     item.done?.()
   }
 
-  #remove(item: Queued | undefined): void {
-    if (item === undefined) return
-    this.#items.splice(this.#items.indexOf(item), 1)
+  #remove(item: Queued): void {
+    const tier = this.#tiers[item.transmits] ?? []
+    const at = firstLonger(tier, item.message.length) - 1
+    const { items } = tier[at] as Shelf
+    items.splice(firstNewer(items, item.order) - 1, 1)
+    if (items.length === 0) tier.splice(at, 1)
+    this.#size--
     this.#finish(item)
   }
 
   #insert(item: Queued): void {
-    let low = 0
-    let high = this.#items.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (before(this.#items[middle] as Queued, item)) low = middle + 1
-      else high = middle
-    }
-    this.#items.splice(low, 0, item)
+    while (this.#tiers.length <= item.transmits) this.#tiers.push([])
+    const tier = this.#tiers[item.transmits] as Shelf[]
+    const { length } = item.message
+    const at = firstLonger(tier, length)
+    const shelf = tier[at - 1]
+    this.#size++
+    if (shelf?.length !== length) tier.splice(at, 0, { length, items: [item] })
+    else if ((shelf.items.at(-1)?.order ?? 0) < item.order) shelf.items.push(item)
+    else shelf.items.splice(firstNewer(shelf.items, item.order), 0, item)
   }
 }
 
-function before(a: Queued, b: Queued): boolean {
-  if (a.transmits !== b.transmits) return a.transmits < b.transmits
-  if (a.message.length !== b.message.length) return a.message.length > b.message.length
-  return a.order > b.order
+/** Where the shelves of messages longer than this begin. */
+function firstLonger(tier: readonly Shelf[], length: number): number {
+  let at = tier.length
+  while (at > 0 && (tier[at - 1] as Shelf).length > length) at--
+  return at
+}
+
+/** Where the broadcasts queued after this one begin. */
+function firstNewer(items: readonly Queued[], order: number): number {
+  let low = 0
+  let high = items.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((items[middle] as Queued).order <= order) low = middle + 1
+    else high = middle
+  }
+  return low
 }

@@ -1,5 +1,6 @@
 import { type Address, assert, type Random, seededRandom } from '../base/index.ts'
 import {
+  type Alive,
   decodeMessage,
   type Effect,
   encodeMessage,
@@ -41,6 +42,7 @@ export class Ring {
   readonly #byIp = new Map<string, SimulatedMember>()
   readonly #left = new Set<string>()
   readonly #codec = sharedCodec()
+  #doubted = ''
 
   constructor(config: RingConfig) {
     this.#config = config
@@ -114,17 +116,16 @@ export class Ring {
   /** Every running member sees exactly those alive that run and have not left, with their newest meta. */
   converged = (): boolean => this.discord() === undefined
 
-  /** The first thing that two members disagree about, for people; undefined: converged. */
+  /** Something that two members disagree about, for people; undefined: converged. */
   discord(): string | undefined {
     const expected = this.running.filter(({ name }) => !this.#left.has(name))
-    for (const observer of expected) {
-      for (const { name, swim } of expected) {
-        const seen = observer.swim.member(name)
-        if (seen?.state !== 'alive') return `${observer.name} sees ${name} as ${seen?.state ?? 'unknown'}`
-        if (!sameMeta(seen, swim.local)) return `${observer.name} sees an old meta of ${name}`
-      }
-      const aliveCount = observer.swim.aliveCount()
-      if (aliveCount !== expected.length) return `${observer.name} sees ${aliveCount} alive of ${expected.length}`
+    // Who disagreed last is asked first: while the last few still learn, nobody has to be compared with everybody.
+    const doubted = expected.findIndex(({ name }) => name === this.#doubted)
+    const observers = doubted < 0 ? expected : [...expected.slice(doubted), ...expected.slice(0, doubted)]
+    for (const observer of observers) {
+      this.#doubted = observer.name
+      const found = discordOf(observer, expected)
+      if (found !== undefined) return found
     }
     return undefined
   }
@@ -269,33 +270,71 @@ export class SimulatedMember {
 
   #arm(): void {
     const dueMs = this.swim.nextTickMs()
-    if (dueMs === undefined || this.#isStopped || this.#wake?.atMs === dueMs) return
+    if (dueMs === undefined || this.#isStopped) return
+    if (this.#wake !== undefined && this.#wake.atMs <= dueMs) return // an early tick finds nothing due, and arms again
     this.#wake?.cancel()
     const timer = this.#ring.clock.after(dueMs - this.#nowMs, () => {
+      this.#wake = undefined
       if (!this.#isSuspended) this.#perform(this.swim.tick(this.#nowMs))
     })
     this.#wake = { atMs: dueMs, cancel: () => timer.cancel() }
   }
 }
 
+/** A part that brings along what it says. */
+type SharedPart = Uint8Array & { message?: PacketMessage }
+
 /**
  * Parts are handed over as they are, so a message is encoded once and never decoded: all views of the ring share its address
  * and meta, and a ring of a thousand fits in memory. The wire itself is proved by its own tests.
  */
 function sharedCodec(): PartCodec {
-  const parts = new WeakMap<PacketMessage, Uint8Array>()
-  const messages = new WeakMap<Uint8Array, PacketMessage>()
+  const news = new WeakMap<PacketMessage, SharedPart>()
+  /** Views that learn of a member by lists build an announcement each; these are all one. */
+  const announced = new Map<string, Alive>()
+  const encode = (message: PacketMessage): SharedPart => {
+    const part: SharedPart = encodeMessage(message)
+    part.message = message
+    return part
+  }
+  const encodeNews = (message: PacketMessage): SharedPart => {
+    const part = news.get(message) ?? encode(message)
+    news.set(message, part)
+    return part
+  }
+  const encodeAlive = (message: Alive): SharedPart => {
+    const known = announced.get(message.node)
+    if (known !== undefined && sameAlive(known, message)) return encodeNews(known)
+    if (known === undefined || known.incarnation < message.incarnation) announced.set(message.node, message)
+    return encodeNews(message)
+  }
   return {
     encode(message) {
-      const known = parts.get(message)
-      if (known !== undefined) return known
-      const part = encodeMessage(message)
-      parts.set(message, part)
-      messages.set(part, message)
-      return part
+      if (message.type === 'alive') return encodeAlive(message)
+      return message.type === 'suspect' || message.type === 'dead' ? encodeNews(message) : encode(message)
     },
-    decode: part => messages.get(part) ?? decodeMessage(part),
+    decode: (part: SharedPart) => part.message ?? decodeMessage(part),
   }
+}
+
+function sameAlive(a: Alive, b: Alive): boolean {
+  if (a === b) return true
+  return (
+    a.incarnation === b.incarnation && a.addr === b.addr && a.port === b.port && a.meta === b.meta && a.vsn === b.vsn
+  )
+}
+
+function discordOf(
+  { name: observer, swim }: SimulatedMember,
+  expected: readonly SimulatedMember[],
+): string | undefined {
+  const aliveCount = swim.aliveCount()
+  for (const { name, swim: subject } of expected) {
+    const seen = swim.member(name)
+    if (seen?.state !== 'alive') return `${observer} sees ${name} as ${seen?.state ?? 'unknown'}`
+    if (!sameMeta(seen, subject.local)) return `${observer} sees an old meta of ${name}`
+  }
+  return aliveCount === expected.length ? undefined : `${observer} sees ${aliveCount} alive of ${expected.length}`
 }
 
 function sameMeta(a: Member, b: Member): boolean {
