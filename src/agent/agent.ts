@@ -75,8 +75,11 @@ export class Agent implements AsyncDisposable {
   /** Ends without leaving: services and HAProxy run on and are adopted by the next agent on this host. */
   handover(): Promise<void> {
     this.#ending ??= this.#end(async () => {
-      await this.parts.balancing?.stop({ keepHaproxy: true })
-      await this.parts.supervisor.detach()
+      try {
+        await this.parts.balancing?.stop({ keepHaproxy: true })
+      } finally {
+        await this.parts.supervisor.detach() // else the scope's end would stop the services
+      }
     })
     return this.#ending
   }
@@ -94,8 +97,11 @@ export class Agent implements AsyncDisposable {
     try {
       await how()
     } finally {
-      await this.#scope?.[Symbol.asyncDispose]()
-      this.#resolveEnded()
+      try {
+        await this.#scope?.[Symbol.asyncDispose]()
+      } finally {
+        this.#resolveEnded()
+      }
     }
   }
 
@@ -106,10 +112,22 @@ export class Agent implements AsyncDisposable {
 
   async #stopAll(leave: boolean): Promise<void> {
     const { supervisor, serf, balancing } = this.parts
+    const { signal } = this.#hurry
     await this.#stopServices(leave)
-    if (leave) await Promise.race([serf.leave(), aborted(this.#hurry.signal)])
-    await balancing?.stop({ keepHaproxy: false })
-    await supervisor.stop({ ...(this.#hurry.signal.aborted ? { timeoutMs: 0 } : {}) })
+    if (leave) await Promise.race([this.#leaveRing(), aborted(signal)])
+    await Promise.race([balancing?.stop({ keepHaproxy: false }), aborted(signal)])
+    signal.addEventListener('abort', () => void supervisor.stop({ timeoutMs: 0 }), { once: true })
+    await supervisor.stop({ ...(signal.aborted ? { timeoutMs: 0 } : {}) })
+  }
+
+  /** A ring that cannot be left (a name conflict has stopped gossip, a leave over RPC runs already) ends nothing else. */
+  async #leaveRing(): Promise<void> {
+    const { serf, deps } = this.parts
+    try {
+      await serf.leave()
+    } catch (failure) {
+      deps.log.warn({ reason: messageOf(failure) }, 'could not leave the ring; stopping goes on')
+    }
   }
 
   async #stopService(name: string, isGraceful: boolean): Promise<void> {

@@ -50,8 +50,10 @@ async function run(target: ReturnType<typeof cluster>, addresses: string[], unti
     },
   }
   const config = { addresses, retryIntervalMs: 5_000 }
-  await keepJoined(config, { clock: stopWhenDone, random: seededRandom(1), log }, target, () => undefined, ended.signal)
-  return { pauses, warnings }
+  let joins = 0
+  const onJoined = () => void joins++
+  await keepJoined(config, { clock: stopWhenDone, random: seededRandom(1), log }, target, onJoined, ended.signal)
+  return { pauses, warnings, joins }
 }
 
 test('a missing peer is tried for ever with backoff, and complained of once', async () => {
@@ -80,4 +82,25 @@ test('a node that finds itself alone tries all its addresses again', async () =>
     return target.attempts.length > 1
   })
   expect(target.attempts).toEqual(['a', 'a'])
+})
+
+test('a cluster that takes no joins any more does not end the agent', async () => {
+  const target = cluster(() => false)
+  target.join = address => {
+    target.attempts.push(String(address))
+    return Promise.reject(new Error("Serf can't Join after Leave or Shutdown"))
+  }
+  const { warnings } = await run(target, ['a'], () => target.attempts.length > 3)
+  expect(target.attempts.length).toBeGreaterThan(3)
+  expect(warnings).toHaveLength(1)
+})
+
+test('an answer of the node itself does not count as having joined', async () => {
+  const target = cluster(() => true)
+  target.join = addresses => {
+    target.attempts.push(String(addresses))
+    return Promise.resolve({ contacted: 1, errors: [] })
+  }
+  const { joins } = await run(target, ['self'], () => target.attempts.length > 2)
+  expect(joins).toBe(0)
 })

@@ -25,7 +25,8 @@ const FIRST_RETRY_MS = 100
  * a peer is not there. An address is done with when it has answered once, since gossip knows the rest; when this node
  * later finds itself alone, all of them are tried again. What is wrong is said once, and once more when it is over.
  *
- * @param onJoined called after each try that reached somebody
+ * @param onJoined called after each try that reached somebody; an answer of this node itself, whose own address is in the
+ *   list that all nodes share, is none
  * @returns when `signal` is aborted; never throws
  */
 export async function keepJoined(
@@ -42,7 +43,7 @@ export async function keepJoined(
     if (missing.size === 0 && !cluster.hasCompany()) for (const address of config.addresses) missing.add(address)
     if (missing.size > 0) {
       const outcome = await tryAll(cluster, missing, signal)
-      if (outcome.contacted > 0) {
+      if (outcome.contacted > 0 && cluster.hasCompany()) {
         deps.log.info({ contacted: outcome.contacted }, 'joined the cluster')
         complained = false
         onJoined()
@@ -62,7 +63,7 @@ export async function keepJoined(
 /** Tries every missing address at once and takes those that answered off the list. */
 async function tryAll(cluster: Joinable, missing: Set<string>, signal: AbortSignal) {
   const outcomes = await Promise.all(
-    [...missing].map(async address => ({ address, outcome: await cluster.join([address]) })),
+    [...missing].map(async address => ({ address, outcome: await tryOne(cluster, address) })),
   )
   if (signal.aborted) return { contacted: 0, errors: [] }
   for (const { address, outcome } of outcomes) if (outcome.contacted > 0) missing.delete(address)
@@ -71,5 +72,14 @@ async function tryAll(cluster: Joinable, missing: Set<string>, signal: AbortSign
     errors: outcomes.flatMap(({ outcome }) =>
       outcome.errors.map(({ address, error }) => `${address}: ${messageOf(error)}`),
     ),
+  }
+}
+
+/** A cluster that takes no joins any more (it leaves, or has lost its name) is an address that does not answer. */
+async function tryOne(cluster: Joinable, address: string): ReturnType<Joinable['join']> {
+  try {
+    return await cluster.join([address])
+  } catch (error) {
+    return { contacted: 0, errors: [{ address, error }] }
   }
 }
