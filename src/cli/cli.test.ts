@@ -1,7 +1,8 @@
+import { Writable } from 'node:stream'
 import { expect, test } from 'vitest'
 import { withTwoDashes } from './arguments.ts'
 import { exitCodeOf } from './exit.ts'
-import { formatRecord } from './log.ts'
+import { createLog, formatRecord } from './log.ts'
 import { statusText } from './status.ts'
 import { formatTable } from './table.ts'
 import { UsageError } from './usage-error.ts'
@@ -52,4 +53,17 @@ test('status names each server with its state and the reason', () => {
     balancer: { haproxy: { state: 'running', reloads: 0 }, pools: [{ name: 'web', servers: [server] }], advice: [] },
   })
   expect(text).toContain('web   web-1   10.0.0.5:3000  ready  3         its agent says so')
+})
+
+test('a log that nobody reads any more does not end the agent', async () => {
+  const out = new Writable({
+    autoDestroy: false,
+    write: (_chunk, _encoding, done) => done(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })),
+  })
+  const log = createLog({ level: 'info', format: 'text' }, out)
+  const broke = new Promise(resolve => out.once('error', resolve))
+  log.info({}, 'hello')
+  expect(await broke).toMatchObject({ code: 'EPIPE' })
+  expect(() => log.info({}, 'still there')).not.toThrow()
+  expect(out.listenerCount('error')).toBe(1)
 })

@@ -7,8 +7,12 @@ export interface LogConfig {
   readonly format: 'text' | 'json'
 }
 
-/** The process's logger: one line a record on standard error, for people in Serf's form, or JSON. */
+/**
+ * The process's logger: one line a record on standard error, for people in Serf's form, or JSON. When whoever reads it is gone
+ * (a log collector that restarts, `| head`), lines are lost and the agent goes on.
+ */
 export function createLog(config: LogConfig, out: NodeJS.WritableStream = process.stderr): Log {
+  out.on('error', () => undefined) // EPIPE: there is nobody left who could be told
   const options = { level: config.level, base: null, timestamp: pino.stdTimeFunctions.epochTime }
   if (config.format === 'json') return pino(options, out as Writable) as unknown as Log
   const lines = { write: (record: string) => void out.write(`${formatRecord(record)}\n`) }
