@@ -7,7 +7,7 @@ export class AddressInUseError extends MusterError {
 
   constructor(address: Address, protocol: 'tcp' | 'udp', options: { cause: unknown }) {
     const where = `${formatAddress(address)} (${protocol})`
-    super(`${where} is in use; stop the other agent or choose another port. To see who: ss -lnp`, options)
+    super(`${where} is in use; stop the other agent or choose another address with -bind. To see who: ss -lnp`, options)
     this.address = address
   }
 }

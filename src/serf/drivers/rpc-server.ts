@@ -30,7 +30,8 @@ export class RpcListenError extends MusterError {
   readonly code = 'RPC_LISTEN'
 
   constructor(bind: Address, options: { cause: unknown }) {
-    super(`Error starting RPC listener on ${formatAddress(bind)}: ${messageOf(options.cause)}`, options)
+    const advice = 'choose another address with -rpc-addr. To see who has it: ss -lnp'
+    super(`Error starting RPC listener on ${formatAddress(bind)}: ${messageOf(options.cause)}; ${advice}`, options)
   }
 }
 
