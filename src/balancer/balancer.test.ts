@@ -243,6 +243,7 @@ listen site
   expect(balancer.status().missingRetries.map(({ setting }) => setting)).toEqual([
     'option redispatch 1',
     'retry-on conn-failure empty-response junk-response response-timeout',
+    'option idle-close-on-response',
   ])
   await balancer.settle()
   await balancer.stop({ keepHaproxy: true })
