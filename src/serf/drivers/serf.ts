@@ -124,7 +124,9 @@ export class Serf implements AsyncDisposable {
   #tags: Tags
   #tick: { atMs: number; timer: Timer } | undefined
   #clockCheck: Timer | undefined
-  #joining: Promise<unknown> = Promise.resolve()
+  /** The joins that run now, all of the same kind. */
+  readonly #joins = new Set<Promise<JoinResult>>()
+  #joinsIgnoreOld = false
   #stopped: Promise<void> | undefined
 
   constructor(
@@ -208,14 +210,26 @@ export class Serf implements AsyncDisposable {
   }
 
   /**
-   * Joins through any of the addresses (`host`, `host:port`, `name/host:port`); one join runs at a time.
+   * Joins through any of the addresses (`host`, `host:port`, `name/host:port`). Joins run side by side, so that an address
+   * that is silent (10 s) holds up no other; those that treat old events differently wait for each other.
    * @param options.ignoreOld user events from before the join are not delivered
    * @throws SerfStateError after leave or stop; addresses that do not answer are in the result
    */
-  join(addresses: readonly string[], options: { ignoreOld?: boolean; signal?: AbortSignal } = {}): Promise<JoinResult> {
-    const joined = this.#joining.then(() => this.#join(addresses, options))
-    this.#joining = joined.catch(() => {})
-    return joined
+  async join(
+    addresses: readonly string[],
+    options: { ignoreOld?: boolean; signal?: AbortSignal } = {},
+  ): Promise<JoinResult> {
+    const { ignoreOld = false } = options
+    while (this.#joins.size > 0 && this.#joinsIgnoreOld !== ignoreOld) await Promise.allSettled(this.#joins)
+    this.#joinsIgnoreOld = ignoreOld
+    const joining = this.#join(addresses, options)
+    this.#joins.add(joining)
+    try {
+      return await joining
+    } finally {
+      this.#joins.delete(joining)
+      if (this.#joins.size === 0) this.#core.ignoreOld(false)
+    }
   }
 
   /**
@@ -309,14 +323,10 @@ export class Serf implements AsyncDisposable {
   ): Promise<JoinResult> {
     if (this.#core.state !== 'alive') throw new SerfStateError("Serf can't Join after Leave or Shutdown")
     this.#core.ignoreOld(options.ignoreOld ?? false)
-    try {
-      const { signal } = options
-      const result = await this.memberlist.join(addresses, signal === undefined ? {} : { signal })
-      if (result.contacted > 0 && this.state() === 'alive') this.#perform(this.#core.broadcastJoin(this.#nowMs()))
-      return result
-    } finally {
-      this.#core.ignoreOld(false)
-    }
+    const { signal } = options
+    const result = await this.memberlist.join(addresses, signal === undefined ? {} : { signal })
+    if (result.contacted > 0 && this.state() === 'alive') this.#perform(this.#core.broadcastJoin(this.#nowMs()))
+    return result
   }
 
   /** Peers of the snapshot, one after the other until one answers; no join intent, as Serf. */

@@ -1,0 +1,43 @@
+import { once } from 'node:events'
+import { createServer, type Socket } from 'node:net'
+import { expect, onTestFinished, test } from 'vitest'
+import { seededRandom, silentLog, systemClock } from '../../base/index.ts'
+import { type Serf, startSerf } from './serf.ts'
+
+const deps = { clock: systemClock, random: seededRandom(7), log: silentLog }
+
+async function started(name: string): Promise<Serf> {
+  const bind = { ip: '127.0.0.1', port: 0 }
+  const serf = await startSerf({ name, bind, profile: 'local', tags: {} }, deps)
+  onTestFinished(() => serf.stop())
+  return serf
+}
+
+/** A peer that takes connections and never says a word. */
+async function silentPeer(): Promise<{ address: string; asked: Promise<unknown> }> {
+  const sockets = new Set<Socket>()
+  const server = createServer(socket => void sockets.add(socket))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  const at = server.address()
+  if (at === null || typeof at === 'string') throw new Error('no port')
+  return { address: `127.0.0.1:${at.port}`, asked: once(server, 'connection') }
+}
+
+test('an address that is silent holds up the join of no other', async () => {
+  const [self, other, silent] = await Promise.all([started('self'), started('other'), silentPeer()])
+  let isOver = false
+  const stuck = self.join([silent.address], { ignoreOld: true }).finally(() => {
+    isOver = true
+  })
+  await silent.asked
+  const joined = await self.join([`127.0.0.1:${other.boundPort}`], { ignoreOld: true })
+  expect(joined.contacted).toBe(1)
+  expect(isOver).toBe(false)
+  await self.stop()
+  expect((await stuck).contacted).toBe(0)
+})
