@@ -1,5 +1,4 @@
 import type { Serf } from '../serf/index.ts'
-import type { Balancing } from './balancing.ts'
 import { DRAIN_QUERY, type DrainCluster, decodeDrainRequest, encodeDrainAnswer } from './drain.ts'
 
 /** Serf as the asker of drains sees it. */
@@ -23,8 +22,14 @@ export function drainClusterOf(serf: Serf): DrainCluster {
   }
 }
 
+/** Where a count of what is left can be had. */
+export interface SessionCounter {
+  /** At least 1 while the endpoint still takes traffic. */
+  sessionsOn(ip: string, port: number): Promise<number>
+}
+
 /** Answers drain queries with what is left on an endpoint in this node's HAProxy. @returns how to stop answering */
-export function answerDrains(serf: Serf, balancing: Pick<Balancing, 'sessionsOn'>): () => void {
+export function answerDrains(serf: Serf, balancing: SessionCounter): () => void {
   return serf.onEvent(event => {
     if (event.kind !== 'query' || event.name !== DRAIN_QUERY) return
     const request = decodeDrainRequest(event.payload)

@@ -1,6 +1,6 @@
 import { messageOf } from '../../base/index.ts'
 import type { ConfigWorld } from './drivers/world.ts'
-import type { Findings } from './resolve.ts'
+import type { Findings } from './findings.ts'
 import type { FileSettings } from './schema.ts'
 
 const KEY_RULE = 'a key is the base64 of 16, 24 or 32 bytes; to make one: head -c 32 /dev/urandom | base64'

@@ -1,5 +1,5 @@
 import { nearest } from './nearest.ts'
-import type { Findings } from './resolve.ts'
+import type { Findings } from './findings.ts'
 import type { FileSettings } from './schema.ts'
 import type { BalancerSettings, FrontendSettings, PoolSettings } from './types.ts'
 

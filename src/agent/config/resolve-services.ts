@@ -1,6 +1,6 @@
 import type { Address } from '../../base/index.ts'
 import type { FileSettings } from './schema.ts'
-import { type Findings, isWildcard } from './resolve.ts'
+import { type Findings, isWildcard } from './findings.ts'
 import type { ReadyCheck, ServiceConfig } from './types.ts'
 
 type Given = NonNullable<FileSettings['services']>[string]

@@ -2,17 +2,12 @@ import { isIP } from 'node:net'
 import { type Address, formatAddress, messageOf } from '../../base/index.ts'
 import { parseHandler } from '../handler-spec.ts'
 import type { ConfigWorld } from './drivers/world.ts'
+import { type Findings, isWildcard } from './findings.ts'
 import { readKeys } from './keys.ts'
 import { resolveBalancer } from './resolve-balancer.ts'
 import { resolveServices } from './resolve-services.ts'
 import type { FileSettings } from './schema.ts'
 import type { AgentConfig, ClusterConfig, LogLevel } from './types.ts'
-
-/** Collects what is wrong while defaults are filled in. */
-export interface Findings {
-  problem(path: string, message: string): void
-  warn(sentence: string): void
-}
 
 /** A unix socket's path has 108 bytes in the kernel; the rest is for what HAProxy appends while it binds. */
 export const SOCKET_PATH_BYTES_MAX = 96
@@ -115,10 +110,6 @@ function bindOf(bind: Address | undefined, name: string | undefined, world: Conf
   const ip = usable.find(one => isIP(one) === 4) ?? usable[0]
   if (ip === undefined) findings.problem('cluster.interface', `cluster.interface: ${name} has no address to bind to`)
   return { ip: ip ?? wanted.ip, port: wanted.port }
-}
-
-export function isWildcard(ip: string): boolean {
-  return ip === '0.0.0.0' || ip === '::'
 }
 
 /** Relative paths are relative to the working directory, as Serf has it; files have made theirs absolute already. */
