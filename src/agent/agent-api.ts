@@ -75,6 +75,7 @@ function balancerOf(agent: Agent): BalancerReport | undefined {
         ...(slot === undefined ? {} : { slot }),
       })),
     })),
+    refused: status.refused,
     advice: adviceOf(status.missingRetries),
   }
 }

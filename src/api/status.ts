@@ -30,6 +30,8 @@ export interface BalancerReport {
     readonly reloads: number
   }
   readonly pools: readonly PoolReport[]
+  /** Endpoints and tags of members that were refused since the start; the log says which and why. */
+  readonly refused?: number
   /** What the template lacks, and what it costs. */
   readonly advice: readonly string[]
 }
