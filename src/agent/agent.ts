@@ -111,7 +111,7 @@ export class Agent implements AsyncDisposable {
   }
 
   async #stopAll(leave: boolean): Promise<void> {
-    const { supervisor, serf, balancing } = this.parts
+    const { supervisor, balancing } = this.parts
     const { signal } = this.#hurry
     await this.#stopServices(leave)
     if (leave) await Promise.race([this.#leaveRing(), aborted(signal)])

@@ -104,3 +104,15 @@ test('an answer of the node itself does not count as having joined', async () =>
   const { joins } = await run(target, ['self'], () => target.attempts.length > 2)
   expect(joins).toBe(0)
 })
+
+test('a peer that never answers does not hold up the end', async () => {
+  const target = cluster(() => false)
+  const ended = new AbortController()
+  target.join = () => {
+    queueMicrotask(() => ended.abort())
+    return new Promise(() => undefined)
+  }
+  const deps = { clock: hurriedClock([]), random: seededRandom(1), log: silentLog }
+  await keepJoined({ addresses: ['a'], retryIntervalMs: 5_000 }, deps, target, () => undefined, ended.signal)
+  expect(ended.signal.aborted).toBe(true)
+})

@@ -42,7 +42,8 @@ export async function keepJoined(
   while (!signal.aborted && config.addresses.length > 0) {
     if (missing.size === 0 && !cluster.hasCompany()) for (const address of config.addresses) missing.add(address)
     if (missing.size > 0) {
-      const outcome = await tryAll(cluster, missing, signal)
+      const outcome = await orAborted(tryAll(cluster, missing, signal), signal)
+      if (outcome === undefined) return
       if (outcome.contacted > 0 && cluster.hasCompany()) {
         deps.log.info({ contacted: outcome.contacted }, 'joined the cluster')
         complained = false
@@ -82,4 +83,13 @@ async function tryOne(cluster: Joinable, address: string): ReturnType<Joinable['
   } catch (error) {
     return { contacted: 0, errors: [{ address, error }] }
   }
+}
+
+/** A peer that is silent for 10 s must not hold up the end. @returns undefined when `signal` is aborted first */
+function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => resolve(undefined)
+    signal.addEventListener('abort', onAbort, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
 }
