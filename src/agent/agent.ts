@@ -1,7 +1,7 @@
 import { type Clock, type Log, messageOf, type Random, type Scope } from '../base/index.ts'
 import type { Serf } from '../serf/index.ts'
 import type { Supervisor } from '../supervisor/index.ts'
-import { type Announcer, announcedTags } from './announcer.ts'
+import { type Announcer, announcedTags, assertTagsFit } from './announcer.ts'
 import type { Balancing } from './balancing.ts'
 import type { AgentConfig } from './config/index.ts'
 import { drainEverywhere } from './drain.ts'
@@ -49,10 +49,15 @@ export class Agent implements AsyncDisposable {
     void this.#announceNow()
   }
 
-  /** The node's own tags, without endpoints; a change that came over RPC replaces the configured ones until the end. */
+  /**
+   * The node's own tags, without endpoints; a change that came over RPC replaces the configured ones until the end.
+   * @throws TagsTooLargeError: nothing has changed
+   */
   async setOwnTags(tags: Readonly<Record<string, string>>): Promise<void> {
     const pools = new Set(Object.keys(announcedTags({}, this.parts.endpoints.current([]))))
-    this.#ownTags = Object.fromEntries(Object.entries(tags).filter(([key]) => !pools.has(key)))
+    const own = Object.fromEntries(Object.entries(tags).filter(([key]) => !pools.has(key)))
+    assertTagsFit(own, this.parts.endpoints.longest())
+    this.#ownTags = own
     await this.#announceNow()
   }
 

@@ -1,4 +1,5 @@
 import { type Log, messageOf } from '../base/index.ts'
+import { encodeTags } from '../serf/index.ts'
 import { type Endpoint, formatPoolTag, poolTag } from './endpoints.ts'
 
 /** One endpoint of this node, and whether it should get traffic. */
@@ -20,6 +21,16 @@ export function announcedTags(
     tags[poolTag(pool)] = formatPoolTag(endpoints.filter(e => e.pool === pool && e.state !== 'down').map(toTag))
   }
   return tags
+}
+
+/**
+ * Tags that fit while nothing is ready, and no longer when it is, would keep every later change from being announced: a dead
+ * process would stay in traffic. So their longest form is looked at beforehand.
+ * @param longest the node's endpoints, all draining
+ * @throws TagsTooLargeError
+ */
+export function assertTagsFit(own: Readonly<Record<string, string>>, longest: readonly LocalEndpoint[]): void {
+  encodeTags(announcedTags(own, longest))
 }
 
 function toTag({ port, weight, state }: LocalEndpoint): Pick<Endpoint, 'port' | 'weight' | 'readiness'> {

@@ -32,6 +32,11 @@ export class LocalEndpoints {
     return this.#offerings.find(offering => offering.name === service)?.port
   }
 
+  /** Every endpoint in the state that takes the most room in a tag. */
+  longest(): LocalEndpoint[] {
+    return this.#offerings.map(({ pool, port, weight }) => ({ pool, port, weight, state: 'draining' }))
+  }
+
   current(statuses: readonly ServiceStatus[]): LocalEndpoint[] {
     const states = new Map(statuses.map(status => [status.name, status.state]))
     return this.#offerings.map(({ name, pool, port, weight }) => ({

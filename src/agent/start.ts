@@ -9,7 +9,7 @@ import { type Serf, type SerfConfig, startRpcServer, startSerf } from '../serf/i
 import { type ServiceSpec, type Supervisor, startSupervisor } from '../supervisor/index.ts'
 import { Agent } from './agent.ts'
 import { startAgentApi } from './agent-api.ts'
-import { Announcer, announcedTags } from './announcer.ts'
+import { Announcer, announcedTags, assertTagsFit } from './announcer.ts'
 import { startBalancing } from './balancing.ts'
 import type { AgentConfig, ServiceConfig } from './config/index.ts'
 import { startHandlers } from './handling.ts'
@@ -33,8 +33,9 @@ export interface AgentDeps {
 export async function startAgent(config: AgentConfig, deps: AgentDeps, signal?: AbortSignal): Promise<Agent> {
   await using scope = new Scope()
   for (const warning of config.warnings) deps.log.warn({}, warning)
-  const supervisor = await startServices(config, deps, scope, signal)
   const endpoints = new LocalEndpoints(config.services)
+  assertTagsFit(config.node.tags, endpoints.longest())
+  const supervisor = await startServices(config, deps, scope, signal)
   const tags = announcedTags(config.node.tags, endpoints.current(supervisor.services()))
 
   const serf = scope.use(await startSerf(serfConfigOf(config, tags), deps, signal))
