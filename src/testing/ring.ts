@@ -270,11 +270,9 @@ export class SimulatedMember {
 
   #arm(): void {
     const dueMs = this.swim.nextTickMs()
-    if (dueMs === undefined || this.#isStopped) return
-    if (this.#wake !== undefined && this.#wake.atMs <= dueMs) return // an early tick finds nothing due, and arms again
+    if (dueMs === undefined || this.#isStopped || this.#wake?.atMs === dueMs) return
     this.#wake?.cancel()
-    const timer = this.#ring.clock.after(dueMs - this.#nowMs, () => {
-      this.#wake = undefined
+    const timer = this.#ring.clock.at(dueMs, () => {
       if (!this.#isSuspended) this.#perform(this.swim.tick(this.#nowMs))
     })
     this.#wake = { atMs: dueMs, cancel: () => timer.cancel() }

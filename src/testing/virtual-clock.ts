@@ -21,7 +21,12 @@ export class VirtualClock implements Clock {
   }
 
   after(delayMs: number, fn: () => void): Timer {
-    const alarm = this.#alarms.set(this.#nowMs + Math.max(0, delayMs), fn)
+    return this.at(this.#nowMs + Math.max(0, delayMs), fn)
+  }
+
+  /** As `after`, for a time and not a duration: never a rounding error early, which would have a core wake for nothing. */
+  at(timeMs: number, fn: () => void): Timer {
+    const alarm = this.#alarms.set(timeMs, fn)
     return { cancel: () => this.#alarms.cancel(alarm) }
   }
 
