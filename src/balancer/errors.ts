@@ -5,7 +5,7 @@ export class HaproxyMissingError extends MusterError {
   readonly code = 'BALANCER_HAPROXY_MISSING'
   constructor(path: string, options?: { cause: unknown }) {
     super(
-      `cannot run ${path}; install HAProxy 2.6 or newer (Debian: apt-get install haproxy) or set haproxyPath`,
+      `cannot run ${path}; install HAProxy 2.6 or newer (Debian: apt-get install haproxy) or set balancer.haproxy`,
       options,
     )
   }

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, w
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { identify, isAlive, lockHolders, seededRandom, silentLog, systemClock } from '../../base/index.ts'
 import {
@@ -318,8 +319,13 @@ test('an HAProxy master reloads under the same pid and lock, and is adopted afte
   const { pid } = await reached(first, status => status.state === 'ready')
   const loads = () => first.services()[0]?.lastLines.filter(line => line.includes('Loading success')).length ?? 0
   while (loads() < 1) await nextLine(first)
-  expect(first.signal('haproxy', 'SIGUSR2')).toBe(true)
-  while (loads() < 2) await nextLine(first)
+  const reloaded = async () => {
+    while (loads() < 2) await nextLine(first)
+    return true
+  }
+  do
+    expect(first.signal('haproxy', 'SIGUSR2')).toBe(true) // a master that is still starting does not hear it
+  while (!(await Promise.race([reloaded(), pause(3_000, false)])))
   expect(lockHolders(join(stateDir(), 'haproxy.lock'))).toContain(pid)
   await first.detach()
   const second = await supervise(service)
