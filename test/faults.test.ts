@@ -99,6 +99,36 @@ test('a supervised process that is killed is out of the pool at once, and back w
   expect(unknown).toBeLessThanOrEqual(postsAtKills)
 }, 120_000)
 
+test('members that all vanish at once do not empty the pool while their servers live', async () => {
+  await using tier = await Tier.open('127.0.55')
+  const names = ['web-2', 'web-3', 'web-4']
+  const balancer = tier.balancer(LOCAL)
+  for (const host of [2, 3, 4]) tier.backend(`web-${host}`, host, { cluster: LOCAL })
+  await untilReady(balancer, names)
+  await using load = loadOn(tier)
+  await Promise.all([tier.signal('web-2', 'STOP'), tier.signal('web-3', 'STOP'), tier.signal('web-4', 'KILL')])
+  const seen = new Set<string>()
+  await eventually(
+    async () => {
+      seen.add((await readyIn(balancer)).join())
+      return await balancer.status()
+    },
+    ({ members }) => members.failed === 3,
+    40_000,
+  )
+  for (const name of names) await load.untilServed(name)
+  seen.add((await readyIn(balancer)).join())
+  expect([...seen]).toEqual([names.join()])
+  await Promise.all([tier.signal('web-2', 'CONT'), tier.signal('web-3', 'CONT')])
+  await eventually(
+    () => balancer.status(),
+    ({ members }) => members.alive === 3,
+    40_000,
+  )
+  expect(await readyIn(balancer)).toEqual(names)
+  expect(await load.stop()).toMatchObject({ lost: 0, doubled: 0, unknown: 0 })
+}, 120_000)
+
 test('a member whose name or tags would break a configuration changes nothing but a counter and a warning', async () => {
   await using tier = await Tier.open('127.0.56')
   const balancer = tier.balancer()

@@ -140,10 +140,10 @@ export class Tier implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#parts.map(one => one.end('SIGKILL'))) // also those that stopped with their child
     const ended = once(this.#init, 'exit')
     this.#init.stdin?.end()
     await ended
-    await Promise.all(this.#parts.map(one => one.exited))
     rmSync(this.directory, { recursive: true, force: true })
   }
 
