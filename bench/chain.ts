@@ -17,6 +17,7 @@ export type Make = 'muster' | 'hand-made'
 /** A server whose web process can be killed. */
 export interface Crashable {
   readonly ip: string
+  readonly agent: Part
   /** The pid of its web process, now. */
   webPid(): Promise<number>
   /** Starts the web process again where nobody else does. */
@@ -88,12 +89,12 @@ export class Chain implements AsyncDisposable {
   async crashable(host: number): Promise<Crashable> {
     if (this.make === 'muster') return this.#supervised(host)
     let web = await this.web(host)
-    this.agent(host)
+    const agent = this.agent(host)
     const ip = this.ip(host)
     const revive = (): void => {
       web = this.#part([process.execPath, WEB], { HOST: ip })
     }
-    return { ip, revive, webPid: () => Promise.resolve(web.child.pid as number) }
+    return { ip, agent, revive, webPid: () => Promise.resolve(web.child.pid as number) }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -127,7 +128,7 @@ export class Chain implements AsyncDisposable {
     const ip = this.ip(host)
     const command = [process.execPath, WEB]
     const service = { command, env: { HOST: ip }, pool: 'web', port: 3000, ip, ready: { tcp: true } }
-    const socket = this.#configured(`n${host}`, host, {
+    const { agent, socket } = this.#configured(`n${host}`, host, {
       node: { name: `n${host}` },
       services: { web: service },
     })
@@ -137,11 +138,10 @@ export class Chain implements AsyncDisposable {
       if (pid === undefined) throw new Error(`n${host} has no web process`)
       return pid
     }
-    return { ip, webPid, revive: () => undefined }
+    return { ip, agent, webPid, revive: () => undefined }
   }
 
-  /** @returns its API's socket */
-  #configured(name: string, host: number, config: object): string {
+  #configured(name: string, host: number, config: object): { agent: Part; socket: string } {
     const own = join(this.#directory, name)
     mkdirSync(own, { recursive: true })
     const [file, socket] = [join(own, 'muster.yaml'), join(own, 'a.sock')]
@@ -149,8 +149,7 @@ export class Chain implements AsyncDisposable {
     const cluster = { bind: `${this.ip(host)}:7946`, rpc: false, join: peers }
     const places = { state_dir: join(own, 's'), run_dir: join(own, 'r'), api: { socket } }
     writeFileSync(file, JSON.stringify({ ...config, cluster, ...places }, undefined, 2)) // JSON is YAML
-    this.#part([process.execPath, MUSTER, 'agent', '--config-file', file])
-    return socket
+    return { socket, agent: this.#part([process.execPath, MUSTER, 'agent', '--config-file', file]) }
   }
 
   #part(command: readonly string[], env: Record<string, string> = {}): Part {

@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: how fast Muster is beside the usual hand-made chain, and what its agent costs beside Serf's. What the
- * figures mean is in README.md. Needs haproxy, serf, unshare and setpriv; takes about 3 minutes, and ends itself after 4.
+ * figures mean is in README.md. Needs haproxy, serf, unshare and setpriv; takes 2 minutes, and ends itself after 4. `-- --each`
+ * prints every repetition.
  *
  * It runs itself in a process namespace, so that nothing is left behind, not what a killed agent leaves running either.
  */
@@ -22,6 +23,7 @@ const NET = '127.0.61'
 const JOINS = 5
 const CRASH_SERVERS = 5
 const CRASH_ROUNDS = 2
+const SETTLE_MS = 3_000
 /** Hosts, counted from the chain's first: the balancer is 1; this one always serves. */
 const STEADY = 10
 const FIRST_JOINING = 11
@@ -31,6 +33,8 @@ const FIRST_CRASHING = 31
 interface Times {
   readonly join: number[]
   readonly leave: number[]
+  /** Of servers whose web process is there to be killed: Muster's are supervised. */
+  readonly leaveSupervised: number[]
   readonly crash: number[]
 }
 
@@ -67,7 +71,7 @@ async function joinAndLeave(chain: Chain, host: number, times: Times): Promise<v
 }
 
 async function timesOf(make: Make, firstHost: number, directory: string): Promise<Times> {
-  const times: Times = { join: [], leave: [], crash: [] }
+  const times: Times = { join: [], leave: [], leaveSupervised: [], crash: [] }
   await using chain = new Chain(make, NET, directory, firstHost)
   chain.startBalancer()
   await chain.web(STEADY)
@@ -76,14 +80,20 @@ async function timesOf(make: Make, firstHost: number, directory: string): Promis
   for (let i = 0; i < JOINS; i++) await joinAndLeave(chain, FIRST_JOINING + i, times)
   const hosts = Array.from({ length: CRASH_SERVERS }, (_, i) => FIRST_CRASHING + i)
   const servers = await Promise.all(hosts.map(host => chain.crashable(host)))
+  const ips = servers.map(server => server.ip)
+  await untilServing(chain, ips)
+  await pause(SETTLE_MS) // joined in two batches, they cause two reloads
   for (let round = 0; round < CRASH_ROUNDS; round++) {
-    await untilServing(
-      chain,
-      servers.map(server => server.ip),
-    )
+    await untilServing(chain, ips)
     times.crash.push(...(await crashAll(chain, servers)))
     for (const server of servers) server.revive()
   }
+  await untilServing(chain, ips)
+  for (const { agent, ip } of servers) {
+    agent.child.kill('SIGINT')
+    times.leaveSupervised.push(await untilOut(chain, ip))
+  }
+  if (process.argv.includes('--each')) console.log(make, times)
   return times
 }
 
@@ -121,6 +131,8 @@ async function main(directory: string): Promise<void> {
   console.log(head('milliseconds, medians', 'hand-made'))
   console.log(row(`join to traffic (n=${ours.join.length})`, ours.join, theirs.join))
   console.log(row(`leave to out (n=${ours.leave.length})`, ours.leave, theirs.leave))
+  const [a, b] = [ours.leaveSupervised, theirs.leaveSupervised]
+  console.log(row(`leave to out, supervised (n=${a.length})`, a, b))
   console.log(row(`supervised crash to out (n=${ours.crash.length})`, ours.crash, theirs.crash))
   const costs = await idle(join(directory, 'i'))
   console.log(head('an idle agent in a ring of 3, 20 s', 'serf'))

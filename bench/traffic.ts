@@ -35,12 +35,12 @@ export async function untilIn(chain: Chain, ip: string, startedAtMs = performanc
   return performance.now() - startedAtMs
 }
 
-/** Milliseconds from now until the last request that `ip` answered, though its web server would answer for ever. */
+/** Milliseconds from now until the last request that `ip` answered, or that failed: nobody else's do. */
 export async function untilOut(chain: Chain, ip: string): Promise<number> {
   const startedAtMs = performance.now()
   let lastMs = startedAtMs
   while (performance.now() - lastMs < SILENCE_MS) {
-    if ((await ask(chain.site)) === ip) lastMs = performance.now()
+    if (['', ip].includes(await ask(chain.site))) lastMs = performance.now()
     if (lastMs - startedAtMs > TIMEOUT_MS) throw new Error(`${chain.make}: ${ip} stayed in traffic`)
     await pause(POLL_MS)
   }
