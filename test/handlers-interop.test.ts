@@ -32,7 +32,7 @@ function script(tier: Tier, name: string, text: string): string {
   return path
 }
 
-test('a Muster agent with role=backend is put into the configuration of a hand-made Serf balancer by its handlers, and taken out', async () => {
+test('a Muster backend with its service is put into the configuration of a hand-made Serf balancer by its handlers, and taken out', async () => {
   await using tier = await Tier.open('127.0.44')
   const head = ['defaults', '  mode http', '  timeout connect 1s', '  timeout client 9s', '  timeout server 9s']
   const sections = [`listen web`, `  bind ${tier.ip(1)}:8080`]
@@ -41,9 +41,7 @@ test('a Muster agent with role=backend is put into the configuration of a hand-m
   const left = script(tier, 'left.sh', LEAVE)
   const handlers = ['-event-handler', `member-join=${joined}`, '-event-handler', `member-leave,member-failed=${left}`]
   await tier.serf('lb', 1, handlers, { DIR: tier.directory, HAPROXY: part('haproxy') })
-  tier.web('web-1', 2)
-  const cluster = { join: [tier.gossip(1)] }
-  const backend = tier.muster('web-1', 2, { node: { tags: { role: 'backend' } }, cluster })
+  const backend = tier.backend('web-1', 2, { node: { tags: { role: 'backend' } } })
   const servers = () => linesOf(join(tier.directory, 'haproxy.cfg')).filter(line => line.startsWith('  server'))
   await eventually(servers, lines => lines.join() === `  server web-1 ${tier.ip(2)}:3000 check`)
   await eventually(

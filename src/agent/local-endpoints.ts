@@ -59,20 +59,30 @@ function stateOf(state: ServiceStatus['state'] | undefined, isDraining: boolean)
  * endpoints and no balancer takes them out for a moment.
  * @param patienceMs for all of them together; one that is not ready by then is announced later
  */
-export async function adoptedAreReady(supervisor: Supervisor, wait: (ms: number) => Promise<void>, patienceMs = 1_000) {
-  const pending = () => supervisor.services().some(s => s.adopted && s.state === 'starting')
-  let over = false
+export function adoptedAreReady(supervisor: Supervisor, wait: (ms: number) => Promise<void>, patienceMs = 1_000) {
+  return settled(supervisor, status => status.adopted, wait(patienceMs))
+}
+
+/**
+ * Waits until every service is ready, or has failed, before the ring is joined: a real Serf agent makes one event of a join
+ * and a change of tags in the same second, and a hand-made balancer that only handles joins would never see the server.
+ */
+export function startedAreReady(supervisor: Supervisor, wait: (ms: number) => Promise<void>, patienceMs = 3_000) {
+  return settled(supervisor, () => true, wait(patienceMs))
+}
+
+/** Resolves when no service that counts is starting any more, or with `tooLate`. */
+async function settled(
+  supervisor: Supervisor,
+  counts: (status: ServiceStatus) => boolean,
+  tooLate: Promise<void>,
+): Promise<void> {
+  const isPending = () => supervisor.services().some(status => status.state === 'starting' && counts(status))
+  if (!isPending()) return
+  let end = () => {}
   const changed = new Promise<void>(resolve => {
-    const end = supervisor.onChange(() => {
-      if (pending() && !over) return
-      end()
-      resolve()
-    })
-    if (!pending()) {
-      end()
-      resolve()
-    }
+    end = supervisor.onChange(() => void (isPending() || resolve()))
   })
-  await Promise.race([changed, wait(patienceMs)])
-  over = true
+  await Promise.race([changed, tooLate])
+  end()
 }

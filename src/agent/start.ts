@@ -14,7 +14,7 @@ import { startBalancing } from './balancing.ts'
 import type { AgentConfig, ServiceConfig } from './config/index.ts'
 import { startHandlers } from './handling.ts'
 import { keepJoined } from './joiner.ts'
-import { adoptedAreReady, LocalEndpoints } from './local-endpoints.ts'
+import { adoptedAreReady, LocalEndpoints, startedAreReady } from './local-endpoints.ts'
 import { rpcBackendOf } from './rpc-backend.ts'
 
 export interface AgentDeps {
@@ -57,7 +57,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps, signal?: 
     )
   }
   scope.use(await startAgentApi(config, { log: deps.log.child({ room: 'api' }), agent }, signal))
-  startJoining(config, { ...deps, serf }, () => balancing?.joined(), scope)
+  startJoining(config, { ...deps, serf, supervisor }, () => balancing?.joined(), scope)
   agent.own(scope.move())
   return agent
 }
@@ -138,7 +138,12 @@ export function aliveBalancers(serf: Serf): string[] {
     .map(member => member.name)
 }
 
-function startJoining(config: AgentConfig, deps: AgentDeps & { serf: Serf }, onJoined: () => void, scope: Scope): void {
+function startJoining(
+  config: AgentConfig,
+  deps: AgentDeps & { serf: Serf; supervisor: Supervisor },
+  onJoined: () => void,
+  scope: Scope,
+): void {
   const { cluster } = config
   const ended = new AbortController()
   const target = {
@@ -147,13 +152,12 @@ function startJoining(config: AgentConfig, deps: AgentDeps & { serf: Serf }, onJ
   }
   const addresses = [...new Set([...cluster.join, ...cluster.retryJoin])]
   const log = deps.log.child({ room: 'agent' })
-  const done = keepJoined(
-    { addresses, retryIntervalMs: cluster.retryIntervalMs },
-    { ...deps, log },
-    target,
-    onJoined,
-    ended.signal,
+  const untilReady = startedAreReady(
+    deps.supervisor,
+    ms => sleep(deps.clock, ms, ended.signal).catch(() => undefined), // ended: the joiner sees it, too
   )
+  const joiner = { addresses, retryIntervalMs: cluster.retryIntervalMs }
+  const done = untilReady.then(() => keepJoined(joiner, { ...deps, log }, target, onJoined, ended.signal))
   scope.defer(async () => {
     ended.abort()
     await done
