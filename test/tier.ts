@@ -1,22 +1,20 @@
 /**
- * A whole tier on one machine for tests: agents of both makes, HAProxy, web servers. All of it lives in one process
- * namespace, so that nothing outlives the test, not what an agent leaves running on purpose either.
+ * A whole tier on one machine for tests: agents of both makes, HAProxy, web servers. Its hosts are loopback addresses, or
+ * network namespaces with cables between them (`hosts.ts`); all of it ends with the test (`ground.ts`).
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { type AgentStatus, apiRequest, type ServerReport } from '../src/api/index.ts'
+import { type Ground, Loopback } from './ground.ts'
 import { eventually, Part, part, type RingAgent } from './parts.ts'
 
 const run = promisify(execFile)
 const ROOT = resolve(import.meta.dirname, '..')
 export const WEBAPP = join(ROOT, 'dist/webapp.js')
-/** The first process: reaps orphans, and ends, with all others, when its standard input does. */
-const INIT = 'exec 3<&0; cat <&3 >/dev/null & echo up; wait $!'
 /** Leaves its pid, as the namespace numbers it, and becomes the command. */
 const WITH_PID = 'echo $$ > "$0.new" && mv "$0.new" "$0" && exec "$@"'
 
@@ -29,30 +27,23 @@ export interface TierAgent extends RingAgent {
 
 export class Tier implements AsyncDisposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'tier-'))
-  readonly #net: string
-  readonly #init: ChildProcess
-  readonly #enter: readonly string[]
+  readonly #ground: Ground
   readonly #parts: Part[] = []
 
-  private constructor(net: string) {
-    this.#net = net
-    const isRoot = process.getuid?.() === 0
-    const flags = ['-pf', '--kill-child', '--mount-proc', ...(isRoot ? [] : ['-Ur'])]
-    this.#init = spawn(part('unshare'), [...flags, 'sh', '-c', INIT], { stdio: ['pipe', 'pipe', 'inherit'] })
-    const spaces = `/proc/${this.#init.pid}/ns`
-    const user = isRoot ? [] : [`--user=${spaces}/user`, '--preserve-credentials']
-    this.#enter = [part('nsenter'), ...user, `--pid=${spaces}/pid_for_children`, `--mount=${spaces}/mnt`, '--']
+  private constructor(ground: Ground) {
+    this.#ground = ground
   }
 
-  /** @param net the first three numbers of its addresses, of no other test: `127.0.41` */
-  static async open(net: string): Promise<Tier> {
-    const tier = new Tier(net)
-    if (tier.#init.stdout !== null) await once(tier.#init.stdout, 'data')
-    return tier
+  /**
+   * @param ground the first three numbers of its addresses on loopback, of no other test: `127.0.41`; or hosts, which end
+   *   with the tier
+   */
+  static async open(ground: string | Ground): Promise<Tier> {
+    return new Tier(typeof ground === 'string' ? await Loopback.open(ground) : ground)
   }
 
   ip(host: number): string {
-    return `${this.#net}.${host}`
+    return this.#ground.ip(host)
   }
 
   gossip(host: number): string {
@@ -60,13 +51,13 @@ export class Tier implements AsyncDisposable {
   }
 
   get site(): string {
-    return `http://${this.ip(1)}:8080/`
+    return `http://${this.#ground.siteIp}:8080/`
   }
 
-  /** Any program; `name` is where its pid is remembered. */
-  run(name: string, command: readonly string[], env: Record<string, string> = {}): Part {
+  /** Any program on a host; `name` is where its pid is remembered. */
+  run(name: string, command: readonly string[], env: Record<string, string> = {}, host = 1): Part {
     rmSync(this.#pidFile(name), { force: true })
-    const started = new Part([...this.#enter, 'sh', '-c', WITH_PID, this.#pidFile(name), ...command], env)
+    const started = new Part([...this.#ground.enter(host), 'sh', '-c', WITH_PID, this.#pidFile(name), ...command], env)
     this.#parts.push(started)
     return started
   }
@@ -74,13 +65,13 @@ export class Tier implements AsyncDisposable {
   /** Sends a signal to what `run` has started, or to any pid of the namespace. */
   async signal(target: string | number, signal: string): Promise<void> {
     const pid = typeof target === 'number' ? target : Number(readFileSync(this.#pidFile(target), 'utf8'))
-    const [command, ...argv] = this.#enter
+    const [command, ...argv] = this.#ground.enter(1)
     await run(command as string, [...argv, 'kill', '-s', signal, String(pid)])
   }
 
   /** The sample web application on port 3000 of a host, without an agent. */
   web(name: string, host: number): Part {
-    return this.run(`${name}-web`, [process.execPath, WEBAPP], this.#webEnv(name, host))
+    return this.run(`${name}-web`, [process.execPath, WEBAPP], this.#webEnv(name, host), host)
   }
 
   /** An unmodified `serf agent`. */
@@ -93,7 +84,7 @@ export class Tier implements AsyncDisposable {
     const rpc = `${this.ip(host)}:7373`
     const argv = ['agent', `-node=${name}`, `-bind=${this.gossip(host)}`, `-rpc-addr=${rpc}`, ...flags]
     const agent = { kind: 'serf' as const, name, rpc, address: this.gossip(host) }
-    const started = this.run(name, [part('serf'), ...argv], env)
+    const started = this.run(name, [part('serf'), ...argv], env, host)
     await eventually(
       () => started.output,
       output => output.includes('Serf agent running!'),
@@ -117,12 +108,12 @@ export class Tier implements AsyncDisposable {
     writeFileSync(file, JSON.stringify(whole, undefined, 2)) // JSON is YAML
     const command = [process.execPath, join(ROOT, 'bin/muster'), 'agent', '--config-file', file]
     const agent = { kind: 'muster' as const, name, rpc, address: this.gossip(host), directory }
-    return { ...agent, part: this.run(name, command, env), status: () => apiRequest(socket, 'GET /v1/status') }
+    return { ...agent, part: this.run(name, command, env, host), status: () => apiRequest(socket, 'GET /v1/status') }
   }
 
   /** The balancer, on host 1: the site on port 8080, pool `web`. */
   balancer(cluster: object = {}): TierAgent {
-    const [site, stats] = [`${this.ip(1)}:8080`, `${this.ip(1)}:1936`]
+    const [site, stats] = [`${this.#ground.siteIp}:8080`, `${this.ip(1)}:1936`]
     return this.muster('lb', 1, {
       node: { tags: { role: 'balancer' } },
       cluster,
@@ -141,9 +132,7 @@ export class Tier implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#parts.map(one => one.end('SIGKILL'))) // also those that stopped with their child
-    const ended = once(this.#init, 'exit')
-    this.#init.stdin?.end()
-    await ended
+    await this.#ground[Symbol.asyncDispose]()
     rmSync(this.directory, { recursive: true, force: true })
   }
 
