@@ -18,7 +18,13 @@ process.on('exit', () => {
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1))
 
 const bundle = await rolldown({ input, platform: 'node', transform: { target: 'node20' }, logLevel: 'warn' })
-await bundle.write({ dir: fresh, format: 'esm', minify: false, chunkFileNames: 'chunks/[name]-[hash].js' })
+// Names stay, for stack traces; without white space and comments an agent is 0.7 MiB smaller.
+await bundle.write({
+  dir: fresh,
+  format: 'esm',
+  minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
+  chunkFileNames: 'chunks/[name]-[hash].js',
+})
 await bundle.close()
 if (process.argv.includes('--types')) {
   const options = ['--noEmit', 'false', '--emitDeclarationOnly', '--declaration', '--rootDir', 'src', '--outDir', fresh]

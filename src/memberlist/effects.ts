@@ -53,6 +53,8 @@ export interface Host {
   ackPayload(): Uint8Array | undefined
   /** Bodies of user messages, each charged with `overhead`, together within `budget` bytes. */
   broadcasts(overhead: number, budget: number): Uint8Array[]
+  /** How many of them wait. While none do, and the core has none of its own, gossip rests and nobody is woken for it. */
+  queued(): number
   /** Rides on every push/pull. */
   localState(join: boolean): Uint8Array
 }

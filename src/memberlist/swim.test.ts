@@ -10,7 +10,12 @@ import { encodeMessage } from './wire-encode.ts'
 
 const vsn: Versions = [1, 5, 2, 2, 5, 5]
 const meta = Uint8Array.of(0xff, 0x80)
-const host: Host = { ackPayload: () => undefined, broadcasts: () => [], localState: () => new Uint8Array(0) }
+const host: Host = {
+  ackPayload: () => undefined,
+  broadcasts: () => [],
+  queued: () => 0,
+  localState: () => new Uint8Array(0),
+}
 
 const bytesOf = (ip: string) => ipToBytes(ip) ?? new Uint8Array(0)
 const addressOf = (number: number): Address => ({ ip: `10.0.0.${number}`, port: 7946 })
@@ -344,4 +349,38 @@ test('garbage is counted and dropped, whatever its bytes', () => {
 
 test('large rings exchange lists more seldom (6.11)', () => {
   expect([1, 32, 33, 64, 65, 128].map(pushPullScale)).toEqual([1, 1, 2, 2, 3, 3])
+})
+
+test('gossip rests while there is nothing to say, and keeps its beat of 200 ms when there is again', () => {
+  const bench = new Bench(3, { probeIntervalMs: 3_600_000, pushPullIntervalMs: 3_600_000 })
+  const gossipTimes = (forMs: number) => {
+    const times: number[] = []
+    const untilMs = bench.nowMs + forMs
+    for (let due = bench.swim.nextTickMs(); due !== undefined && due <= untilMs; due = bench.swim.nextTickMs()) {
+      bench.nowMs = due
+      if (sent(bench.swim.tick(due)).length > 0) times.push(due)
+    }
+    bench.nowMs = untilMs
+    return times
+  }
+  const before = gossipTimes(10_000)
+  expect(before.length).toBeGreaterThan(0)
+  expect(bench.swim.nextTickMs()).toBeGreaterThan(3_600_000)
+  bench.nowMs += 1_234
+  bench.swim.updateMeta(Uint8Array.of(1), [], 1, bench.nowMs)
+  const after = gossipTimes(10_000)
+  const beat = (times: readonly number[]) => Math.round((times[0] ?? 0) % 200)
+  expect(after[0]).toBeLessThanOrEqual(11_434)
+  expect(beat(after)).toBe(beat(before))
+})
+
+test('what the host queues is gossiped with the next beat', () => {
+  const waiting: Uint8Array[] = []
+  const more = { queued: () => waiting.length, broadcasts: () => waiting.splice(0) }
+  const bench = new Bench(2, { probeIntervalMs: 3_600_000, pushPullIntervalMs: 3_600_000 }, { host: more })
+  bench.run(10_000)
+  waiting.push(Uint8Array.of(7))
+  bench.swim.hostQueued(bench.nowMs)
+  const [packet] = sent(bench.run(200))
+  expect(packet?.messages).toContainEqual({ type: 'user', body: Uint8Array.of(7) })
 })

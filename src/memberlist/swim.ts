@@ -1,5 +1,5 @@
 import type { Address, Random } from '../base/index.ts'
-import { Alarms } from './alarms.ts'
+import { type Alarm, Alarms } from './alarms.ts'
 import { Awareness } from './awareness.ts'
 import { BroadcastQueue, retransmitLimit } from './broadcast-queue.ts'
 import { type Counters, type Effect, type Host, noCounts, type SwimConfig } from './effects.ts'
@@ -38,8 +38,8 @@ const STATE_NUMBERS = { alive: 0, suspect: 1, dead: 2, left: 3 } as const
 /**
  * memberlist's core: SWIM with Lifeguard's extensions, as a state machine. Same inputs and seed, same effects.
  *
- * Its own time stands still while the process does: when a call comes over a second later than the next due alarm, the
- * lateness is taken out of the core's time, so that after a SIGSTOP or a suspended host every deadline has what it had
+ * Its own time stands still while the process does: when a call comes over a second later than the next due alarm, all but
+ * one beat of gossip since the last call is taken out of the core's time, so that after a SIGSTOP or a suspended host every deadline has what it had
  * left. Answers that wait in the socket's buffer are then read before anybody is suspected, and suspicions that were
  * running go on; what the others think of us meanwhile, we refute as usual.
  */
@@ -58,6 +58,10 @@ export class Swim {
   readonly #shared: Shared
   readonly counters: Counters = noCounts()
   #effects: Effect[] = []
+  /** The beat of gossip: kept also while there is nothing to say. */
+  #gossipAtMs: number
+  #gossipAlarm: Alarm | undefined
+  #atMs: number
   #suspendedMs = 0
   #strangerAtMs = Number.NEGATIVE_INFINITY
 
@@ -81,7 +85,10 @@ export class Swim {
     this.#membership = new Membership(this.#shared, nowMs)
     this.#sender = new Sender(this.#shared, deps.host)
     this.#prober = new Prober(this.#shared, this.#membership, this.#sender)
-    this.#startTickers(nowMs)
+    this.#atMs = nowMs
+    this.#gossipAtMs = this.#staggered(config.gossipIntervalMs)
+    this.#startTickers()
+    this.#beat()
   }
 
   get local(): Member {
@@ -132,6 +139,12 @@ export class Swim {
   tick(nowMs: number): Effect[] {
     this.#alarms.runDue(this.#advance(nowMs))
     return this.#take()
+  }
+
+  /** The host has something to spread; it goes out with the next beat of gossip. */
+  hostQueued(nowMs: number): void {
+    this.#advance(nowMs)
+    this.#beat()
   }
 
   /** When `tick` next has work. */
@@ -220,6 +233,7 @@ export class Swim {
   }
 
   #take(): Effect[] {
+    this.#beat()
     const effects = this.#effects
     this.#effects = []
     return effects
@@ -229,11 +243,13 @@ export class Swim {
     const dueMs = this.nextTickMs()
     if (dueMs !== undefined && nowMs - dueMs > SUSPENDED_MS_MIN) {
       this.counters.suspensions++
-      this.#suspendedMs += nowMs - dueMs
+      const heldAtMs = Math.min(dueMs, this.#atMs + this.#suspendedMs + this.#config.gossipIntervalMs)
+      this.#suspendedMs += nowMs - heldAtMs
       const fields = { lateMs: Math.round(nowMs - dueMs) }
       this.#effects.push({ kind: 'log', level: 'warn', fields, sentence: 'was suspended; deadlines go on from here' })
     }
-    return nowMs - this.#suspendedMs
+    this.#atMs = nowMs - this.#suspendedMs
+    return this.#atMs
   }
 
   #receivePart(part: Uint8Array, from: Address, nowMs: number): void {
@@ -291,27 +307,38 @@ export class Swim {
     this.#prober.relay(request, answerTo(request, from), target, nowMs)
   }
 
-  #startTickers(nowMs: number): void {
-    const { probeIntervalMs, gossipIntervalMs, pushPullIntervalMs } = this.#config
-    const staggered = (intervalMs: number) => nowMs + intervalMs * (1 + this.#random.float())
+  #startTickers(): void {
+    const { probeIntervalMs, pushPullIntervalMs } = this.#config
     this.#every(
-      staggered(probeIntervalMs),
+      this.#staggered(probeIntervalMs),
       () => probeIntervalMs,
       atMs => this.#prober.tick(atMs),
     )
-    this.#every(
-      staggered(gossipIntervalMs),
-      () => gossipIntervalMs,
-      atMs => this.#gossip(atMs),
-    )
     const pushPullMs = () => pushPullIntervalMs * pushPullScale(this.#table.size)
-    this.#every(staggered(pushPullIntervalMs), pushPullMs, () => this.#pushPull())
+    this.#every(this.#staggered(pushPullIntervalMs), pushPullMs, () => this.#pushPull())
+  }
+
+  #staggered(intervalMs: number): number {
+    return this.#atMs + intervalMs * (1 + this.#random.float())
   }
 
   #every(dueMs: number, intervalMs: () => number, run: (nowMs: number) => void): void {
     this.#alarms.set(dueMs, nowMs => {
       this.#every(Math.max(dueMs + intervalMs(), nowMs), intervalMs, run)
       run(nowMs)
+    })
+  }
+
+  /** Arms the next beat of gossip if there is anything to say: five wakes a second for nothing are most of an idle agent. */
+  #beat(): void {
+    if (this.#gossipAlarm !== undefined || (this.#queue.size === 0 && this.#host.queued() === 0)) return
+    const { gossipIntervalMs } = this.#config
+    const missed = Math.max(0, Math.ceil((this.#atMs - this.#gossipAtMs) / gossipIntervalMs))
+    this.#gossipAtMs += missed * gossipIntervalMs
+    this.#gossipAlarm = this.#alarms.set(this.#gossipAtMs, atMs => {
+      this.#gossipAlarm = undefined
+      this.#gossipAtMs += gossipIntervalMs
+      this.#gossip(atMs)
     })
   }
 

@@ -178,6 +178,11 @@ export class SerfCore {
     }
   }
 
+  /** Broadcasts that wait to be spread. */
+  get queued(): number {
+    return this.#intentQueue.size + this.#queryQueue.size + this.#eventQueue.size
+  }
+
   /** For memberlist's packets: intents first, then queries, then user events. */
   broadcasts(overhead: number, budget: number): Uint8Array[] {
     const limit = retransmitLimit(this.#config.retransmitMult, this.#members.size)
@@ -335,9 +340,9 @@ export class SerfCore {
       this.#reconnectAtMs = nowMs + this.#config.reconnectIntervalMs
       if (this.state === 'alive') effects.push(...this.#members.reconnect(this.#random))
     }
-    if (nowMs >= this.#greetAtMs) {
+    if (nowMs >= this.#greetAtMs && this.#greets()) {
       this.#greetAtMs = nowMs + GREET_INTERVAL_MS
-      if (this.state === 'alive') effects.push(...this.#members.greet(this.#greetings++))
+      effects.push(...this.#members.greet(this.#greetings++))
     }
     if (nowMs >= this.#queueCheckAtMs) {
       this.#queueCheckAtMs = nowMs + QUEUE_CHECK_INTERVAL_MS
@@ -349,7 +354,12 @@ export class SerfCore {
   nextTickMs(): number {
     const deadlines = [...this.#own.values()].map(query => query.deadlineMs)
     const prune = this.#members.nextPruneMs() ?? Number.POSITIVE_INFINITY
-    return Math.min(this.#reapAtMs, this.#reconnectAtMs, this.#greetAtMs, this.#queueCheckAtMs, prune, ...deadlines)
+    const greet = this.#greets() ? this.#greetAtMs : Number.POSITIVE_INFINITY
+    return Math.min(this.#reapAtMs, this.#reconnectAtMs, greet, this.#queueCheckAtMs, prune, ...deadlines)
+  }
+
+  #greets(): boolean {
+    return this.state === 'alive' && this.#members.count('failed') > 0
   }
 
   #restore(restored: NonNullable<SerfCoreConfig['restored']>): void {

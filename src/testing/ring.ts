@@ -29,6 +29,7 @@ const PORT = 7946
 const quietHost: Host = {
   ackPayload: () => undefined,
   broadcasts: () => [],
+  queued: () => 0,
   localState: () => new Uint8Array(0),
 }
 

@@ -23,6 +23,7 @@ const config = (name: string): MemberlistConfig => ({
 const quietHost: MemberlistHost = {
   ackPayload: () => undefined,
   broadcasts: () => [],
+  queued: () => 0,
   localState: () => new Uint8Array(0),
   userMessage() {},
   mergeState() {},

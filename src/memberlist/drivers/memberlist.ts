@@ -210,6 +210,12 @@ export class Memberlist implements AsyncDisposable {
     this.#send({ kind: 'send', to, parts: [encodeMessage({ type: 'user', body })], crc, node: undefined })
   }
 
+  /** The host has something to spread: gossip, which rests while nobody has, goes on. */
+  hostQueued(): void {
+    this.#swim.hostQueued(this.#deps.clock.nowMs())
+    this.#arm()
+  }
+
   /** Pings a member that is held for dead, or has been forgotten; when it answers, lists are exchanged. */
   greet(node: string, to: Address): void {
     this.#perform(this.#swim.greet(node, to, this.#deps.clock.nowMs()))

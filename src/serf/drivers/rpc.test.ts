@@ -2,7 +2,7 @@ import { execFile, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
-import { type Address, formatAddress, silentLog, systemClock } from '../../base/index.ts'
+import { type Address, formatAddress, silentLog, sleep, systemClock } from '../../base/index.ts'
 import type { QueryEvent, SerfEvent } from '../events.ts'
 import type { SerfMember } from '../member.ts'
 import type { RpcBackend, RpcQueryAnswer } from '../rpc-backend.ts'
@@ -59,6 +59,7 @@ class SmallAgent implements RpcBackend {
   async *query(): AsyncGenerator<RpcQueryAnswer> {
     yield { kind: 'ack', from: 'web-1' }
     yield { kind: 'response', from: 'web-1', payload: Buffer.from('1.5\n') }
+    await sleep(systemClock, 200) // as until the deadline: the command picks at random among what has come, the end too
   }
 }
 

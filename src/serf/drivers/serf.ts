@@ -65,7 +65,7 @@ const VERSIONS = [1, 5, 2, 2, 5, 5] as const
 const HOUR_MS = 3_600_000
 /** Serf starts a key list with at most one key per 25 bytes of a response. */
 const KEY_BYTES_LISTED = 25
-const CLOCK_CHECK_MS = 500
+const CLOCK_NOTE_MS = 500
 
 /**
  * A Serf agent without its RPC: listening, with its tags announced, and (with a snapshot) looking for the peers it knew.
@@ -123,7 +123,8 @@ export class Serf implements AsyncDisposable {
   #memberlist: Memberlist | undefined
   #tags: Tags
   #tick: { atMs: number; timer: Timer } | undefined
-  #clockCheck: Timer | undefined
+  #clockNote: Timer | undefined
+  #notedClock: LTime = 0
   /** The joins that run now, all of the same kind. */
   readonly #joins = new Set<Promise<JoinResult>>()
   #joinsIgnoreOld = false
@@ -150,6 +151,7 @@ export class Serf implements AsyncDisposable {
     return {
       ackPayload: () => undefined,
       broadcasts: (overhead, budget) => core.broadcasts(overhead, budget),
+      queued: () => core.queued,
       localState: () => core.localState(),
       userMessage: body => this.#perform(core.receive(body, this.#nowMs())),
       mergeState: (state, join) => this.#perform(core.mergeState(state, join, this.#nowMs())),
@@ -163,7 +165,7 @@ export class Serf implements AsyncDisposable {
   attach(memberlist: Memberlist, known: string[]): void {
     this.#memberlist = memberlist
     this.#arm()
-    if (this.#snapshot !== undefined) this.#checkClock()
+    this.#noteClock()
     if (known.length > 0) void this.#rejoin(shuffle(known, this.#deps.random))
   }
 
@@ -304,7 +306,7 @@ export class Serf implements AsyncDisposable {
 
   async #stop(): Promise<void> {
     await this.#stopGossip()
-    this.#clockCheck?.cancel()
+    this.#clockNote?.cancel()
     this.#snapshot?.append(this.#record.memberClock(this.#core.clock.time() - 1))
     await this.#snapshot?.close()
   }
@@ -374,6 +376,8 @@ export class Serf implements AsyncDisposable {
 
   #perform(effects: readonly SerfEffect[]): void {
     for (const effect of effects) this.#performOne(effect)
+    if (this.#core.queued > 0) this.#memberlist?.hostQueued()
+    this.#noteClock()
     this.#arm()
   }
 
@@ -476,9 +480,15 @@ export class Serf implements AsyncDisposable {
     this.#tick = { atMs, timer }
   }
 
-  /** The snapshot follows the member clock at this pace. */
-  #checkClock(): void {
-    this.#snapshot?.append(this.#record.memberClock(this.#core.clock.time() - 1))
-    this.#clockCheck = this.#deps.clock.after(CLOCK_CHECK_MS, () => this.#checkClock())
+  /** The snapshot follows the member clock, at most at this pace. */
+  #noteClock(): void {
+    const isNoted = this.#notedClock === this.#core.clock.time()
+    if (this.#snapshot === undefined || isNoted || this.#clockNote !== undefined || this.#stopping.signal.aborted)
+      return
+    this.#clockNote = this.#deps.clock.after(CLOCK_NOTE_MS, () => {
+      this.#clockNote = undefined
+      this.#notedClock = this.#core.clock.time()
+      this.#snapshot?.append(this.#record.memberClock(this.#notedClock - 1))
+    })
   }
 }
