@@ -9,7 +9,6 @@ export interface Broadcast {
 
 interface Queued extends Broadcast {
   readonly order: number
-  transmits: number
 }
 
 /** `mult * ceil(log10(members + 1))`, at least 1: how often each message is sent. */
@@ -20,13 +19,21 @@ export function retransmitLimit(mult: number, members: number): number {
 /** Broadcasts sent equally often and equally long, oldest first. */
 interface Shelf {
   readonly length: number
+  /** Of the items, side by side, so that looking for a place does not visit the items all over the memory. */
+  readonly orders: number[]
   readonly items: Queued[]
+}
+
+/** What one packet takes from one shelf. */
+interface Taken extends Shelf {
+  readonly transmits: number
 }
 
 /**
  * memberlist's TransmitLimitedQueue: least sent first, among those the largest that still fits, among those the newest.
- * Kept on shelves in that order, one tier for each number of transmits: filling a packet looks only at what it takes, and at
- * each tier once, however long the queue is. A ring of a thousand that was cut in half queues a thousand news at once.
+ * Kept on shelves in that order, one tier for each number of transmits: a packet takes neighbours from a shelf and puts them
+ * on the next tier together, however long the queue is. A ring of a thousand that was cut in half queues a thousand news at
+ * once.
  */
 export class BroadcastQueue {
   /** By transmits; shelves in ascending length, none of them empty. */
@@ -43,9 +50,10 @@ export class BroadcastQueue {
     const { message, key, done } = broadcast
     const replaced = key === undefined ? undefined : this.#byKey.get(key)
     if (replaced !== undefined) this.#remove(replaced)
-    const queued: Queued = { message, key, done, order: this.#order++, transmits: 0 }
+    const queued: Queued = { message, key, done, order: this.#order++ }
     if (key !== undefined) this.#byKey.set(key, queued)
-    this.#insert(queued)
+    this.#size++
+    this.#shelve(0, { length: message.length, orders: [queued.order], items: [queued] })
   }
 
   /**
@@ -56,14 +64,17 @@ export class BroadcastQueue {
    */
   fill(overhead: number, budget: number, limit: number): Uint8Array[] {
     if (this.#size === 0) return []
-    const taken: Queued[] = []
+    const taken: Taken[] = []
     let free = budget - overhead
-    for (const tier of this.#tiers) {
-      if (free <= 0) break
-      free = this.#takeFrom(tier, overhead, free, taken)
+    for (let transmits = 0; transmits < this.#tiers.length && free > 0; transmits++) {
+      free = this.#takeFrom(transmits, overhead, free, taken)
     }
-    if (taken.length > 0) this.#sent(taken, limit)
-    return taken.map(item => item.message)
+    const messages: Uint8Array[] = []
+    for (const { items } of taken) {
+      for (let at = items.length - 1; at >= 0; at--) messages.push((items[at] as Queued).message)
+    }
+    this.#sent(taken, limit)
+    return messages
   }
 
   /** Drops the most often sent messages until at most `itemsMax` are left. */
@@ -76,26 +87,28 @@ export class BroadcastQueue {
   }
 
   /** @returns the bytes that are still free */
-  #takeFrom(tier: Shelf[], overhead: number, bytes: number, taken: Queued[]): number {
+  #takeFrom(transmits: number, overhead: number, bytes: number, taken: Taken[]): number {
+    const tier = this.#tiers[transmits] as Shelf[]
     let free = bytes
     for (let at = firstLonger(tier, free) - 1; at >= 0 && free > 0; at--) {
-      const { length, items } = tier[at] as Shelf
-      for (; length <= free && items.length > 0; free -= length + overhead) {
-        taken.push(items.pop() as Queued)
-        this.#size--
-      }
-      if (items.length === 0) tier.splice(at, 1)
+      const { length, orders, items } = tier[at] as Shelf
+      const count = Math.min(items.length, Math.floor((free - length) / (length + overhead)) + 1)
+      if (count < 1) continue
+      const start = items.length - count
+      taken.push({ transmits, length, orders: orders.splice(start), items: items.splice(start) })
+      free -= count * (length + overhead)
+      if (start === 0) tier.splice(at, 1)
     }
     return free
   }
 
-  #sent(taken: readonly Queued[], limit: number): void {
+  #sent(taken: readonly Taken[], limit: number): void {
     const finished: Queued[] = []
-    for (const item of taken) {
-      item.transmits++
-      if (item.transmits < limit) this.#insert(item)
-      else finished.push(item)
+    for (const { transmits, length, orders, items } of taken) {
+      if (transmits + 1 < limit) this.#shelve(transmits + 1, { length, orders, items })
+      else for (let at = items.length - 1; at >= 0; at--) finished.push(items[at] as Queued)
     }
+    this.#size -= finished.length
     for (const item of finished) this.#finish(item)
   }
 
@@ -105,25 +118,45 @@ export class BroadcastQueue {
   }
 
   #remove(item: Queued): void {
-    const tier = this.#tiers[item.transmits] ?? []
-    const at = firstLonger(tier, item.message.length) - 1
-    const { items } = tier[at] as Shelf
-    items.splice(firstNewer(items, item.order) - 1, 1)
-    if (items.length === 0) tier.splice(at, 1)
-    this.#size--
+    const { length } = item.message
+    for (const tier of this.#tiers) {
+      const at = firstLonger(tier, length) - 1
+      const shelf = tier[at]
+      if (shelf?.length !== length) continue
+      const place = firstNewer(shelf.orders, item.order) - 1
+      if (shelf.orders[place] !== item.order) continue
+      shelf.orders.splice(place, 1)
+      shelf.items.splice(place, 1)
+      if (shelf.items.length === 0) tier.splice(at, 1)
+      this.#size--
+      break
+    }
     this.#finish(item)
   }
 
-  #insert(item: Queued): void {
-    while (this.#tiers.length <= item.transmits) this.#tiers.push([])
-    const tier = this.#tiers[item.transmits] as Shelf[]
-    const { length } = item.message
-    const at = firstLonger(tier, length)
+  #shelve(transmits: number, fresh: Shelf): void {
+    while (this.#tiers.length <= transmits) this.#tiers.push([])
+    const tier = this.#tiers[transmits] as Shelf[]
+    const at = firstLonger(tier, fresh.length)
     const shelf = tier[at - 1]
-    this.#size++
-    if (shelf?.length !== length) tier.splice(at, 0, { length, items: [item] })
-    else if ((shelf.items.at(-1)?.order ?? 0) < item.order) shelf.items.push(item)
-    else shelf.items.splice(firstNewer(shelf.items, item.order), 0, item)
+    if (shelf?.length === fresh.length) mergeInto(shelf, fresh)
+    else tier.splice(at, 0, fresh)
+  }
+}
+
+/** Neighbours mostly stay neighbours: they come from the end of one shelf, and go to either end of the next. */
+function mergeInto({ orders, items }: Shelf, fresh: Shelf): void {
+  const place = firstNewer(orders, fresh.orders[0] as number)
+  const next = orders[place]
+  if (next === undefined || next > (fresh.orders.at(-1) as number)) {
+    orders.splice(place, 0, ...fresh.orders)
+    items.splice(place, 0, ...fresh.items)
+    return
+  }
+  for (const [at, order] of fresh.orders.entries()) {
+    const between = firstNewer(orders, order)
+    orders.splice(between, 0, order)
+    items.splice(between, 0, fresh.items[at] as Queued)
   }
 }
 
@@ -135,12 +168,13 @@ function firstLonger(tier: readonly Shelf[], length: number): number {
 }
 
 /** Where the broadcasts queued after this one begin. */
-function firstNewer(items: readonly Queued[], order: number): number {
+function firstNewer(orders: readonly number[], order: number): number {
   let low = 0
-  let high = items.length
+  let high = orders.length
+  if (high === 0 || (orders[high - 1] as number) <= order) return high
   while (low < high) {
     const middle = (low + high) >> 1
-    if ((items[middle] as Queued).order <= order) low = middle + 1
+    if ((orders[middle] as number) <= order) low = middle + 1
     else high = middle
   }
   return low

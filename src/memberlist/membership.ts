@@ -99,8 +99,7 @@ export class Membership {
   suspect(suspect: Suspect, nowMs: number): void {
     const member = this.#shared.table.get(suspect.node)
     if (member === undefined || suspect.incarnation < member.incarnation) return
-    const running = this.#suspicions.get(member.name)
-    if (running !== undefined) return this.#confirm(running, suspect)
+    if (member.state === 'suspect') return this.#confirm(member, suspect)
     if (member.state !== 'alive') return
     if (member === this.#local) return this.#refute(suspect.incarnation, nowMs)
     this.#spread(member.name, suspect)
@@ -128,8 +127,7 @@ export class Membership {
   /** One entry of somebody's list. A death is only ever a suspicion here, so that one liar or laggard cannot bury. */
   merge(entry: PushNode, nowMs: number): void {
     const { name: node, incarnation, state } = entry
-    const alive = (): Alive => ({ type: 'alive', node, ...entry })
-    if (state === 0) this.alive(alive(), nowMs)
+    if (state === 0) this.alive({ type: 'alive', node, ...entry }, nowMs)
     else if (state === 1 || state === 2) {
       this.suspect({ type: 'suspect', incarnation, node, from: this.#local.name }, nowMs)
     } else if (state === 3) this.dead({ type: 'dead', incarnation, node, from: node }, nowMs)
@@ -197,11 +195,10 @@ export class Membership {
     this.#log('info', { accused, incarnation: this.#incarnation }, 'refuted')
   }
 
-  #confirm(running: { suspicion: Suspicion; alarm: Alarm }, suspect: Suspect): void {
-    if (!running.suspicion.confirm(suspect.from)) return
+  #confirm(member: Member, suspect: Suspect): void {
+    const running = this.#suspicions.get(member.name)
+    if (running === undefined || !running.suspicion.confirm(suspect.from)) return
     this.#spread(suspect.node, suspect)
-    const member = this.#shared.table.get(suspect.node)
-    if (member === undefined) return
     this.#shared.alarms.cancel(running.alarm)
     running.alarm = this.#armSuspicion(member, running.suspicion)
   }
@@ -216,7 +213,9 @@ export class Membership {
   }
 
   #dropSuspicion(name: string): void {
-    this.#shared.alarms.cancel(this.#suspicions.get(name)?.alarm)
+    const running = this.#suspicions.get(name)
+    if (running === undefined) return
+    this.#shared.alarms.cancel(running.alarm)
     this.#suspicions.delete(name)
   }
 

@@ -23,7 +23,8 @@ export class Suspicion {
   readonly startedAtMs: number
   readonly #times: SuspicionTimes
   readonly #accuser: string
-  readonly #confirmedBy = new Set<string>()
+  /** Never more than are wanted: two in a LAN. Undefined until the first, as most suspicions of a healed ring stay. */
+  #confirmedBy: string[] | undefined
 
   constructor(accuser: string, times: SuspicionTimes, nowMs: number) {
     this.startedAtMs = nowMs
@@ -33,9 +34,11 @@ export class Suspicion {
 
   /** True when this accuser is news, and so worth telling others. */
   confirm(from: string): boolean {
-    if (this.#confirmedBy.size >= this.#times.confirmationsWanted) return false
-    if (from === this.#accuser || this.#confirmedBy.has(from)) return false
-    this.#confirmedBy.add(from)
+    const confirmedBy = this.#confirmedBy ?? []
+    if (confirmedBy.length >= this.#times.confirmationsWanted) return false
+    if (from === this.#accuser || confirmedBy.includes(from)) return false
+    confirmedBy.push(from)
+    this.#confirmedBy = confirmedBy
     return true
   }
 
@@ -43,7 +46,7 @@ export class Suspicion {
   dueMs(): number {
     const { minMs, maxMs, confirmationsWanted } = this.#times
     if (confirmationsWanted < 1) return this.startedAtMs + minMs
-    const share = Math.log(this.#confirmedBy.size + 1) / Math.log(confirmationsWanted + 1)
+    const share = Math.log((this.#confirmedBy?.length ?? 0) + 1) / Math.log(confirmationsWanted + 1)
     return this.startedAtMs + Math.max(minMs, Math.floor(maxMs - share * (maxMs - minMs)))
   }
 }

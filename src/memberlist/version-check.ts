@@ -1,12 +1,6 @@
 import type { Member } from './member.ts'
 import type { PushNode, Versions } from './messages.ts'
 
-interface Versioned {
-  readonly name: string
-  readonly vsn: Versions
-  readonly alive: boolean
-}
-
 /**
  * Whether two lists can live in one ring: everybody must speak what every alive member understands.
  * Entries without a sound six-byte Vsn are left out (and never adopted): memberlist counts them as version 0, so that one
@@ -14,20 +8,41 @@ interface Versioned {
  * @returns memberlist's own sentence about the first offender; undefined: compatible
  */
 export function incompatibility(remote: readonly PushNode[], local: Iterable<Member>): string | undefined {
-  const all: Versioned[] = []
-  for (const { name, vsn, state } of remote) if (vsn !== undefined) all.push({ name, vsn, alive: state === 0 })
-  for (const { name, vsn, state } of local) all.push({ name, vsn, alive: state === 'alive' })
-  const alive = all.filter(entry => entry.alive)
-  const pMin = alive.reduce((max, { vsn }) => Math.max(max, vsn[0]), 0)
-  const pMax = alive.reduce((min, { vsn }) => Math.min(min, vsn[1]), 255)
-  const dMin = alive.reduce((max, { vsn }) => Math.max(max, vsn[3]), 0)
-  const dMax = alive.reduce((min, { vsn }) => Math.min(min, vsn[4]), 255)
-  for (const { name, vsn } of all) {
-    const [, , p, , , d] = vsn
-    if (p < pMin || p > pMax) return `Node '${name}' protocol version (${p}) is incompatible: [${pMin}, ${pMax}]`
-    if (d < dMin || d > dMax)
-      return `Node '${name}' delegate protocol version (${d}) is incompatible: [${dMin}, ${dMax}]`
+  const limits: Limits = { pMin: 0, pMax: 255, dMin: 0, dMax: 255 }
+  const locals = [...local]
+  for (const { vsn, state } of remote) if (vsn !== undefined && state === 0) narrow(limits, vsn)
+  for (const { vsn, state } of locals) if (state === 'alive') narrow(limits, vsn)
+  for (const { name, vsn } of remote) {
+    const refused = vsn === undefined ? undefined : refusal(name, vsn, limits)
+    if (refused !== undefined) return refused
   }
+  for (const { name, vsn } of locals) {
+    const refused = refusal(name, vsn, limits)
+    if (refused !== undefined) return refused
+  }
+  return undefined
+}
+
+/** What every alive member understands: of the protocol and of the delegate's. */
+interface Limits {
+  pMin: number
+  pMax: number
+  dMin: number
+  dMax: number
+}
+
+function narrow(limits: Limits, vsn: Versions): void {
+  limits.pMin = Math.max(limits.pMin, vsn[0])
+  limits.pMax = Math.min(limits.pMax, vsn[1])
+  limits.dMin = Math.max(limits.dMin, vsn[3])
+  limits.dMax = Math.min(limits.dMax, vsn[4])
+}
+
+function refusal(name: string, vsn: Versions, { pMin, pMax, dMin, dMax }: Limits): string | undefined {
+  const p = vsn[2]
+  const d = vsn[5]
+  if (p < pMin || p > pMax) return `Node '${name}' protocol version (${p}) is incompatible: [${pMin}, ${pMax}]`
+  if (d < dMin || d > dMax) return `Node '${name}' delegate protocol version (${d}) is incompatible: [${dMin}, ${dMax}]`
   return undefined
 }
 
