@@ -89,7 +89,7 @@ export class HaproxyControl {
     return this.#fileText
   }
 
-  /** Whether a master listens. */
+  /** Whether a master listens, and its worker serves. */
   async isRunning(): Promise<boolean> {
     const processes = await showProcesses(this.#paths.master, this.#clock).catch(() => undefined)
     return processes?.workerPid !== undefined

@@ -15,8 +15,9 @@ export interface Processes {
   readonly masterPid: number
   readonly reloads: number
   readonly failed: number
+  /** The one that serves; undefined before the first has loaded the file. */
   readonly workerPid: number | undefined
-  /** Newest first. */
+  /** Newest first, without the one that serves. */
   readonly oldWorkerPids: readonly number[]
 }
 
@@ -79,32 +80,39 @@ export async function readIfThere(path: string): Promise<string | undefined> {
 
 /** @throws RuntimeSocketError when no master listens there */
 export async function showProcesses(masterSocket: string, clock: Clock): Promise<Processes> {
-  return parseProcesses(await askMaster(masterSocket, 'show proc', { timeoutMs: 2_000, clock }))
+  const ask = (line: string) => askMaster(masterSocket, line, { timeoutMs: 2_000, clock })
+  return parseProcesses(await ask('show proc'), await ask('@1 show info'))
 }
 
-/** Reads `show proc`. */
-export function parseProcesses(text: string): Processes {
-  const [current = '', old = ''] = text.split('# old workers')
-  const master = /^(\d+)\s+master\s+(\d+)(?:\s+\[failed: (\d+)\])?/m.exec(current)
-  const worker = /^(\d+)\s+worker\s/m.exec(current)
+/**
+ * Reads `show proc`, and who serves from what `@1` answers to `show info`. The list alone does not tell since 3.1: a worker
+ * is the current one there before it has read the file, and after a failed reload the one that serves is among the old.
+ */
+export function parseProcesses(list: string, info: string): Processes {
+  const [, old = ''] = list.split('# old workers')
+  const master = /^(\d+)\s+master\s+(\d+)(?:\s+\[failed: (\d+)\])?/m.exec(list)
+  const found = /^Pid: (\d+)/m.exec(info)
+  const workerPid = found === null ? undefined : Number(found[1])
+  const oldPids = [...old.matchAll(/^(\d+)\s+worker\s/gm)].map(row => Number(row[1]))
   return {
     masterPid: Number(master?.[1] ?? 0),
     reloads: Number(master?.[2] ?? 0),
     failed: Number(master?.[3] ?? 0),
-    workerPid: worker === null ? undefined : Number(worker[1]),
-    oldWorkerPids: [...old.matchAll(/^(\d+)\s+worker\s/gm)].map(found => Number(found[1])),
+    workerPid,
+    oldWorkerPids: oldPids.filter(pid => pid !== workerPid),
   }
 }
 
 /**
- * Makes the master load its file again, and confirms that it did: one attempt more, none failed, another worker.
+ * Makes the master load its file again, and confirms that it did: by its own word (since 2.7), and by one attempt more,
+ * none failed, another worker.
  * @returns the new worker's pid
  * @throws ReloadFailedError: the old worker serves on
  */
 export async function reload(masterSocket: string, clock: Clock, signal?: AbortSignal): Promise<number> {
   const before = await showProcesses(masterSocket, clock)
-  await askMaster(masterSocket, 'reload', { timeoutMs: 5_000, clock }).catch(() => '') // it cuts every connection, ours too
   const deadlineMs = clock.nowMs() + RELOAD_TIMEOUT_MS
+  await askToReload(masterSocket, clock, deadlineMs, signal)
   while (clock.nowMs() < deadlineMs) {
     const now = await showProcesses(masterSocket, clock).catch(() => undefined) // refused while the master re-executes itself
     if (now?.failed !== undefined && now.failed > before.failed)
@@ -114,6 +122,22 @@ export async function reload(masterSocket: string, clock: Clock, signal?: AbortS
     await sleep(clock, RELOAD_POLL_MS, signal)
   }
   throw new ReloadFailedError(`no new worker within ${RELOAD_TIMEOUT_MS} ms`)
+}
+
+/**
+ * 2.6 cuts the connection without a word, later versions answer when the file is loaded, or not. Since 3.1 the master
+ * refuses while somebody else's reload lasts; that one may have read the file before ours was in place, so ours follows.
+ */
+async function askToReload(master: string, clock: Clock, deadlineMs: number, signal?: AbortSignal): Promise<void> {
+  for (;;) {
+    const answer = await askMaster(master, 'reload', { timeoutMs: 5_000, clock }).catch(() => '') // it cuts every connection
+    if (!answer.startsWith('Success=0')) return
+    if (!answer.includes('reload is still in progress') || clock.nowMs() >= deadlineMs) {
+      const alerts = answer.split('\n').filter(line => line.startsWith('[ALERT]'))
+      throw new ReloadFailedError(`HAProxy could not load the new file\n${alerts.join('\n').slice(0, 1_000)}`.trimEnd())
+    }
+    await sleep(clock, RELOAD_POLL_MS, signal)
+  }
 }
 
 /** Descriptors that this process and its children may open. */

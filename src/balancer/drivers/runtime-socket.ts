@@ -13,6 +13,8 @@ export interface RuntimeSession {
 const REPLY_BYTES_MAX = 32 * 1024 * 1024
 /** HAProxy 2.6 never answers and never closes a command longer than its buffer less 1 KiB. */
 const COMMAND_BYTES_MAX = 8_000
+/** The master's answer when the worker asked for has ended, or has not loaded its file yet (3.1 and later). */
+const NO_WORKER = "Can't find the target PID"
 
 interface Waiting {
   resolve(reply: string): void
@@ -140,6 +142,7 @@ export function askMaster(
     socket.on('data', (chunk: string) => {
       text += chunk
       if (text.length > REPLY_BYTES_MAX) socket.destroy(new Error('reply too long'))
+      else if (text.startsWith(NO_WORKER)) socket.destroy() // since 2.8 it ignores the rest of such a line, `quit` too
     })
     socket.on('error', error => {
       timer.cancel()
@@ -157,5 +160,12 @@ export function masterSession(
   path: string,
   options: { readonly timeoutMs: number; readonly clock: Clock },
 ): RuntimeSession {
-  return { command: line => askMaster(path, `@1 ${line}`, options), close() {} }
+  return {
+    async command(line) {
+      const reply = await askMaster(path, `@1 ${line}`, options)
+      if (reply.startsWith(NO_WORKER)) throw new RuntimeSocketError(`${path}: no worker serves yet`)
+      return reply
+    },
+    close() {},
+  }
 }
