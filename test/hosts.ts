@@ -91,7 +91,9 @@ export class Hosts implements Ground {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#space[Symbol.asyncDispose]() // the last process of a network ends it, and with it the client's cable
+    await this.#space[Symbol.asyncDispose]()
+    // With the last process its network ends and the cable goes, unless connections that it left linger for a while.
+    await run(part('ip'), ['link', 'del', this.#clientCable]).catch(() => undefined)
     rmSync(this.#directory, { recursive: true, force: true })
   }
 
@@ -103,15 +105,14 @@ export class Hosts implements Ground {
       ...hosts.flatMap(host => this.#hostLines(host)),
       ...hosts.map(host => this.#withinHost(host, this.#insideLines(host, hosts))),
     ])
-    const outer = `client-${this.#n}`
     const pair = ['type', 'veth', 'peer', 'name', 'client', 'netns', String(this.#space.pid)]
-    await run(part('ip'), ['link', 'add', outer, ...pair])
+    await run(part('ip'), ['link', 'add', this.#clientCable, ...pair])
     await this.#onBridge([
       `ip link set client netns ${this.#netOf(1)}`,
       this.#withinHost(1, [`ip addr add ${this.siteIp}/30 dev client`, 'ip link set client up']),
     ])
-    await run(part('ip'), ['addr', 'add', `10.78.${this.#n}.2/30`, 'dev', outer])
-    await run(part('ip'), ['link', 'set', outer, 'up'])
+    await run(part('ip'), ['addr', 'add', `10.78.${this.#n}.2/30`, 'dev', this.#clientCable])
+    await run(part('ip'), ['link', 'set', this.#clientCable, 'up'])
   }
 
   /** A namespace that a file keeps, and its cables into the bridges. */
@@ -131,6 +132,7 @@ export class Hosts implements Ground {
     const neighbours = hosts.filter(other => other !== host)
     return [
       'echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter', // gossip comes in where the way back would not lead
+      'echo 1 > /proc/sys/net/ipv4/tcp_orphan_retries', // connections of the killed do not keep the network for minutes
       ...CABLES.map(cable => `echo 0 > /proc/sys/net/ipv4/conf/${cable}/rp_filter && ip link set ${cable} up`),
       `ip addr add ${this.ip(host)}/24 dev data`,
       `ip route add 10.77.${this.#n}.0/24 dev gossip src ${this.ip(host)} table ${GOSSIP_TABLE}`,
@@ -148,6 +150,11 @@ export class Hosts implements Ground {
   #delivery(cable: Cable, host: number, to: 'on' | 'off'): string {
     const ways = ['learning', 'flood', 'bcast_flood', 'mcast_flood'].map(way => `${way} ${to}`)
     return `ip link set ${cable}${host} type bridge_slave ${ways.join(' ')}`
+  }
+
+  /** Its end in the test's own network. */
+  get #clientCable(): string {
+    return `client-${this.#n}`
   }
 
   #netOf(host: number): string {

@@ -3,7 +3,7 @@
  * network namespaces with cables between them (`hosts.ts`); all of it ends with the test (`ground.ts`).
  */
 import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -112,22 +112,35 @@ export class Tier implements AsyncDisposable {
   }
 
   /** The balancer, on host 1: the site on port 8080, pool `web`. */
-  balancer(cluster: object = {}): TierAgent {
+  balancer(cluster: object = {}, more: MusterConfig = {}): TierAgent {
     const [site, stats] = [`${this.#ground.siteIp}:8080`, `${this.ip(1)}:1936`]
     return this.muster('lb', 1, {
       node: { tags: { role: 'balancer' } },
       cluster,
       balancer: { stats, frontends: { http: { bind: site, pool: 'web' } }, pools: { web: { check: { http: '/' } } } },
+      ...more,
     })
   }
 
   /** A server whose agent runs the sample application, joined to host 1. */
   backend(name: string, host: number, more: MusterConfig & { restart?: object } = {}): TierAgent {
     const { restart = {}, ...config } = more
-    const command = [process.execPath, WEBAPP]
-    const service = { command, env: this.#webEnv(name, host), pool: 'web', port: 3000, ready: { http: '/' }, restart }
     const cluster = { join: [this.gossip(1)], ...config.cluster }
-    return this.muster(name, host, { ...config, cluster, services: { web: service } })
+    return this.muster(name, host, { ...config, cluster, services: this.services(name, host, restart) })
+  }
+
+  /** The sample application as an agent's service in pool `web`. */
+  services(name: string, host: number, restart: object = {}): object {
+    const command = [process.execPath, WEBAPP]
+    const env = this.#webEnv(name, host)
+    return { web: { command, env, pool: 'web', port: 3000, ready: { http: '/' }, restart } }
+  }
+
+  /** The ids of POSTs that any sample application here has executed, as often as it did. */
+  executed(): string[] {
+    return readdirSync(this.directory)
+      .filter(name => name.endsWith('.ledger'))
+      .flatMap(name => linesOf(join(this.directory, name)))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -142,7 +155,8 @@ export class Tier implements AsyncDisposable {
 
   #webEnv(name: string, host: number): Record<string, string> {
     const ip = this.ip(host)
-    return { PORT: '3000', HOST: ip, SERVER_IP: ip, SERVER_NAME: name, SERVER_TAG: 'test' }
+    const ledger = join(this.directory, `${name}.ledger`)
+    return { PORT: '3000', HOST: ip, SERVER_IP: ip, SERVER_NAME: name, SERVER_TAG: 'test', SERVER_LEDGER: ledger }
   }
 }
 

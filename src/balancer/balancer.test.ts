@@ -95,7 +95,7 @@ test('a ready server comes into traffic and goes out again without a reload', as
   for (let i = 0; i < 8; i++) bodies.add((await get(port, i % 2 ? 'POST' : 'GET')).body)
   expect([...bodies].sort()).toEqual(['127.0.21.2', '127.0.21.3'])
   expect(await readFile(config.configPath, 'utf8')).toContain(
-    `127.0.21.3:${b.server.port} id 102 check weight 1 # ${b.server.name}`,
+    `127.0.21.3:${b.server.port} id 102 tcp-ut 5s check weight 1 # ${b.server.name}`,
   )
   balancer.wanted([a.server, { ...b.server, liveness: 'withdrawn' }])
   const outMs = await until(() => balancer.status().pools[0]?.servers.length === 1)

@@ -60,11 +60,20 @@ const BACKEND = `
     default-server maxconn {{maxconn}}
 {{/if}}`
 
+/**
+ * The host whose cable is cut says nothing at all: what is sent to it on a kept connection, and what it was working on, is
+ * given up after 5 s, long before `timeout server`, and replayed elsewhere. Not for unsafe methods: they may still run there.
+ * (`tcp-ut` is on each server line, since HAProxy ignores it on `default-server` without a word.)
+ */
 const CHECKS = `
 {{#if checkPath}}
     option httpchk
     http-check send meth GET uri {{checkPath}}
 {{/if}}
+    option srvtcpka
+    srvtcpka-idle 3s
+    srvtcpka-intvl 1s
+    srvtcpka-cnt 2
     default-server inter 1s fastinter 200ms downinter 500ms fall 2 rise 1
     default-server observe layer4 error-limit 3 on-error mark-down`
 
@@ -72,7 +81,7 @@ const CHECKS = `
 export const SLOTS_TEMPLATE = `${HEAD}{{#each pools}}
 backend {{name}}${BACKEND}${CHECKS}
 {{#each slots}}
-    server {{server}} {{address}} id {{id}} check weight {{weight}}{{#if disabled}} disabled{{/if}}{{#if member}} # {{member}}{{/if}}
+    server {{server}} {{address}} id {{id}} tcp-ut 5s check weight {{weight}}{{#if disabled}} disabled{{/if}}{{#if member}} # {{member}}{{/if}}
 {{/each}}
 
 backend {{name}}.unsafe${BACKEND}
@@ -90,7 +99,7 @@ backend {{name}}.unsafe${BACKEND}
 export const NAMED_TEMPLATE = `${HEAD}{{#each pools}}
 backend {{name}}${BACKEND}${CHECKS}
 {{#each servers}}
-    server {{server}} {{address}} id {{id}} check weight {{weight}}{{#if disabled}} disabled{{/if}} # {{member}}
+    server {{server}} {{address}} id {{id}} tcp-ut 5s check weight {{weight}}{{#if disabled}} disabled{{/if}} # {{member}}
 {{/each}}
 
 backend {{name}}.unsafe${BACKEND}

@@ -1,0 +1,125 @@
+/** Hosts whose cables are cut while users are served, and healed: nobody notices what can still be reached. */
+import { expect, test } from 'vitest'
+import { sleep, systemClock, systemRandom } from '../src/base/index.ts'
+import { type Load, type LedgerStats, startLoad } from '../src/prove/index.ts'
+import { Hosts } from './hosts.ts'
+import { eventually } from './parts.ts'
+import { readyIn, Tier, type TierAgent } from './tier.ts'
+
+const deps = { clock: systemClock, random: systemRandom }
+/** Longer than a failure detector takes, and than the one in the field took that emptied a pool. */
+const CUT_MS = 12_000
+
+/** @param timeoutMs longer than a cut: a request that waits for the cable is late, not lost */
+function loadOn(tier: Tier, timeoutMs = 40_000): Load {
+  return startLoad({ url: tier.site, ratePerSecond: 50, serverHeader: 'x-backend-name', echo: true, timeoutMs }, deps)
+}
+
+/** Ends the load and holds the servers' own ledgers against it. */
+async function verdictOn(tier: Tier, load: Load): Promise<LedgerStats> {
+  await load.stop()
+  load.reconcile(tier.executed())
+  return load.stats()
+}
+
+async function untilReady(balancer: TierAgent, names: readonly string[]): Promise<void> {
+  await eventually(
+    () => readyIn(balancer),
+    ready => ready.join() === names.join(),
+    40_000,
+  )
+}
+
+/** Looks at the pool until the cut has lasted long enough. @returns each content it had, and the most failed members */
+async function watchPool(balancer: TierAgent, untilMs: number): Promise<{ pools: string[]; failedMax: number }> {
+  const pools = new Set<string>()
+  let failedMax = 0
+  while (performance.now() < untilMs) {
+    pools.add((await readyIn(balancer)).join())
+    failedMax = Math.max(failedMax, (await balancer.status()).members.failed)
+    await sleep(systemClock, 50)
+  }
+  return { pools: [...pools], failedMax }
+}
+
+test("a balancer cut off from its ring for 12 s serves all that it still reaches, though everybody has 'failed'", async () => {
+  const hosts = await Hosts.open(202, [1, 2, 3]) // in larger rings of one balancer, suspicion lasts longer than the cut
+  await using tier = await Tier.open(hosts)
+  const names = ['plain-3', 'web-2']
+  const balancer = tier.balancer()
+  tier.backend('web-2', 2)
+  tier.web('plain-3', 3)
+  await untilReady(balancer, ['web-2'])
+  await tier.serf('plain-3', 3, ['-tag', 'role=backend', '-join', tier.gossip(1)])
+  await untilReady(balancer, names)
+  await using load = loadOn(tier)
+  await load.untilServed('web-2')
+  await hosts.cutLink(1, ['gossip'])
+  const seen = await watchPool(balancer, performance.now() + CUT_MS)
+  await hosts.healLink(1, ['gossip'])
+  const healedAtMs = performance.now()
+  expect(seen).toEqual({ pools: [names.join()], failedMax: 2 })
+  await eventually(
+    () => balancer.status(),
+    ({ members }) => members.alive === 3,
+    60_000,
+  )
+  console.log(`the ring was whole ${Math.round(performance.now() - healedAtMs)} ms after the cable`)
+  for (const name of names) await load.untilServed(name)
+  expect(await readyIn(balancer)).toEqual(names)
+  expect(await verdictOn(tier, load)).toMatchObject({ lost: 0, doubled: 0, unknown: 0, failures: [] })
+}, 120_000)
+
+test('a balancer without any cable for 12 s serves from its own host, and from all others soon after', async () => {
+  const hosts = await Hosts.open(203, [1, 2, 3])
+  await using tier = await Tier.open(hosts)
+  const names = ['lb', 'web-2', 'web-3']
+  const balancer = tier.balancer({}, { services: tier.services('lb', 1) })
+  for (const host of [2, 3]) tier.backend(`web-${host}`, host)
+  await untilReady(balancer, names)
+  await using load = loadOn(tier)
+  await load.untilServed('web-2')
+  load.killBegins()
+  load.begin('cut')
+  await hosts.cutLink(1)
+  const seen = await watchPool(balancer, performance.now() + CUT_MS)
+  load.begin('healed')
+  await hosts.healLink(1)
+  load.killEnds()
+  const healedAtMs = performance.now()
+  console.log(seen)
+  await Promise.all(['web-2', 'web-3'].map(name => load.untilServed(name)))
+  console.log(`both were in traffic again ${Math.round(performance.now() - healedAtMs)} ms after the cable`)
+  await untilReady(balancer, names)
+  const verdict = await verdictOn(tier, load)
+  console.log(JSON.stringify(verdict, undefined, 1))
+  expect(verdict).toMatchObject({ lost: 0, doubled: 0 })
+  expect(verdict.unknown).toBeLessThanOrEqual(verdict.postsAtKills)
+}, 120_000)
+
+test('a host whose cable is cut leaves the traffic and comes back with it; no GET is lost', async () => {
+  const hosts = await Hosts.open(204, [1, 2, 3])
+  await using tier = await Tier.open(hosts)
+  const balancer = tier.balancer()
+  for (const host of [2, 3]) tier.backend(`web-${host}`, host)
+  await untilReady(balancer, ['web-2', 'web-3'])
+  await using load = loadOn(tier, 15_000)
+  await load.untilServed('web-2')
+  load.begin('cut')
+  load.killBegins()
+  await hosts.cutLink(2)
+  const outMs = await load.untilNotServed('web-2')
+  await untilReady(balancer, ['web-3'])
+  console.log(`its last answer ${Math.round(outMs)} ms after the cut`)
+  load.killEnds()
+  await sleep(systemClock, 17000)
+  load.begin('healed')
+  await hosts.healLink(2)
+  const healedAtMs = performance.now()
+  await load.untilServed('web-2')
+  console.log(`in traffic again ${Math.round(performance.now() - healedAtMs)} ms after the cable`)
+  const verdict = await verdictOn(tier, load)
+  console.log(JSON.stringify(verdict, undefined, 1))
+  expect(verdict).toMatchObject({ lost: 0, doubled: 0 })
+  expect(verdict.unknown).toBeLessThanOrEqual(verdict.postsAtKills)
+}, 120_000)
