@@ -1,7 +1,7 @@
 import { type Clock, type Log, messageOf, type Random, type Scope } from '../base/index.ts'
 import type { Serf } from '../serf/index.ts'
 import type { Supervisor } from '../supervisor/index.ts'
-import { type Announcer, announcedTags, assertTagsFit } from './announcer.ts'
+import { aliveBalancers, type Announcer, announcedTags, assertTagsFit } from './announcer.ts'
 import type { Balancing } from './balancing.ts'
 import type { AgentConfig } from './config/index.ts'
 import { drainEverywhere } from './drain.ts'
@@ -64,7 +64,8 @@ export class Agent implements AsyncDisposable {
   /** Drains and stops the services, then leaves the ring; the agent itself goes on, and HAProxy. Idempotent. */
   async leave(): Promise<void> {
     await this.#stopServices(true)
-    await this.parts.serf.leave()
+    const { serf } = this.parts
+    await serf.leave({ tell: aliveBalancers(serf) })
   }
 
   /**
@@ -129,7 +130,7 @@ export class Agent implements AsyncDisposable {
   async #leaveRing(): Promise<void> {
     const { serf, deps } = this.parts
     try {
-      await serf.leave()
+      await serf.leave({ tell: aliveBalancers(serf) })
     } catch (failure) {
       deps.log.warn({ reason: messageOf(failure) }, 'could not leave the ring; stopping goes on')
     }

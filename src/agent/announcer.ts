@@ -1,5 +1,5 @@
 import { type Log, messageOf } from '../base/index.ts'
-import { encodeTags } from '../serf/index.ts'
+import { encodeTags, type Serf } from '../serf/index.ts'
 import { type Endpoint, formatPoolTag, poolTag } from './endpoints.ts'
 
 /** One endpoint of this node, and whether it should get traffic. */
@@ -35,6 +35,16 @@ export function assertTagsFit(own: Readonly<Record<string, string>>, longest: re
 
 function toTag({ port, weight, state }: LocalEndpoint): Pick<Endpoint, 'port' | 'weight' | 'readiness'> {
   return { port, weight: weight === 1 ? undefined : weight, readiness: state === 'draining' ? 'draining' : 'ready' }
+}
+
+/** Names of alive members, other than this node, with the tag `role=balancer`. */
+export function aliveBalancers(serf: Serf): string[] {
+  const self = serf.local().name
+  const isBalancer = (tags: Readonly<Record<string, string>>) => tags['role'] === 'balancer'
+  return serf
+    .members()
+    .filter(member => member.status === 'alive' && member.name !== self && isBalancer(member.tags))
+    .map(member => member.name)
 }
 
 /** What the announcer needs of the cluster. */

@@ -99,6 +99,7 @@ export async function startBalancing(
     log,
   )
   const balancing = new Balancing(balancer, view, deps)
+  scope.defer(deps.serf.onIntent(() => balancing.wake()))
   scope.defer(deps.serf.onEvent(event => void (event.kind.startsWith('member-') && balancing.wake())))
   scope.defer(answerDrains(deps.serf, balancing))
   balancing.wake()

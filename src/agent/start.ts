@@ -9,7 +9,7 @@ import { type Serf, type SerfConfig, startRpcServer, startSerf } from '../serf/i
 import { type ServiceSpec, type Supervisor, startSupervisor } from '../supervisor/index.ts'
 import { Agent } from './agent.ts'
 import { startAgentApi } from './agent-api.ts'
-import { Announcer, announcedTags, assertTagsFit } from './announcer.ts'
+import { aliveBalancers, Announcer, announcedTags, assertTagsFit } from './announcer.ts'
 import { startBalancing } from './balancing.ts'
 import type { AgentConfig, ServiceConfig } from './config/index.ts'
 import { startHandlers } from './handling.ts'
@@ -126,16 +126,6 @@ function announceable(serf: Serf) {
       serf.setTags(tags, { tell: [...options.tell] }),
     balancers: () => aliveBalancers(serf),
   }
-}
-
-/** Names of alive members, other than this node, with the tag `role=balancer`. */
-export function aliveBalancers(serf: Serf): string[] {
-  const self = serf.local().name
-  const isBalancer = (tags: Readonly<Record<string, string>>) => tags['role'] === 'balancer'
-  return serf
-    .members()
-    .filter(member => member.status === 'alive' && member.name !== self && isBalancer(member.tags))
-    .map(member => member.name)
 }
 
 function startJoining(

@@ -2,7 +2,7 @@ import type { Address } from '../base/index.ts'
 import type { Alarm } from './alarms.ts'
 import { addressOf, answersStreamPings, isUp, type Member, sendsNacks } from './member.ts'
 import type { Membership, Shared } from './membership.ts'
-import type { Ack, IndirectPing, Nack, Ping } from './messages.ts'
+import type { Ack, IndirectPing, Nack, Ping, PacketMessage } from './messages.ts'
 import type { Sender } from './sender.ts'
 
 /** Who waits for an answer with this sequence number. Used once. */
@@ -95,14 +95,14 @@ export class Prober {
   }
 
   /**
-   * Our news straight to one member: a compound of a ping and our own alive, repeated until acked.
+   * News straight to one member: a compound of a ping and the message, as it is when it is sent, repeated until acked.
    * Ordinary wire to everybody; the ping is there to learn that it arrived.
    */
-  tell(member: Member, repeatAfterMs: readonly number[], nowMs: number): void {
+  tell(member: Member, news: () => PacketMessage, repeatAfterMs: readonly number[], nowMs: number): void {
     if (this.#waiting.size >= WAITING_MAX) return
     const ping = this.#ping(member.name)
     const pending: Alarm[] = []
-    const send = () => this.#sender.exactly(member, [ping, this.#membership.ownAlive()])
+    const send = () => this.#sender.exactly(member, [ping, news()])
     for (const afterMs of repeatAfterMs) pending.push(this.#shared.alarms.set(nowMs + afterMs, send))
     const lastMs = Math.max(...repeatAfterMs) + this.#shared.config.probeTimeoutMs
     pending.push(this.#shared.alarms.set(nowMs + lastMs, () => void this.#waiting.delete(ping.seqNo)))

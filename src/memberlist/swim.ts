@@ -203,10 +203,13 @@ export class Swim {
     const done = () => void this.#effects.push({ kind: 'announced', ticket })
     this.#membership.announce(atMs, alone ? undefined : done)
     if (alone) done()
-    for (const name of tell) {
-      const member = this.#table.get(name)
-      if (member?.state === 'alive' && member !== this.local) this.#prober.tell(member, TELL_AGAIN_MS, atMs)
-    }
+    this.#tell(tell, () => this.#membership.ownAlive(), atMs)
+    return this.#take()
+  }
+
+  /** A user message straight to these members, again until acked. */
+  tellUser(names: readonly string[], body: Uint8Array, nowMs: number): Effect[] {
+    this.#tell(names, () => ({ type: 'user', body }), this.#advance(nowMs))
     return this.#take()
   }
 
@@ -225,6 +228,13 @@ export class Swim {
     this.#membership.leave(atMs)
     if (alone) this.#effects.push({ kind: 'left' })
     return this.#take()
+  }
+
+  #tell(names: readonly string[], news: () => PacketMessage, atMs: number): void {
+    for (const name of names) {
+      const member = this.#table.get(name)
+      if (member?.state === 'alive' && member !== this.local) this.#prober.tell(member, news, TELL_AGAIN_MS, atMs)
+    }
   }
 
   #others(wanted: (member: Member) => boolean): boolean {

@@ -72,10 +72,22 @@ test('a leave about ourselves is answered by a join of a later time (Serf 5.4), 
   expect(c.member('self')?.status).toBe('alive')
 })
 
+test('who leaves tells some directly, and whoever hears it says so without an event (Serf 5.3)', () => {
+  const [a, b] = [core({ name: 'self' }, ['b']), core({ name: 'b' }, ['self'])]
+  const effects = a.broadcastLeave('self', 0, { prune: false, tell: ['b'], transmitted: () => {} })
+  const told = effects.find(effect => effect.kind === 'tell')
+  expect(told?.nodes).toEqual(['b'])
+  const heard = b.receive(told?.body ?? new Uint8Array(0), 1)
+  expect(heard).toMatchObject([{ kind: 'intent', member: { name: 'self', status: 'leaving' } }])
+  expect(say(b, { type: 'join', ltime: 50, node: 'self' }, 2)).toMatchObject([
+    { kind: 'intent', member: { status: 'alive' } },
+  ])
+})
+
 test('a failed member that is forced out has left at once, and with prune is forgotten (Serf 5.7)', () => {
   const c = core({}, ['a', 'b'])
   c.memberChanged('leave', member('b'), 0)
-  const effects = c.broadcastLeave('b', true, 1, () => {})
+  const effects = c.broadcastLeave('b', 1, { prune: true, tell: [], transmitted: () => {} })
   expect(kinds(effects)).toEqual(['member-leave', 'member-reap'])
   expect(c.member('b')).toBeUndefined()
 })
@@ -107,10 +119,10 @@ test('a user event over its limit is refused and moves no clock (Serf 7.1)', () 
 test('what one node knows reaches another by push/pull: events, times, who left (Serf 11)', () => {
   const [a, b] = [core({}, ['gone']), core({ name: 'other' }, ['gone'])]
   a.sendUserEvent('deploy', Buffer.from('v1'), true)
-  a.broadcastLeave('gone', false, 0, () => {})
+  a.broadcastLeave('gone', 0, { prune: false, tell: [], transmitted: () => {} })
   a.memberChanged('leave', member('gone'), 0)
   const effects = b.mergeState(a.localState(), true, 0)
-  expect(kinds(effects)).toEqual(['user'])
+  expect(kinds(effects)).toEqual(['intent', 'user'])
   expect(b.member('gone')?.status).toBe('leaving')
   expect(b.eventClock.time()).toBe(a.eventClock.time())
 })

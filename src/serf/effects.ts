@@ -1,6 +1,7 @@
 import type { Address, LogFields } from '../base/index.ts'
 import type { ConflictLostEvent, MemberEvent, UserEvent } from './events.ts'
 import type { LTime } from './lamport.ts'
+import type { SerfMember } from './member.ts'
 import type { QueryMessage } from './messages.ts'
 
 /** A query that reached this member and is meant for it. */
@@ -27,6 +28,10 @@ export type SerfEffect =
   /** An internal query was seen; counts for the snapshot's query clock only. */
   | { readonly kind: 'internal-query'; readonly ltime: LTime }
   | { readonly kind: 'send'; readonly to: Address; readonly node: string; readonly body: Uint8Array }
+  /** To each of these members directly, again until it is acked. */
+  | { readonly kind: 'tell'; readonly nodes: readonly string[]; readonly body: Uint8Array }
+  /** An intent has changed a status without an event: a member means to leave, or after all does not. */
+  | { readonly kind: 'intent'; readonly member: SerfMember }
   /** A failed member, as memberlist's join takes it: `name/ip:port`. */
   | { readonly kind: 'reconnect'; readonly address: string }
   /** A failed member is pinged: it may be back, with or without knowing us. */

@@ -58,7 +58,11 @@ export class MemberTable {
   }
 
   hasOtherAlive(): boolean {
-    return this.all().some(member => member.status === 'alive' && member.name !== this.#self)
+    return this.#some(member => member.status === 'alive' && member.name !== this.#self)
+  }
+
+  hasFailed(): boolean {
+    return this.#some(member => member.status === 'failed')
   }
 
   /** memberlist's word on who is there. */
@@ -73,8 +77,12 @@ export class MemberTable {
     const member = this.#members.get(node)
     if (member === undefined) return { effects: [], rebroadcast: this.#intents.add(node, 'join', ltime, nowMs) }
     if (ltime <= member.statusLTime) return { effects: [], rebroadcast: false }
-    this.#set(member, { statusLTime: ltime, status: member.status === 'leaving' ? 'alive' : member.status })
-    return { effects: [], rebroadcast: true }
+    if (member.status !== 'leaving') {
+      this.#set(member, { statusLTime: ltime })
+      return { effects: [], rebroadcast: true }
+    }
+    const stays = this.#set(member, { statusLTime: ltime, status: 'alive' })
+    return { effects: [{ kind: 'intent', member: stays }], rebroadcast: true }
   }
 
   /** @param running whether we ourselves are neither leaving nor gone: then a leave about us is refuted */
@@ -138,6 +146,11 @@ export class MemberTable {
     return member === undefined ? [] : [{ kind: 'greet', node: member.name, to: { ip: member.ip, port: member.port } }]
   }
 
+  #some(wanted: (member: SerfMember) => boolean): boolean {
+    for (const member of this.#members.values()) if (wanted(member)) return true
+    return false
+  }
+
   #joined(from: Member): SerfEffect[] {
     const known = this.#members.get(from.name)
     const intent = known === undefined ? this.#intents.get(from.name) : undefined
@@ -165,7 +178,7 @@ export class MemberTable {
   }
 
   #leaving(member: SerfMember): SerfEffect[] {
-    if (member.status === 'alive') this.#set(member, { status: 'leaving' })
+    if (member.status === 'alive') return [{ kind: 'intent', member: this.#set(member, { status: 'leaving' }) }]
     if (member.status !== 'failed') return []
     return [said('member-leave', this.#set(member, { status: 'left' }))]
   }

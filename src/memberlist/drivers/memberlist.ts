@@ -210,6 +210,11 @@ export class Memberlist implements AsyncDisposable {
     this.#send({ kind: 'send', to, parts: [encodeMessage({ type: 'user', body })], crc, node: undefined })
   }
 
+  /** One user message to each of these members, repeated after 30, 90 and 200 ms until it is acked. */
+  tellUser(names: readonly string[], body: Uint8Array): void {
+    this.#perform(this.#swim.tellUser(names, body, this.#deps.clock.nowMs()))
+  }
+
   /** The host has something to spread: gossip, which rests while nobody has, goes on. */
   hostQueued(): void {
     this.#swim.hostQueued(this.#deps.clock.nowMs())

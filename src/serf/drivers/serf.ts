@@ -10,7 +10,7 @@ import {
   startMemberlist,
 } from '../../memberlist/index.ts'
 import { QueryHandle } from '../answer-stream.ts'
-import { type QueryParams, SerfCore, type SerfState } from '../core.ts'
+import { SerfCore, type SerfState } from '../core.ts'
 import type { ReceivedQuery, SerfEffect } from '../effects.ts'
 import { BroadcastTimeoutError, SerfStateError } from '../errors.ts'
 import type { QueryEvent, SerfEvent } from '../events.ts'
@@ -18,6 +18,7 @@ import { answerKeyQuery, fitKeyList, isKeyQuery } from '../keys.ts'
 import type { LTime } from '../lamport.ts'
 import type { SerfMember } from '../member.ts'
 import { encodeSerfMessage, type KeyResponse } from '../messages.ts'
+import type { QueryParams } from '../queries.ts'
 import { SnapshotRecord } from '../snapshot.ts'
 import { encodeTags, type Tags } from '../tags.ts'
 import { writeKeyringFile } from './keyring-file.ts'
@@ -118,6 +119,7 @@ export class Serf implements AsyncDisposable {
   readonly #snapshot: SnapshotFile | undefined
   readonly #record: SnapshotRecord
   readonly #listeners = new Set<(event: SerfEvent) => void>()
+  readonly #intentListeners = new Set<(member: SerfMember) => void>()
   readonly #queries = new Map<LTime, QueryHandle>()
   readonly #stopping = new AbortController()
   #memberlist: Memberlist | undefined
@@ -212,6 +214,15 @@ export class Serf implements AsyncDisposable {
   }
 
   /**
+   * Members whose status an intent has changed, of which Serf makes no event: `leaving`, and back to alive.
+   * @returns how to stop listening
+   */
+  onIntent(listener: (member: SerfMember) => void): () => void {
+    this.#intentListeners.add(listener)
+    return () => void this.#intentListeners.delete(listener)
+  }
+
+  /**
    * Joins through any of the addresses (`host`, `host:port`, `name/host:port`). Joins run side by side, so that an address
    * that is silent (10 s) holds up no other; those that treat old events differently wait for each other.
    * @param options.ignoreOld user events from before the join are not delivered
@@ -237,16 +248,19 @@ export class Serf implements AsyncDisposable {
   /**
    * Leaves gracefully: everybody else sees `left`. The agent answers probes until `stop`. What could not be told in time is
    * logged, and the leave goes on (Serf 0.9.7). Quick when nobody else is there.
+   * @param options.tell members that hear it directly, within a round trip, and not only with the next gossip
    * @throws SerfStateError while another leave runs or after `stop`; a leave that is done is no error
    */
-  async leave(): Promise<void> {
+  async leave(options: { tell?: readonly string[] } = {}): Promise<void> {
     if (this.#core.state === 'left') return
     if (this.#core.state === 'leaving') throw new SerfStateError('Leave already in progress')
     if (this.#core.state === 'shutdown') throw new SerfStateError('Leave called after Shutdown')
     this.#snapshot?.append(this.#record.leave())
     void this.#snapshot?.flush(true)
     const hadOthers = this.#core.hasOtherAlive()
-    await this.#logged('the leave was not told in time', () => this.#broadcastLeave(this.#config.name, false))
+    await this.#logged('the leave was not told in time', () =>
+      this.#broadcastLeave(this.#config.name, { prune: false, tell: options.tell ?? [] }),
+    )
     await this.#logged('memberlist could not tell the leave in time', () =>
       this.memberlist.leave(this.#broadcastTimeoutMs()),
     )
@@ -261,7 +275,7 @@ export class Serf implements AsyncDisposable {
    * @throws BroadcastTimeoutError when the others could not be told in time
    */
   async forceLeave(name: string, prune = false): Promise<void> {
-    await this.#broadcastLeave(name, prune)
+    await this.#broadcastLeave(name, { prune, tell: [] })
   }
 
   /**
@@ -343,7 +357,7 @@ export class Serf implements AsyncDisposable {
   }
 
   /** Resolves when the intent was sent its full number of times. */
-  #broadcastLeave(name: string, prune: boolean): Promise<void> {
+  #broadcastLeave(name: string, how: { prune: boolean; tell: readonly string[] }): Promise<void> {
     return new Promise((resolve, reject) => {
       const late = () => reject(new BroadcastTimeoutError('timed out broadcasting node removal'))
       const timer = this.#deps.clock.after(this.#broadcastTimeoutMs(), late)
@@ -354,7 +368,7 @@ export class Serf implements AsyncDisposable {
         signal.removeEventListener('abort', late)
         resolve()
       }
-      this.#perform(this.#core.broadcastLeave(name, prune, this.#nowMs(), transmitted))
+      this.#perform(this.#core.broadcastLeave(name, this.#nowMs(), { ...how, transmitted }))
     })
   }
 
@@ -393,6 +407,11 @@ export class Serf implements AsyncDisposable {
         return void this.#answerKeys(effect.query)
       case 'send':
         return this.#memberlist?.sendUser(effect.to, effect.body, effect.node)
+      case 'tell':
+        return this.memberlist.tellUser(effect.nodes, effect.body)
+      case 'intent':
+        for (const listener of this.#intentListeners) listener(effect.member)
+        return
       case 'reconnect':
         return void this.#reconnect(effect.address)
       case 'greet':

@@ -1,0 +1,258 @@
+import { type Address, ipFromBytes, type Random } from '../base/index.ts'
+import { BroadcastQueue } from '../memberlist/index.ts'
+import { type ReceivedQuery, type SerfEffect, warned } from './effects.ts'
+import { MessageTooLargeError, ResponseRefusedError, SerfStateError } from './errors.ts'
+import { encodeFilters, filtersMatch, type QueryFilters } from './filters.ts'
+import { isKeyQuery } from './keys.ts'
+import { LamportClock, type LTime } from './lamport.ts'
+import type { SerfMember } from './member.ts'
+import type { MemberTable } from './member-table.ts'
+import { encodeSerfMessage, QueryFlag, type QueryMessage, type QueryResponse, type Relay } from './messages.ts'
+import { NameVote } from './name-vote.ts'
+import { SEEN_TIMES, SeenQueries } from './seen.ts'
+
+export interface QueriesConfig {
+  readonly name: string
+  readonly gossipIntervalMs: number
+  readonly queryBytesMax: number
+  readonly queryResponseBytesMax: number
+}
+
+export interface QueryParams {
+  readonly name: string
+  readonly payload: Uint8Array
+  readonly filters?: QueryFilters
+  readonly wantAck?: boolean
+  readonly relayFactor?: number
+  /** Default: gossip interval × 16 × ceil(log10(members + 1)). */
+  readonly timeoutMs?: number
+}
+
+export interface SentQuery {
+  readonly ltime: LTime
+  readonly id: number
+  readonly deadlineMs: number
+  readonly effects: SerfEffect[]
+}
+
+const QUERY_TIMEOUT_MULT = 16
+/** memberlist understands relaying from this protocol version on. */
+const RELAY_PROTOCOL = 5
+
+interface OwnQuery {
+  readonly id: number
+  readonly deadlineMs: number
+  readonly acks: Set<string>
+  readonly responses: Set<string>
+  readonly answersMax: number
+}
+
+/** Queries, ours and theirs: asked by gossip, answered to the asker directly, each once (Serf reference 8). */
+export class Queries {
+  readonly clock = new LamportClock()
+  readonly queue = new BroadcastQueue()
+  readonly #config: QueriesConfig
+  readonly #members: MemberTable
+  readonly #random: Random
+  readonly #seen = new SeenQueries()
+  readonly #own = new Map<LTime, OwnQuery>()
+  #min: LTime = 0
+  #vote: NameVote | undefined
+
+  constructor(config: QueriesConfig, members: MemberTable, random: Random) {
+    this.#config = config
+    this.#members = members
+    this.#random = random
+    this.clock.increment()
+  }
+
+  /** From a snapshot: what was seen before it is not delivered again. */
+  restore(ltime: LTime): void {
+    this.clock.witness(ltime)
+    this.#min = ltime + 1
+  }
+
+  /** @throws MessageTooLargeError, or SerfStateError before memberlist has announced us */
+  send(params: QueryParams, nowMs: number): SentQuery {
+    const self = this.#members.get(this.#config.name)
+    if (self === undefined) throw new SerfStateError('a query needs an address to be answered at; not started yet')
+    const alive = this.#members.count('alive') + this.#members.count('leaving')
+    const timeoutMs =
+      params.timeoutMs === undefined || params.timeoutMs <= 0 ? this.defaultTimeoutMs(alive) : params.timeoutMs
+    const message = this.#messageOf(params, self, timeoutMs)
+    const bytes = encodeSerfMessage(message)
+    const limit = this.#config.queryBytesMax
+    if (bytes.length > limit) throw new MessageTooLargeError(`query exceeds limit of ${limit} bytes`)
+    const { ltime, id } = message
+    const deadlineMs = nowMs + timeoutMs
+    this.#own.set(ltime, { id, deadlineMs, acks: new Set(), responses: new Set(), answersMax: Math.max(alive, 1) + 16 })
+    return { ltime, id, deadlineMs, effects: this.receive(message, bytes, nowMs) }
+  }
+
+  defaultTimeoutMs(alive: number): number {
+    return this.#config.gossipIntervalMs * QUERY_TIMEOUT_MULT * Math.ceil(Math.log10(Math.max(1, alive) + 1))
+  }
+
+  /** Drops a query of our own before its deadline. */
+  end(ltime: LTime): void {
+    this.#own.delete(ltime)
+  }
+
+  /** Another node announces our name from another address: the ring votes on who keeps it. One vote at a time. */
+  startVote(nowMs: number): SerfEffect[] {
+    if (this.#vote !== undefined) return []
+    const { name } = this.#config
+    const sent = this.send({ name: '_serf_conflict', payload: Buffer.from(name) }, nowMs)
+    this.#vote = new NameVote(name, sent.ltime)
+    return [warned('another node claims our name; asking the others', { member: name }), ...sent.effects]
+  }
+
+  /** A query, somebody's or our own: passed on, and delivered if it is meant for us. */
+  receive(message: QueryMessage, body: Uint8Array, nowMs: number): SerfEffect[] {
+    const { ltime, name } = message
+    this.clock.witness(ltime)
+    if (ltime < this.#min) return []
+    if (ltime < this.clock.time() - SEEN_TIMES) return [warned('a query is too old', { name, ltime })]
+    if (!this.#seen.add(ltime, message.id)) return []
+    if ((message.flags & QueryFlag.noBroadcast) === 0) this.queue.add({ message: body.slice() })
+    const tags = this.#members.get(this.#config.name)?.tags ?? {}
+    if (!filtersMatch(message.filters, this.#config.name, tags)) return []
+    const ack = (message.flags & QueryFlag.ack) === 0 ? [] : this.#ack(message)
+    const owned = { ...message, addr: message.addr.slice(), payload: message.payload.slice() }
+    return [
+      ...ack,
+      ...this.#deliver({ message: owned, deadlineMs: nowMs + message.timeoutNs / 1e6, answered: false }, nowMs),
+    ]
+  }
+
+  /** An ack of, or a response to, a query of our own. */
+  answered(message: QueryResponse, nowMs: number): SerfEffect[] {
+    const query = this.#own.get(message.ltime)
+    if (query === undefined || query.id !== message.id || nowMs > query.deadlineMs) return []
+    const kind = (message.flags & QueryFlag.ack) === 0 ? 'response' : 'ack'
+    const from = kind === 'ack' ? query.acks : query.responses
+    if (from.has(message.from) || from.size >= query.answersMax) return []
+    from.add(message.from)
+    if (this.#vote?.ltime === message.ltime && kind === 'response')
+      this.#vote.count(message.payload, this.#members.get(this.#config.name))
+    const answer = { kind, from: message.from, payload: message.payload.slice() } as const
+    return [{ kind: 'answer', ltime: message.ltime, answer }]
+  }
+
+  /** @throws MessageTooLargeError or ResponseRefusedError */
+  respond(query: ReceivedQuery, payload: Uint8Array, nowMs: number): SerfEffect[] {
+    const bytes = this.encodeResponse(query.message, payload)
+    const limit = this.#config.queryResponseBytesMax
+    if (bytes.length > limit) throw new MessageTooLargeError(`response exceeds limit of ${limit} bytes`)
+    if (query.answered) throw new ResponseRefusedError('response already sent')
+    if (nowMs > query.deadlineMs) throw new ResponseRefusedError('response is past the deadline')
+    query.answered = true
+    return this.#answer(query.message, bytes)
+  }
+
+  /** The response as it would be sent, to see whether it fits. */
+  encodeResponse(query: QueryMessage, payload: Uint8Array, flags = 0): Uint8Array {
+    const { ltime, id } = query
+    return encodeSerfMessage({ type: 'queryResponse', ltime, id, from: this.#config.name, flags, payload })
+  }
+
+  /** A response that its sender had relayed by us. */
+  forward(relay: Relay): SerfEffect[] {
+    const to = addressOf(relay.addr, relay.port)
+    if (to === undefined || relay.inner.length === 0) return [warned('a relay leads nowhere', {})]
+    return [{ kind: 'send', to, node: relay.destName, body: relay.inner.slice() }]
+  }
+
+  /** Ends queries of our own whose deadline has passed. */
+  due(nowMs: number): SerfEffect[] {
+    const effects: SerfEffect[] = []
+    for (const [ltime, query] of this.#own) {
+      if (nowMs < query.deadlineMs) continue
+      this.#own.delete(ltime)
+      effects.push({ kind: 'answers-end', ltime })
+      if (this.#vote?.ltime === ltime) effects.push(...this.#endVote(this.#vote))
+    }
+    return effects
+  }
+
+  /** The next deadline of a query of our own; Infinity without one. */
+  nextMs(): number {
+    return Math.min(Number.POSITIVE_INFINITY, ...[...this.#own.values()].map(query => query.deadlineMs))
+  }
+
+  #ack(message: QueryMessage): SerfEffect[] {
+    return this.#answer(message, this.encodeResponse(message, new Uint8Array(0), QueryFlag.ack))
+  }
+
+  #deliver(query: ReceivedQuery, nowMs: number): SerfEffect[] {
+    const { name, ltime, payload } = query.message
+    if (!name.startsWith('_serf_')) return [{ kind: 'query', query }]
+    const seen: SerfEffect = { kind: 'internal-query', ltime }
+    if (name === '_serf_ping') return [seen]
+    if (name === '_serf_conflict') return [seen, ...this.#answerConflict(query, nowMs)]
+    if (isKeyQuery(name)) return [seen, { kind: 'key-query', query }]
+    return [seen, warned('an internal query is unknown', { name, bytes: payload.length })]
+  }
+
+  #answerConflict(query: ReceivedQuery, nowMs: number): SerfEffect[] {
+    const name = Buffer.from(query.message.payload).toString()
+    if (name === this.#config.name) return []
+    const bytes = NameVote.ballot(this.#members.get(name))
+    if (this.encodeResponse(query.message, bytes).length > this.#config.queryResponseBytesMax) return []
+    return this.respond(query, bytes, nowMs)
+  }
+
+  #endVote(vote: NameVote): SerfEffect[] {
+    this.#vote = undefined
+    const lost = vote.lost()
+    return lost === undefined ? [] : [{ kind: 'event', event: lost }]
+  }
+
+  /** To the asker, and by way of others if it asked for that. */
+  #answer(query: QueryMessage, bytes: Uint8Array): SerfEffect[] {
+    const to = addressOf(query.addr, query.port)
+    if (to === undefined) return [warned('a query has no address to answer', { name: query.name })]
+    return [{ kind: 'send', to, node: query.sourceNode, body: bytes }, ...this.#relay(query, bytes)]
+  }
+
+  #relay(query: QueryMessage, inner: Uint8Array): SerfEffect[] {
+    const k = query.relayFactor
+    if (k === 0 || this.#members.size < k + 1) return []
+    const { addr, port, sourceNode } = query
+    const body = encodeSerfMessage({ type: 'relay', addr, port, zone: '', destName: sourceNode, inner })
+    if (body.length > this.#config.queryResponseBytesMax) return [warned('a relayed response is too large', {})]
+    return this.#relays(k).map(m => ({ kind: 'send', to: { ip: m.ip, port: m.port }, node: m.name, body }))
+  }
+
+  #relays(k: number): SerfMember[] {
+    const members = this.#members.all()
+    const chosen = new Set<SerfMember>()
+    for (let draw = 0; draw < 3 * members.length && chosen.size < k; draw++) {
+      const m = members[this.#random.below(members.length)] as SerfMember
+      if (m.status === 'alive' && m.name !== this.#config.name && m.protocolMax >= RELAY_PROTOCOL) chosen.add(m)
+    }
+    return [...chosen]
+  }
+
+  #messageOf(params: QueryParams, self: SerfMember, timeoutMs: number): QueryMessage {
+    return {
+      type: 'query',
+      ltime: this.clock.time(),
+      id: this.#random.below(2 ** 31),
+      addr: self.addr,
+      port: self.port,
+      sourceNode: self.name,
+      filters: encodeFilters(params.filters ?? {}),
+      flags: params.wantAck === true ? QueryFlag.ack : 0,
+      relayFactor: params.relayFactor ?? 0,
+      timeoutNs: Math.round(timeoutMs * 1e6),
+      name: params.name,
+      payload: params.payload,
+    }
+  }
+}
+
+function addressOf(addr: Uint8Array, port: number): Address | undefined {
+  const ip = ipFromBytes(addr)
+  return ip === undefined || port === 0 ? undefined : { ip, port }
+}
