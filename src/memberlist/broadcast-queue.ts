@@ -9,6 +9,7 @@ export interface Broadcast {
 
 interface Queued extends Broadcast {
   readonly order: number
+  transmits: number
 }
 
 /** `mult * ceil(log10(members + 1))`, at least 1: how often each message is sent. */
@@ -50,7 +51,7 @@ export class BroadcastQueue {
     const { message, key, done } = broadcast
     const replaced = key === undefined ? undefined : this.#byKey.get(key)
     if (replaced !== undefined) this.#remove(replaced)
-    const queued: Queued = { message, key, done, order: this.#order++ }
+    const queued: Queued = { message, key, done, order: this.#order++, transmits: 0 }
     if (key !== undefined) this.#byKey.set(key, queued)
     this.#size++
     this.#shelve(0, { length: message.length, orders: [queued.order], items: [queued] })
@@ -71,7 +72,11 @@ export class BroadcastQueue {
     }
     const messages: Uint8Array[] = []
     for (const { items } of taken) {
-      for (let at = items.length - 1; at >= 0; at--) messages.push((items[at] as Queued).message)
+      for (let at = items.length - 1; at >= 0; at--) {
+        const item = items[at] as Queued
+        messages.push(item.message)
+        item.transmits++
+      }
     }
     this.#sent(taken, limit)
     return messages
@@ -119,18 +124,14 @@ export class BroadcastQueue {
 
   #remove(item: Queued): void {
     const { length } = item.message
-    for (const tier of this.#tiers) {
-      const at = firstLonger(tier, length) - 1
-      const shelf = tier[at]
-      if (shelf?.length !== length) continue
-      const place = firstNewer(shelf.orders, item.order) - 1
-      if (shelf.orders[place] !== item.order) continue
-      shelf.orders.splice(place, 1)
-      shelf.items.splice(place, 1)
-      if (shelf.items.length === 0) tier.splice(at, 1)
-      this.#size--
-      break
-    }
+    const tier = this.#tiers[item.transmits] ?? []
+    const at = firstLonger(tier, length) - 1
+    const { orders, items } = tier[at] as Shelf
+    const place = firstNewer(orders, item.order) - 1
+    orders.splice(place, 1)
+    items.splice(place, 1)
+    if (items.length === 0) tier.splice(at, 1)
+    this.#size--
     this.#finish(item)
   }
 
