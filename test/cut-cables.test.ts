@@ -1,34 +1,15 @@
 /** Hosts whose cables are cut while users are served, and healed: nobody notices what can still be reached. */
 import { expect, test } from 'vitest'
-import { sleep, systemClock, systemRandom } from '../src/base/index.ts'
-import { type Load, type LedgerStats, startLoad } from '../src/prove/index.ts'
+import { sleep, systemClock } from '../src/base/index.ts'
 import { Hosts } from './hosts.ts'
 import { eventually } from './parts.ts'
-import { readyIn, Tier, type TierAgent } from './tier.ts'
+import { loadOn, readyIn, Tier, type TierAgent, untilReady, verdictOn } from './tier.ts'
 
-const deps = { clock: systemClock, random: systemRandom }
 /** Longer than a failure detector takes, and than the one in the field took that emptied a pool. */
 const CUT_MS = 12_000
 
-/** @param timeoutMs longer than a cut: a request that waits for the cable is late, not lost */
-function loadOn(tier: Tier, timeoutMs = 40_000): Load {
-  return startLoad({ url: tier.site, ratePerSecond: 50, serverHeader: 'x-backend-name', echo: true, timeoutMs }, deps)
-}
-
-/** Ends the load and holds the servers' own ledgers against it. */
-async function verdictOn(tier: Tier, load: Load): Promise<LedgerStats> {
-  await load.stop()
-  load.reconcile(tier.executed())
-  return load.stats()
-}
-
-async function untilReady(balancer: TierAgent, names: readonly string[]): Promise<void> {
-  await eventually(
-    () => readyIn(balancer),
-    ready => ready.join() === names.join(),
-    40_000,
-  )
-}
+/** Of a user who would rather wait for the cable: late is not lost. */
+const PATIENCE_MS = 40_000
 
 /** Looks at the pool until the cut has lasted long enough. @returns each content it had, and the most failed members */
 async function watchPool(balancer: TierAgent, untilMs: number): Promise<{ pools: string[]; failedMax: number }> {
@@ -52,7 +33,7 @@ test("a balancer cut off from its ring for 12 s serves all that it still reaches
   await untilReady(balancer, ['web-2'])
   await tier.serf('plain-3', 3, ['-tag', 'role=backend', '-join', tier.gossip(1)])
   await untilReady(balancer, names)
-  await using load = loadOn(tier)
+  await using load = loadOn(tier, PATIENCE_MS)
   await load.untilServed('web-2')
   await hosts.cutLink(1, ['gossip'])
   const seen = await watchPool(balancer, performance.now() + CUT_MS)
@@ -77,7 +58,7 @@ test('a balancer without any cable for 12 s serves from its own host, and from a
   const balancer = tier.balancer({}, { services: tier.services('lb', 1) })
   for (const host of [2, 3]) tier.backend(`web-${host}`, host)
   await untilReady(balancer, names)
-  await using load = loadOn(tier)
+  await using load = loadOn(tier, PATIENCE_MS)
   await load.untilServed('web-2')
   load.killBegins()
   await hosts.cutLink(1)
@@ -101,7 +82,7 @@ test('a host whose cables are cut is out of the traffic without a lost GET, and 
   const balancer = tier.balancer()
   for (const host of [2, 3]) tier.backend(`web-${host}`, host)
   await untilReady(balancer, ['web-2', 'web-3'])
-  await using load = loadOn(tier, 15_000) // half of what a hung server is waited for
+  await using load = loadOn(tier) // half of what a hung server is waited for
   await load.untilServed('web-2')
   load.killBegins()
   await hosts.cutLink(2)

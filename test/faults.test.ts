@@ -3,25 +3,12 @@ import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { Scope, silentLog, systemClock, systemRandom } from '../src/base/index.ts'
-import { startLoad } from '../src/prove/index.ts'
 import { startSerf } from '../src/serf/index.ts'
 import { eventually } from './parts.ts'
-import { ask, readyIn, poolOf, Tier, type TierAgent } from './tier.ts'
+import { ask, loadOn, poolOf, readyIn, Tier, untilReady } from './tier.ts'
 
 const deps = { clock: systemClock, random: systemRandom }
 const LOCAL = { profile: 'local' } // who has vanished is found within a second or two
-
-function loadOn(tier: Tier) {
-  return startLoad({ url: tier.site, ratePerSecond: 50, serverHeader: 'x-backend-name' }, deps)
-}
-
-async function untilReady(balancer: TierAgent, names: readonly string[]): Promise<void> {
-  await eventually(
-    () => readyIn(balancer),
-    ready => ready.join() === names.join(),
-    40_000,
-  )
-}
 
 test("kill -9 of the balancer's agent loses nothing, and the next one adopts HAProxy without a reload", async () => {
   await using tier = await Tier.open('127.0.51')

@@ -9,6 +9,8 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { type AgentStatus, apiRequest, type ServerReport } from '../src/api/index.ts'
+import { systemClock, systemRandom } from '../src/base/index.ts'
+import { type LedgerStats, type Load, startLoad } from '../src/prove/index.ts'
 import { type Ground, Loopback } from './ground.ts'
 import { eventually, Part, part, type RingAgent } from './parts.ts'
 
@@ -181,6 +183,31 @@ export async function readyIn(balancer: TierAgent): Promise<string[]> {
     .filter(server => server.state === 'ready' || server.state === 'up')
     .map(server => server.name)
     .sort()
+}
+
+/** Waits until exactly these servers take requests. @param names sorted */
+export async function untilReady(balancer: TierAgent, names: readonly string[]): Promise<void> {
+  await eventually(
+    () => readyIn(balancer),
+    ready => ready.join() === names.join(),
+    40_000,
+  )
+}
+
+/**
+ * 50 requests a second at the site, GETs and POSTs.
+ * @param timeoutMs patience of a user; what waits longer counts as lost
+ */
+export function loadOn(tier: Tier, timeoutMs = 15_000): Load {
+  const config = { url: tier.site, ratePerSecond: 50, serverHeader: 'x-backend-name', echo: true, timeoutMs }
+  return startLoad(config, { clock: systemClock, random: systemRandom })
+}
+
+/** Ends the load and holds the servers' own ledgers against it. */
+export async function verdictOn(tier: Tier, load: Load): Promise<LedgerStats> {
+  await load.stop()
+  load.reconcile(tier.executed())
+  return load.stats()
 }
 
 /** One GET on a connection of its own. @returns who answered; the status if it was not 200 */
