@@ -104,7 +104,9 @@ async function allServe(tier: Tier, signal: AbortSignal): Promise<void> {
 }
 
 async function check(tier: Tier, load: Load, options: DemoOptions, signal: AbortSignal): Promise<number> {
-  say(`checking for ${options.seconds} s at ${options.ratePerSecond} requests a second, template ${options.template}`)
+  const { version = 'unknown' } = (await tier.balancer.status()).balancer?.haproxy ?? {}
+  const { seconds, ratePerSecond, template } = options
+  say(`checking for ${seconds} s at ${ratePerSecond} requests a second, template ${template}, HAProxy ${version}`)
   const startedAtMs = clock.nowMs()
   const acts = await performActs({ tier, load, clock, say }, options, signal)
   const ranForMs = clock.nowMs() - startedAtMs

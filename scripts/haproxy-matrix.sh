@@ -1,0 +1,135 @@
+#!/bin/sh
+# sh scripts/haproxy-matrix.sh [--template slots|named] [suite…]        (npm run test:haproxy -- …)
+#
+# The balancer's tests and the demo's act table on the HAProxy of other Debian releases: 3.0 of Debian 13 (trixie) and 3.2
+# of unstable (sid) unless suites are named; `host` is the one installed here. Each comes in a root of its own, made by
+# debootstrap and kept in node_modules/.cache/haproxy; to have the newest of sid, remove it there. Nothing in a root is
+# ever run but HAProxy itself, on the root's own libraries: files, addresses and processes are the host's. Needs root
+# while a root is missing. Exit code 0: every suite passed its tests, with lost = 0 and doubled = 0.
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { printf '%s\n' "muster: $*" >&2; }
+
+# All of it in a process and mount namespace whose end is the end of everything in it, as in alone.sh; the network is the
+# host's, for debootstrap. Tests and demo get a network of their own from alone.sh.
+if [ "${MUSTER_MATRIX_INSIDE:-}" = '' ]; then
+  MUSTER_MATRIX_INSIDE=$(id -u)
+  export MUSTER_MATRIX_INSIDE
+  inside='-p -f -m --kill-child=KILL --mount-proc'
+  [ "$MUSTER_MATRIX_INSIDE" = 0 ] || inside="-U -r $inside"
+  # shellcheck disable=SC2086 # several words
+  if unshare $inside true 2>/dev/null; then
+    # The outer shell of the namespace stays, as its first process: it reaps what its descendants leave.
+    exec unshare $inside sh -c 'sh scripts/haproxy-matrix.sh "$@"; exit $?' matrix "$@"
+  fi
+  say 'no namespaces here; if this is killed, processes of it may stay'
+fi
+
+cache=$PWD/node_modules/.cache/haproxy
+wrapper=usr/local/muster/haproxy
+template=slots
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# --- a root with HAProxy ---------------------------------------------------------------------------------------------
+
+# Where this machine has its Debian packages from.
+mirror() {
+  cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null |
+    sed -n -e 's/^URIs: *//p' -e 's/^deb  *\(\[[^]]*\] *\)\{0,1\}\([a-z]*:[^ ]*\) .*/\2/p' |
+    tr ' ' '\n' | grep -E '^https?://.*/debian/?$' | head -n 1
+}
+
+# HAProxy on the libraries of its root. A reload runs what argv[0] names, which has to be the wrapper again.
+write_wrapper() (
+  cd "$1"
+  loader=$(find lib64/ lib/ -maxdepth 1 -name 'ld-linux-*.so.*' 2>/dev/null | head -n 1)
+  libraries=$(find usr/lib/ -maxdepth 1 -name '*-linux-gnu' | head -n 1)
+  mkdir -p "${wrapper%/*}"
+  cat >$wrapper <<END
+#!/bin/sh
+root=\${0%/$wrapper}
+exec "\$root/$loader" --argv0 "\$0" --library-path "\$root/$libraries" "\$root/usr/sbin/haproxy" "\$@"
+END
+  chmod 755 $wrapper
+)
+
+# Whether the root of a suite is there and whole; one that was not finished has another name.
+is_made() { "$cache/$1/$wrapper" -v >/dev/null 2>&1; }
+
+make_root() {
+  if [ "${MUSTER_MATRIX_INSIDE:-0}" != 0 ]; then
+    say "the root of $1 is not there, and only root can make it: sudo npm run test:haproxy"
+    return 1
+  fi
+  from=$(mirror || :)
+  say "making a root of Debian $1 with HAProxy in it"
+  rm -rf "${cache:?}/$1" "$cache/$1.new"
+  eval "$(apt-config shell proxy Acquire::http::Proxy 2>/dev/null || :)"
+  # Not every debootstrap knows the newest names; all releases since are made as sid is.
+  http_proxy=${proxy:-${http_proxy:-}} debootstrap --force-check-gpg --variant=minbase --include=haproxy \
+    "$1" "$cache/$1.new" "${from:-http://deb.debian.org/debian}" /usr/share/debootstrap/scripts/sid >"$log" 2>&1 || {
+    tail -n 15 "$log" >&2
+    rm -rf "$cache/$1.new"
+    return 1
+  }
+  write_wrapper "$cache/$1.new"
+  mv "$cache/$1.new" "$cache/$1"
+}
+
+# Two runs at once do not make the same root.
+need_root() {
+  mkdir -p "$cache"
+  (
+    flock 9
+    is_made "$1" || make_root "$1" || exit 1
+    is_made "$1" || { say "HAProxy of $1 does not run here" && exit 1; }
+  ) 9>"$cache/lock"
+}
+
+# --- what is run on it -----------------------------------------------------------------------------------------------
+
+# Tests and act table with the haproxy that is first in PATH. Adds a line to $summary.
+examine() {
+  version=$(haproxy -v | sed -n 's/^HA-*Proxy version \([^ ]*\).*/\1/p')
+  haproxy -v | head -n 1
+  tests=passed
+  sh scripts/alone.sh node_modules/.bin/vitest run src/balancer || tests=FAILED
+  { sh scripts/alone.sh node bin/muster demo --check --template "$template" 2>&1 || say 'the check has failed'; } | tee "$log"
+  counts=$(awk '$1 == "total" { print $3 " requests, lost " $4 ", doubled " $5 ", unknown " $6 }' "$log")
+  acts=FAILED
+  case $counts in *' lost 0, doubled 0, '*) grep -q '^passed: ' "$log" && acts=passed ;; esac
+  # That the demo found this very HAProxy, and not the one of the system.
+  grep -qF ", HAProxy $version" "$log" || acts="FAILED, it did not run on $version"
+  summary="$summary$1: HAProxy $version: tests $tests; acts of $template $acts${counts:+: $counts}
+"
+}
+
+while [ $# -gt 0 ]; do
+  case $1 in
+    --template) template=${2:?--template wants a name} && shift 2 ;;
+    -*) say "unknown option $1" && exit 2 ;;
+    *) break ;;
+  esac
+done
+[ $# -gt 0 ] || set -- trixie sid
+
+summary=
+path=$PATH
+for suite; do
+  PATH=$path
+  if [ "$suite" != host ]; then
+    need_root "$suite" || {
+      summary="$summary$suite: FAILED, no root with HAProxy
+"
+      continue
+    }
+    PATH=$cache/$suite/${wrapper%/*}:$path
+  fi
+  examine "$suite"
+done
+printf '\n%s' "$summary"
+case $summary in *FAILED*) exit 1 ;; esac
