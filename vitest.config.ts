@@ -6,6 +6,7 @@ export default defineConfig({
     isolate: false,
     pool: 'forks',
     maxWorkers: 2,
+    maxConcurrency: 8, // rings that mostly wait for their members' clocks
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },

@@ -24,6 +24,7 @@ export async function eventually<T>(
   ask: () => Promise<T> | T,
   isGood: (answer: T) => boolean,
   withinMs = 20_000,
+  pauseMs = 50,
 ): Promise<T> {
   const deadlineMs = performance.now() + withinMs
   for (;;) {
@@ -33,7 +34,7 @@ export async function eventually<T>(
     if (!(answer instanceof Error) && isGood(answer)) return answer
     if (performance.now() > deadlineMs)
       throw new Error(`not within ${withinMs} ms; the last answer was ${inspect(answer)}`)
-    await pause(50)
+    await pause(pauseMs)
   }
 }
 
