@@ -21,7 +21,16 @@ export {
 } from './drivers/memberlist.ts'
 export type { Change, Claim, Counters, Effect, Host, SwimConfig } from './effects.ts'
 export { Keyring, KeyringError } from './keyring.ts'
-export { isUp, type Member, type MemberState, META_BYTES_MAX, NAME_LENGTH_MAX } from './member.ts'
+export {
+  type Announced,
+  isUp,
+  type Member,
+  type MemberState,
+  META_BYTES_MAX,
+  NAME_LENGTH_MAX,
+  sameBytes,
+  sameVersions,
+} from './member.ts'
 export type * from './messages.ts'
 export { openPacket, PACKET_BYTES_MAX, PacketRefusedError, sealPacket } from './packet.ts'
 export { PROFILES, type Profile, type Timing } from './profiles.ts'

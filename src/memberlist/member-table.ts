@@ -1,10 +1,10 @@
 import { type Random, shuffle } from '../base/index.ts'
-import type { Member } from './member.ts'
+import type { Entry } from './member.ts'
 
 /** Our list: by name, and in the order in which we probe (SWIM §4.3: round robin over a shuffled list). */
 export class MemberTable {
-  readonly #byName = new Map<string, Member>()
-  #probeList: Member[] = []
+  readonly #byName = new Map<string, Entry>()
+  #probeList: Entry[] = []
   #cursor = 0
   readonly #random: Random
 
@@ -17,25 +17,25 @@ export class MemberTable {
     return this.#byName.size
   }
 
-  get(name: string): Member | undefined {
+  get(name: string): Entry | undefined {
     return this.#byName.get(name)
   }
 
-  all(): IterableIterator<Member> {
+  all(): IterableIterator<Entry> {
     return this.#byName.values()
   }
 
   /** New members enter the probe list at a random place, so that the whole ring does not probe them at once. */
-  add(member: Member): void {
+  add(member: Entry): void {
     this.#byName.set(member.name, member)
     const last = this.#probeList.push(member) - 1
     const place = this.#random.below(last + 1)
-    this.#probeList[last] = this.#probeList[place] as Member
+    this.#probeList[last] = this.#probeList[place] as Entry
     this.#probeList[place] = member
   }
 
   /** The next one to probe that satisfies `wanted`; undefined after as many skips and wraps as there are entries. */
-  nextProbe(wanted: (member: Member) => boolean, reapable: (member: Member) => boolean): Member | undefined {
+  nextProbe(wanted: (member: Entry) => boolean, reapable: (member: Entry) => boolean): Entry | undefined {
     for (let tries = 0; tries < this.#probeList.length + 1; tries++) {
       const candidate = this.#probeList[this.#cursor]
       if (candidate === undefined) this.#wrap(reapable)
@@ -48,21 +48,21 @@ export class MemberTable {
   }
 
   /** Up to `count` distinct ones; exhaustive in small rings, up to 3n draws in large ones, as memberlist does. */
-  randomMembers(count: number, wanted: (member: Member) => boolean): Member[] {
+  randomMembers(count: number, wanted: (member: Entry) => boolean): Entry[] {
     const all = this.#probeList
     if (all.length < 3 * count)
       return shuffle([...all], this.#random)
         .filter(wanted)
         .slice(0, count)
-    const chosen: Member[] = []
+    const chosen: Entry[] = []
     for (let draw = 0; draw < 3 * all.length && chosen.length < count; draw++) {
-      const member = all[this.#random.below(all.length)] as Member
+      const member = all[this.#random.below(all.length)] as Entry
       if (!chosen.includes(member) && wanted(member)) chosen.push(member)
     }
     return chosen
   }
 
-  #wrap(reapable: (member: Member) => boolean): void {
+  #wrap(reapable: (member: Entry) => boolean): void {
     for (const member of this.#probeList) if (reapable(member)) this.#byName.delete(member.name)
     this.#probeList = shuffle(
       this.#probeList.filter(member => this.#byName.get(member.name) === member),

@@ -3,20 +3,66 @@ import type { Versions } from './messages.ts'
 
 export type MemberState = 'alive' | 'suspect' | 'dead' | 'left'
 
-/** One entry of our list. The object lives as long as the entry, and changes under the reader's hands. */
-export interface Member {
+/** What a member says about itself. Never changed, only replaced: in a simulation all views share one record. */
+export interface Announced {
   readonly name: string
   /** 4 or 16 bytes exactly as announced; compared and passed on unchanged. */
-  addr: Uint8Array
+  readonly addr: Uint8Array
   /** `addr` as text; IPv4-mapped addresses read as plain IPv4. */
-  ip: string
-  port: number
-  meta: Uint8Array
-  vsn: Versions
-  incarnation: number
-  state: MemberState
+  readonly ip: string
+  readonly port: number
+  readonly meta: Uint8Array
+  readonly vsn: Versions
+}
+
+/** One entry of our list. The object lives as long as the entry, and changes under the reader's hands. */
+export interface Member extends Announced {
+  readonly incarnation: number
+  readonly state: MemberState
   /** On the core's own clock, which stands still while the process is suspended. */
+  readonly stateChangedAtMs: number
+}
+
+/** A member as this view has it: what it says about itself, and what we make of it. */
+export class Entry implements Member {
+  announced: Announced
+  incarnation = 0
+  state: MemberState = 'dead'
   stateChangedAtMs: number
+
+  constructor(announced: Announced, nowMs: number) {
+    this.announced = announced
+    this.stateChangedAtMs = nowMs
+  }
+
+  get name(): string {
+    return this.announced.name
+  }
+
+  get addr(): Uint8Array {
+    return this.announced.addr
+  }
+
+  get ip(): string {
+    return this.announced.ip
+  }
+
+  get port(): number {
+    return this.announced.port
+  }
+
+  get meta(): Uint8Array {
+    return this.announced.meta
+  }
+
+  get vsn(): Versions {
+    return this.announced.vsn
+  }
+
+  enter(state: MemberState, nowMs: number): void {
+    this.state = state
+    this.stateChangedAtMs = nowMs
+  }
 }
 
 /** memberlist's delegate limit; nothing sound announces more. */

@@ -3,7 +3,16 @@ import type { Alarm, Alarms } from './alarms.ts'
 import type { Awareness } from './awareness.ts'
 import type { BroadcastQueue } from './broadcast-queue.ts'
 import type { Counters, Effect, SwimConfig } from './effects.ts'
-import { ipTextOf, isUp, type Member, META_BYTES_MAX, NAME_LENGTH_MAX, sameBytes, sameVersions } from './member.ts'
+import {
+  type Announced,
+  Entry,
+  ipTextOf,
+  isUp,
+  META_BYTES_MAX,
+  NAME_LENGTH_MAX,
+  sameBytes,
+  sameVersions,
+} from './member.ts'
 import type { MemberTable } from './member-table.ts'
 import type { Alive, Dead, PacketMessage, PushNode, Suspect } from './messages.ts'
 import { Suspicion, suspicionTimes } from './suspicion.ts'
@@ -18,6 +27,7 @@ export interface Shared {
   readonly alarms: Alarms
   readonly counters: Counters
   readonly encode: (message: PacketMessage) => Uint8Array
+  readonly share: (announced: Announced) => Announced
   readonly emit: (effect: Effect) => void
 }
 
@@ -27,7 +37,7 @@ const U32_MAX = 0xffff_ffff
 export class Membership {
   readonly #shared: Shared
   readonly #suspicions = new Map<string, { suspicion: Suspicion; alarm: Alarm }>()
-  readonly #local: Member
+  readonly #local: Entry
   #incarnation = 0
   #leaving = false
 
@@ -37,12 +47,12 @@ export class Membership {
     const ip = ipTextOf(config.addr)
     assert(ip !== undefined, 'the advertised address has 4 or 16 bytes')
     const { name, addr, port, meta, vsn } = config
-    this.#local = { name, addr, ip, port, meta, vsn, incarnation: 0, state: 'dead', stateChangedAtMs: nowMs }
+    this.#local = new Entry(shared.share({ name, addr, ip, port, meta, vsn }), nowMs)
     shared.table.add(this.#local)
     this.announce(nowMs)
   }
 
-  get local(): Member {
+  get local(): Entry {
     return this.#local
   }
 
@@ -63,13 +73,13 @@ export class Membership {
     const local = this.#local
     const joins = !isUp(local)
     local.incarnation = this.#incarnation
-    if (local.state !== 'alive') setState(local, 'alive', nowMs)
+    if (local.state !== 'alive') local.enter('alive', nowMs)
     this.#spread(config.name, this.ownAlive(), done)
     emit({ kind: 'changed', change: joins ? 'join' : 'update', member: local })
   }
 
   setMeta(meta: Uint8Array): void {
-    this.#local.meta = meta
+    this.#local.announced = this.#shared.share({ ...this.#local.announced, meta })
   }
 
   /** From now on we no longer refute; the word spreads by gossip, and `left` follows. */
@@ -104,7 +114,7 @@ export class Membership {
     if (member === this.#local) return this.#refute(suspect.incarnation, nowMs)
     this.#spread(member.name, suspect)
     member.incarnation = suspect.incarnation
-    setState(member, 'suspect', nowMs)
+    member.enter('suspect', nowMs)
     const { table, config } = this.#shared
     const suspicion = new Suspicion(suspect.from, suspicionTimes(table.size, config), nowMs)
     this.#suspicions.set(member.name, { suspicion, alarm: this.#armSuspicion(member, suspicion) })
@@ -120,7 +130,7 @@ export class Membership {
     else if (this.#leaving) this.#spread(member.name, dead, () => this.#shared.emit({ kind: 'left' }))
     else return this.#refute(dead.incarnation, nowMs)
     member.incarnation = dead.incarnation
-    setState(member, dead.node === dead.from ? 'left' : 'dead', nowMs)
+    member.enter(dead.node === dead.from ? 'left' : 'dead', nowMs)
     this.#shared.emit({ kind: 'changed', change: 'leave', member })
   }
 
@@ -139,26 +149,26 @@ export class Membership {
     return alive.meta.length <= META_BYTES_MAX && ipTextOf(alive.addr) !== undefined
   }
 
-  #create(alive: Alive, nowMs: number): Member | undefined {
-    const { table, config, counters } = this.#shared
+  #create(alive: Alive, nowMs: number): Entry | undefined {
+    const { table, config, counters, share } = this.#shared
     if (table.size >= config.membersMax) return void counters.membersRefused++
     const { node: name, addr, meta, vsn } = alive
     const port = alive.port === 0 ? config.port : alive.port
     const ip = ipTextOf(addr)
     assert(ip !== undefined && vsn !== undefined, 'only acceptable announcements create an entry')
-    const member: Member = { name, addr, ip, port, meta, vsn, incarnation: 0, state: 'dead', stateChangedAtMs: nowMs }
+    const member = new Entry(share({ name, addr, ip, port, meta, vsn }), nowMs)
     table.add(member)
     return member
   }
 
-  #mayMove(known: Member, nowMs: number): boolean {
+  #mayMove(known: Entry, nowMs: number): boolean {
     if (known === this.#local) return false
     if (known.state === 'left') return true
     const { deadNodeReclaimMs } = this.#shared.config
     return known.state === 'dead' && deadNodeReclaimMs > 0 && nowMs - known.stateChangedAtMs > deadNodeReclaimMs
   }
 
-  #conflict(existing: Member, addr: Uint8Array, port: number): void {
+  #conflict(existing: Entry, addr: Uint8Array, port: number): void {
     this.#shared.emit({ kind: 'conflict', existing, other: { addr, ip: ipTextOf(addr) ?? '', port } })
   }
 
@@ -169,18 +179,21 @@ export class Membership {
     this.#refute(alive.incarnation, nowMs)
   }
 
-  #takeOver(member: Member, alive: Alive, port: number, nowMs: number): void {
+  #takeOver(member: Entry, alive: Alive, port: number, nowMs: number): void {
     const joins = !isUp(member)
     const updates = !sameBytes(member.meta, alive.meta)
     this.#spread(member.name, alive)
     member.incarnation = alive.incarnation
-    member.meta = alive.meta
-    member.addr = alive.addr
-    member.ip = ipTextOf(alive.addr) ?? member.ip
-    member.port = port
-    member.vsn = alive.vsn ?? member.vsn
-    if (member.state !== 'alive') setState(member, 'alive', nowMs)
+    this.#adopt(member, alive, port)
+    if (member.state !== 'alive') member.enter('alive', nowMs)
     if (joins || updates) this.#shared.emit({ kind: 'changed', change: joins ? 'join' : 'update', member })
+  }
+
+  #adopt(member: Entry, { addr, meta, vsn = member.vsn }: Alive, port: number): void {
+    const { announced } = member
+    if (announced.addr === addr && announced.port === port && announced.meta === meta && announced.vsn === vsn) return
+    const ip = ipTextOf(addr) ?? announced.ip
+    member.announced = this.#shared.share({ name: announced.name, addr, ip, port, meta, vsn })
   }
 
   #refute(accused: number, nowMs: number): void {
@@ -190,12 +203,12 @@ export class Membership {
     this.#incarnation = Math.min(this.#incarnation + 1, U32_MAX)
     const local = this.#local
     local.incarnation = this.#incarnation
-    if (local.state !== 'alive') setState(local, 'alive', nowMs)
+    if (local.state !== 'alive') local.enter('alive', nowMs)
     this.#spread(local.name, this.ownAlive())
     this.#log('info', { accused, incarnation: this.#incarnation }, 'refuted')
   }
 
-  #confirm(member: Member, suspect: Suspect): void {
+  #confirm(member: Entry, suspect: Suspect): void {
     const running = this.#suspicions.get(member.name)
     if (running === undefined || !running.suspicion.confirm(suspect.from)) return
     this.#spread(suspect.node, suspect)
@@ -203,7 +216,7 @@ export class Membership {
     running.alarm = this.#armSuspicion(member, running.suspicion)
   }
 
-  #armSuspicion(member: Member, suspicion: Suspicion): Alarm {
+  #armSuspicion(member: Entry, suspicion: Suspicion): Alarm {
     return this.#shared.alarms.set(suspicion.dueMs(), nowMs => {
       if (member.state !== 'suspect') return
       this.#log('info', { member: member.name, afterMs: nowMs - suspicion.startedAtMs }, 'did not refute: dead')
@@ -226,9 +239,4 @@ export class Membership {
   #log(level: 'info' | 'warn', fields: Record<string, unknown>, sentence: string): void {
     this.#shared.emit({ kind: 'log', level, fields, sentence })
   }
-}
-
-function setState(member: Member, state: Member['state'], nowMs: number): void {
-  member.state = state
-  member.stateChangedAtMs = nowMs
 }

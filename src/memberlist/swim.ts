@@ -3,7 +3,7 @@ import { type Alarm, Alarms } from './alarms.ts'
 import { Awareness } from './awareness.ts'
 import { BroadcastQueue, retransmitLimit } from './broadcast-queue.ts'
 import { type Counters, type Effect, type Host, noCounts, type SwimConfig } from './effects.ts'
-import { ipTextOf, isUp, type Member } from './member.ts'
+import { type Announced, ipTextOf, isUp, type Member } from './member.ts'
 import { MemberTable } from './member-table.ts'
 import { Membership, type Shared } from './membership.ts'
 import type { Ack, IndirectPing, PacketMessage, Ping, PushNode, PushPull, Source } from './messages.ts'
@@ -18,6 +18,8 @@ export interface PartCodec {
   encode(message: PacketMessage): Uint8Array
   /** @throws on anything that is not a sound message; the part is counted and dropped */
   decode(part: Uint8Array): PacketMessage
+  /** The same record, as one object for all who ask; default: each its own. */
+  share?(announced: Announced): Announced
 }
 
 export interface SwimDeps {
@@ -80,6 +82,7 @@ export class Swim {
       alarms: this.#alarms,
       counters: this.counters,
       encode: message => this.#codec.encode(message),
+      share: announced => this.#codec.share?.(announced) ?? announced,
       emit: effect => void this.#effects.push(effect),
     }
     this.#membership = new Membership(this.#shared, nowMs)

@@ -3,7 +3,7 @@ import { seededRandom } from '../base/index.ts'
 import { Alarms } from './alarms.ts'
 import { Awareness } from './awareness.ts'
 import { BroadcastQueue, retransmitLimit } from './broadcast-queue.ts'
-import type { Member } from './member.ts'
+import { Entry } from './member.ts'
 import { MemberTable } from './member-table.ts'
 import { PROFILES } from './profiles.ts'
 import { Suspicion, suspicionTimes } from './suspicion.ts'
@@ -131,8 +131,7 @@ test('the reapable go at the end of a round, and random choices are distinct', (
   expect([table.size, table.get('m7')]).toEqual([19, undefined])
 })
 
-function member(name: string): Member {
+function member(name: string): Entry {
   const addr = Uint8Array.of(10, 0, 0, 1)
-  const rest = { ip: '10.0.0.1', port: 1, meta: bytes(0), vsn: [1, 5, 2, 2, 5, 5] as const, incarnation: 1 }
-  return { name, addr, ...rest, state: 'alive', stateChangedAtMs: 0 }
+  return new Entry({ name, addr, ip: '10.0.0.1', port: 1, meta: bytes(0), vsn: [1, 5, 2, 2, 5, 5] }, 0)
 }

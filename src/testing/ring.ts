@@ -1,6 +1,7 @@
 import { type Address, assert, type Random, seededRandom } from '../base/index.ts'
 import {
   type Alive,
+  type Announced,
   decodeMessage,
   type Effect,
   encodeMessage,
@@ -9,6 +10,8 @@ import {
   type PacketMessage,
   type PartCodec,
   PROFILES,
+  sameBytes,
+  sameVersions,
   Swim,
   type SwimConfig,
   type Timing,
@@ -284,13 +287,14 @@ export class SimulatedMember {
 type SharedPart = Uint8Array & { message?: PacketMessage }
 
 /**
- * Parts are handed over as they are, so a message is encoded once and never decoded: all views of the ring share its address
- * and meta, and a ring of a thousand fits in memory. The wire itself is proved by its own tests.
+ * Parts are handed over as they are, so a message is encoded once and never decoded; and all views share one record of
+ * what a member says about itself, so that a ring of a thousand fits in memory. The wire is proved by its own tests.
  */
 function sharedCodec(): PartCodec {
   const news = new WeakMap<PacketMessage, SharedPart>()
   /** Views that learn of a member by lists build an announcement each; these are all one. */
   const announced = new Map<string, Alive>()
+  const records = new Map<string, Announced>()
   const encode = (message: PacketMessage): SharedPart => {
     const part: SharedPart = encodeMessage(message)
     part.message = message
@@ -313,6 +317,12 @@ function sharedCodec(): PartCodec {
       return message.type === 'suspect' || message.type === 'dead' ? encodeNews(message) : encode(message)
     },
     decode: (part: SharedPart) => part.message ?? decodeMessage(part),
+    share(record) {
+      const known = records.get(record.name)
+      if (known !== undefined && sameRecord(known, record)) return known
+      records.set(record.name, record)
+      return record
+    },
   }
 }
 
@@ -321,6 +331,10 @@ function sameAlive(a: Alive, b: Alive): boolean {
   return (
     a.incarnation === b.incarnation && a.addr === b.addr && a.port === b.port && a.meta === b.meta && a.vsn === b.vsn
   )
+}
+
+function sameRecord(a: Announced, b: Announced): boolean {
+  return a.port === b.port && sameBytes(a.addr, b.addr) && sameBytes(a.meta, b.meta) && sameVersions(a.vsn, b.vsn)
 }
 
 function discordOf(
