@@ -133,7 +133,7 @@ export class Roster {
 
   #explain(entry: Entry, members: MemberStates | undefined, nowMs: number): void {
     if (FINAL.has(entry.liveness)) return // its last word stands
-    const state = members?.get(entry.server.name)
+    const state = memberState(entry.server, members)
     const liveness = state === 'alive' ? 'withdrawn' : (state ?? 'unexplained')
     if (entry.liveness !== liveness) entry.sinceMs = nowMs
     entry.liveness = liveness
@@ -176,6 +176,12 @@ export class Roster {
 export function placed(entry: Entry): PlacedServer {
   const { pool, name, host, ip, port, weight, state } = entry.server
   return { pool, name, host, ip, port, weight, state, stance: entry.decision.stance }
+}
+
+/** Where a member has several endpoints in a pool its servers are called `member:port`; of adopted ones only that is known. */
+function memberState({ name, host, port }: Server, members: MemberStates | undefined) {
+  const suffix = `:${port}`
+  return members?.get(name) ?? members?.get(name.endsWith(suffix) ? name.slice(0, -suffix.length) : host)
 }
 
 function newEntry(server: Server, nowMs: number): Entry {

@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest'
+import { type MemberStates, Roster } from './roster.ts'
+
+const era = { nowMs: 1_000, joinedAtMs: 0, drainTimeoutMs: 30_000 }
+const found = (name: string, port = 3000) => ({ pool: 'web', name, ip: '10.0.0.2', port, weight: 1 })
+
+/** What becomes of a server that was found in HAProxy, once the ring can be asked. */
+function fateOf(name: string, port: number, members: MemberStates): string {
+  const roster = new Roster(false)
+  const entry = roster.adopt(found(name, port), 0, true)
+  roster.observe(() => ({ ip: '10.0.0.2', port, weight: 1, admin: 'ready', up: true, sessions: 0 }), 0)
+  roster.update([], members, 500)
+  roster.decide(era)
+  return `${entry.liveness}, ${entry.decision.stance}`
+}
+
+test('a found server that its alive member no longer names was taken back, and goes out at once', () => {
+  expect(fateOf('web-1', 3000, new Map([['web-1', 'alive']]))).toBe('withdrawn, maint')
+})
+
+test('so was one of several of a member, whose server is called after member and port', () => {
+  expect(fateOf('web-1:3001', 3001, new Map([['web-1', 'alive']]))).toBe('withdrawn, maint')
+  expect(fateOf('web-1:3001', 3001, new Map([['web-1', 'failed']]))).toBe('failed, ready')
+})
+
+test('a found server of which nobody knows the member stays', () => {
+  expect(fateOf('web-9', 3000, new Map([['web-1', 'alive']]))).toBe('unexplained, ready')
+})
