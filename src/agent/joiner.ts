@@ -25,7 +25,7 @@ const FIRST_RETRY_MS = 100
  * a peer is not there. An address is done with when it has answered once, since gossip knows the rest; when this node
  * later finds itself alone, all of them are tried again. What is wrong is said once, and once more when it is over.
  *
- * @param onJoined called after each try that reached somebody; an answer of this node itself, whose own address is in the
+ * @param onJoined called as soon as one address of a round has answered, however long the others take; an answer of this node itself, whose own address is in the
  *   list that all nodes share, is none
  * @returns when `signal` is aborted; never throws
  */
@@ -42,17 +42,19 @@ export async function keepJoined(
   while (!signal.aborted && config.addresses.length > 0) {
     if (missing.size === 0 && !cluster.hasCompany()) for (const address of config.addresses) missing.add(address)
     if (missing.size > 0) {
-      const outcome = await orAborted(tryAll(cluster, missing, signal), signal)
-      if (outcome === undefined) return
-      if (outcome.contacted > 0 && cluster.hasCompany()) {
-        deps.log.info({ contacted: outcome.contacted }, 'joined the cluster')
+      let hasJoined = false
+      const answered = (address: string) => {
+        missing.delete(address)
+        if (signal.aborted || hasJoined || !cluster.hasCompany()) return
+        deps.log.info({ address }, 'joined the cluster')
+        hasJoined = true
         complained = false
         onJoined()
-      } else if (!complained && !cluster.hasCompany()) {
-        deps.log.warn(
-          { errors: outcome.errors },
-          'nobody to join answers yet; trying on, this node works alone meanwhile',
-        )
+      }
+      const errors = await orAborted(tryAll(cluster, missing, answered), signal)
+      if (errors === undefined) return
+      if (!complained && !cluster.hasCompany()) {
+        deps.log.warn({ errors }, 'nobody to join answers yet; trying on, this node works alone meanwhile')
         complained = true
       }
     }
@@ -61,19 +63,14 @@ export async function keepJoined(
   }
 }
 
-/** Tries every missing address at once and takes those that answered off the list. */
-async function tryAll(cluster: Joinable, missing: Set<string>, signal: AbortSignal) {
-  const outcomes = await Promise.all(
-    [...missing].map(async address => ({ address, outcome: await tryOne(cluster, address) })),
-  )
-  if (signal.aborted) return { contacted: 0, errors: [] }
-  for (const { address, outcome } of outcomes) if (outcome.contacted > 0) missing.delete(address)
-  return {
-    contacted: outcomes.filter(({ outcome }) => outcome.contacted > 0).length,
-    errors: outcomes.flatMap(({ outcome }) =>
-      outcome.errors.map(({ address, error }) => `${address}: ${messageOf(error)}`),
-    ),
-  }
+/** Tries every address at once, and says which answered, as they do. @returns why the others did not */
+async function tryAll(cluster: Joinable, addresses: Iterable<string>, answered: (address: string) => void) {
+  const tries = [...addresses].map(async address => {
+    const { contacted, errors } = await tryOne(cluster, address)
+    if (contacted > 0) answered(address)
+    return errors.map(({ address: failed, error }) => `${failed}: ${messageOf(error)}`)
+  })
+  return (await Promise.all(tries)).flat()
 }
 
 /** A cluster that takes no joins any more (it leaves, or has lost its name) is an address that does not answer. */

@@ -17,8 +17,24 @@ export async function runAgent(input: ConfigInput): Promise<number> {
   )
   process.removeListener('SIGTERM', early).removeListener('SIGINT', early)
   const code = watchSignals(agent, config, log)
+  catchStrays(agent, log)
   await agent.ended
   return code()
+}
+
+/**
+ * The net below all others; what falls into it is a defect of ours. After an exception the agent ends as by a handover: what
+ * serves goes on serving, and whoever keeps the agent running starts the next one.
+ */
+function catchStrays(agent: RunningAgent, log: ReturnType<typeof createLog>): void {
+  const stackOf = (thrown: unknown) => (thrown instanceof Error ? thrown.stack : String(thrown))
+  process.on('unhandledRejection', reason => {
+    log.error({ stack: stackOf(reason) }, 'a failure that nobody handled; the agent goes on. Please report this')
+  })
+  process.on('uncaughtException', thrown => {
+    log.error({ stack: stackOf(thrown) }, 'an exception that nobody caught; ending, services and HAProxy run on')
+    agent.handover().finally(() => process.exit(1))
+  })
 }
 
 type RunningAgent = Awaited<ReturnType<typeof import('../agent/start.ts')['startAgent']>>
