@@ -152,7 +152,7 @@ export class Tier implements AsyncDisposable {
   }
 
   #pidFile(name: string): string {
-    return join(this.directory, `${name}.pid`)
+    return join(this.directory, `${encodeURIComponent(name)}.pid`)
   }
 
   #webEnv(name: string, host: number): Record<string, string> {

@@ -31,18 +31,17 @@ export class Balancing {
     this.#clock = deps.clock
   }
 
-  /** Something in the ring has changed: look again. */
+  /**
+   * Something in the ring has changed: look again. With the first company, whoever found whom, the ring has been joined: from
+   * now on it can be told who is unexplained.
+   */
   wake(): void {
     const ring = this.#serf.members()
+    const self = this.#serf.local().name
+    if (ring.some(({ name, status }) => status === 'alive' && name !== self)) this.#joinedAtMs ??= this.#clock.nowMs()
     const members = new Map(ring.map(({ name, status }) => [name, isGone(status) ? status : 'alive'] as const))
     const joined = this.#joinedAtMs === undefined ? {} : { joinedAtMs: this.#joinedAtMs }
     this.#balancer.wanted(this.#view.serversOf(ring), { members, ...joined })
-  }
-
-  /** The ring has been joined for the first time, or again: from now on it can be told who is unexplained. */
-  joined(): void {
-    this.#joinedAtMs ??= this.#clock.nowMs()
-    this.wake()
   }
 
   /**

@@ -57,7 +57,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps, signal?: 
     )
   }
   scope.use(await startAgentApi(config, { log: deps.log.child({ room: 'api' }), agent }, signal))
-  startJoining(config, { ...deps, serf, supervisor }, () => balancing?.joined(), scope)
+  startJoining(config, { ...deps, serf, supervisor }, () => balancing?.wake(), scope)
   agent.own(scope.move())
   return agent
 }
