@@ -143,12 +143,12 @@ async function restartBalancer(
   const agent = tier.startBalancer(options.template)
   for (;;) {
     await sleep(clock, POLL_MS, signal)
-    const haproxy = await agent.status().then(
-      status => status.balancer?.haproxy,
-      () => undefined, // not up yet
-    )
-    if (haproxy?.pid === undefined) continue
+    const status = await agent.status().catch(() => undefined) // not up yet
+    const haproxy = status?.balancer?.haproxy
+    if (status === undefined || haproxy?.pid === undefined) continue
     if (haproxy.pid !== before) throw new Error(`HAProxy was not adopted: it was ${before} and is ${haproxy.pid}`)
-    return clock.nowMs() - startedAtMs
+    if (haproxy.reloads > 0) throw new Error(`HAProxy was adopted, but reloaded ${haproxy.reloads} times`)
+    const hasCompany = status.members.alive > 1 // the ring has said what is wanted
+    if (hasCompany) return clock.nowMs() - startedAtMs
   }
 }
