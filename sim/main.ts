@@ -1,38 +1,63 @@
 /**
- * The swarm: many rings, each drawn from a seed. `npm run sim -- --members 100 --seeds 500`; a failing seed is printed with
- * the command that replays it; `--seed=9041` runs that one and tells every step.
+ * The swarm: many rings, each drawn from a seed, on all cores. A failing seed is printed at once with the command that
+ * replays it; `--seed=9041` runs that one here and tells every step. See `npm run sim -- --help`.
  */
-import { parseArgs } from 'node:util'
 import { systemClock, systemRandom } from '../src/base/index.ts'
+import { HELP, type Options, readOptions, replayOf, UsageError } from './options.ts'
+import { Pool } from './pool.ts'
+import { Progress } from './progress.ts'
 import { swarm } from './scenario.ts'
 
-const MEMBERS = 100
-
-const { values } = parseArgs({
-  options: {
-    members: { type: 'string', default: String(MEMBERS) },
-    seeds: { type: 'string', default: '5' },
-    seed: { type: 'string' },
-  },
-})
-const members = Number(values.members)
-const seeds =
-  values.seed !== undefined
-    ? [Number(values.seed)]
-    : Array.from({ length: Number(values.seeds) }, () => systemRandom.below(2 ** 31))
-
 const startedAtMs = systemClock.nowMs()
-let failures = 0
-for (const seed of seeds) {
-  const { steps, failure } = swarm(members, seed)
-  if (values.seed !== undefined) {
-    for (const { step, tookMs } of steps) console.log(`${String(tookMs).padStart(7)} ms  ${step}`)
+const elapsedMs = () => systemClock.nowMs() - startedAtMs
+
+/** @returns the exit code */
+async function main(): Promise<number> {
+  try {
+    const options = readOptions(process.argv.slice(2))
+    if (options === undefined) console.log(HELP)
+    else return options.seed === undefined ? await many(options) : one(options.members, options.seed)
+    return 0
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    console.error(`${error.message}\nsee: npm run sim -- --help`)
+    return 2
   }
-  if (failure === undefined) continue
-  failures++
-  const size = members === MEMBERS ? '' : `--members=${members} `
-  console.error(`seed ${seed} failed ${failure}\n  replay: npm run sim -- ${size}--seed=${seed}`)
 }
-const seconds = ((systemClock.nowMs() - startedAtMs) / 1000).toFixed(1)
-console.log(`${seeds.length - failures} of ${seeds.length} rings of ${members} always agreed again (${seconds} s)`)
-process.exitCode = failures === 0 ? 0 : 1
+
+function one(members: number, seed: number): number {
+  const { failure } = swarm(members, seed, ({ step, tookMs }) => {
+    console.log(`${String(tookMs).padStart(7)} ms  ${step}`)
+  })
+  if (failure !== undefined) console.error(`seed ${seed} failed ${failure}`)
+  const progress = new Progress(members, 1)
+  progress.done(failure !== undefined)
+  console.log(progress.summary(elapsedMs()))
+  return failure === undefined ? 0 : 1
+}
+
+async function many({ members, seeds, from, jobs }: Options): Promise<number> {
+  const numbers = Array.from({ length: seeds }, (_, i) => (from === undefined ? systemRandom.below(2 ** 31) : from + i))
+  const progress = new Progress(members, seeds)
+  const pool = new Pool(members, numbers, (seed, { failure }) => {
+    progress.done(failure !== undefined)
+    if (failure !== undefined) {
+      progress.clear()
+      console.error(`seed ${seed} failed ${failure}\n  replay: ${replayOf(members, seed)}`)
+    }
+    progress.show(elapsedMs())
+  })
+  process.on('SIGINT', () => {
+    pool.kill()
+    progress.clear()
+    console.log(`interrupted: ${progress.summary(elapsedMs())}`)
+    process.exit(130)
+  })
+  progress.show(elapsedMs())
+  await pool.run(jobs)
+  progress.clear()
+  console.log(progress.summary(elapsedMs()))
+  return progress.failed === 0 ? 0 : 1
+}
+
+process.exitCode = await main()

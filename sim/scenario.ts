@@ -1,9 +1,15 @@
 import { shuffle } from '../src/base/index.ts'
 import { Ring } from '../src/testing/index.ts'
 
+export interface Step {
+  readonly step: string
+  /** Until all agreed again, in virtual time. */
+  readonly tookMs: number
+}
+
 /** What one seed made happen, and how long the ring took to agree again after each step. */
 export interface Outcome {
-  readonly steps: readonly { readonly step: string; readonly tookMs: number }[]
+  readonly steps: readonly Step[]
   /** Undefined: it always agreed in time. */
   readonly failure?: string
 }
@@ -12,15 +18,16 @@ export interface Outcome {
 const CONVERGE_MS = 5 * 60_000
 
 /** Join, news, loss, crashes, leaves, a partition of half and its healing, restarts: drawn from the seed, in random order. */
-export function swarm(members: number, seed: number): Outcome {
+export function swarm(members: number, seed: number, onStep?: (step: Step) => void): Outcome {
   const ring = new Ring({ members, seed })
-  const steps: { step: string; tookMs: number }[] = []
+  const steps: Step[] = []
   const plan = shuffle([crash, leave, partition, restart, news, partition], ring.random)
   for (const act of [joinAll, lossOf(0.05), ...plan, lossOf(0), news]) {
     const step = act(ring)
     const tookMs = ring.runUntil(ring.converged, CONVERGE_MS)
     if (tookMs === undefined) return { steps, failure: `after "${step}": ${ring.discord()}` }
     steps.push({ step, tookMs })
+    onStep?.({ step, tookMs })
   }
   return { steps }
 }

@@ -1,0 +1,14 @@
+/** One of the processes of `npm run sim`: a seed comes in, its outcome goes out, until nobody asks any more. */
+import { swarm } from './scenario.ts'
+
+const members = Number(process.argv[2])
+const parent = process.ppid
+
+process.on('SIGINT', () => undefined) // Ctrl-C reaches the whole group; whoever started us sums up, and ends us
+process.on('disconnect', () => process.exit())
+process.on('message', seed => {
+  const outcome = swarm(members, Number(seed), () => {
+    if (process.ppid !== parent) process.exit() // a ring takes minutes, during which nothing else would tell us
+  })
+  process.send?.(outcome)
+})
