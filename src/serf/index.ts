@@ -39,7 +39,8 @@ export { QueryHandle } from './answer-stream.ts'
 export { type CoalesceOptions, type Coalescer, coalesceEvents, isMemberEvent } from './coalesce.ts'
 export { SerfCore, type SerfCoreConfig, type SerfState } from './core.ts'
 export { readKeyringFile, writeKeyringFile } from './drivers/keyring-file.ts'
-export { Serf, type SerfConfig, type SerfDeps, startSerf } from './drivers/serf.ts'
+export { Serf, type SerfDeps, startSerf } from './drivers/serf.ts'
+export type { SerfConfig } from './drivers/serf-config.ts'
 export type { QueryAnswer, ReceivedQuery, SerfEffect } from './effects.ts'
 export {
   BroadcastTimeoutError,

@@ -1,4 +1,14 @@
-import { type Address, assert, type Clock, formatAddress, type Log, messageOf, type Random } from '../../base/index.ts'
+import {
+  type Address,
+  assert,
+  type Clock,
+  deferred,
+  formatAddress,
+  type Log,
+  messageOf,
+  type Random,
+  within,
+} from '../../base/index.ts'
 import type { Change, Claim, Counters, Effect, Host } from '../effects.ts'
 import type { Keyring } from '../keyring.ts'
 import { type Member, META_BYTES_MAX, understandsCrc } from '../member.ts'
@@ -197,7 +207,7 @@ export class Memberlist implements AsyncDisposable {
     this.#announcements.set(ticket, resolve)
     this.#perform(this.#swim.updateMeta(meta, options.tell ?? [], ticket, this.#deps.clock.nowMs()))
     try {
-      await this.#within(promise, options.timeoutMs ?? BROADCAST_TIMEOUT_MS, 'timeout waiting for update broadcast')
+      await this.#told(promise, options.timeoutMs ?? BROADCAST_TIMEOUT_MS, 'timeout waiting for update broadcast')
     } finally {
       this.#announcements.delete(ticket)
     }
@@ -235,7 +245,7 @@ export class Memberlist implements AsyncDisposable {
     this.#leftWaiters.add(resolve)
     this.#perform(this.#swim.leave(this.#deps.clock.nowMs()))
     try {
-      await this.#within(promise, timeoutMs, 'timeout waiting for leave broadcast')
+      await this.#told(promise, timeoutMs, 'timeout waiting for leave broadcast')
     } finally {
       this.#leftWaiters.delete(resolve)
     }
@@ -425,28 +435,9 @@ export class Memberlist implements AsyncDisposable {
     this.#wake = { atMs: READING_FIRST, cancel: () => timer.cancel() }
   }
 
-  async #within(promise: Promise<void>, timeoutMs: number, sentence: string): Promise<void> {
-    const late = deferred()
+  async #told(promise: Promise<void>, timeoutMs: number, sentence: string): Promise<void> {
     const { signal } = this.#stopping
-    const timer = this.#deps.clock.after(timeoutMs, () => late.reject(new BroadcastTimeoutError(sentence)))
-    const onAbort = () => late.reject(new BroadcastTimeoutError(`${sentence}: stopped`))
-    signal.addEventListener('abort', onAbort, { once: true })
-    if (signal.aborted) onAbort()
-    try {
-      await Promise.race([promise, late.promise])
-    } finally {
-      timer.cancel()
-      signal.removeEventListener('abort', onAbort)
-    }
+    const late = (why: string) => new BroadcastTimeoutError(why === 'timeout' ? sentence : `${sentence}: stopped`)
+    await within(promise, { clock: this.#deps.clock, timeoutMs, signal, late })
   }
-}
-
-function deferred(): { promise: Promise<void>; resolve: () => void; reject: (failure: Error) => void } {
-  let resolve: () => void = () => {}
-  let reject: (failure: Error) => void = () => {}
-  const promise = new Promise<void>((yes, no) => {
-    resolve = yes
-    reject = no
-  })
-  return { promise, resolve, reject }
 }

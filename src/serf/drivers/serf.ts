@@ -1,59 +1,29 @@
-import { type Clock, type Log, messageOf, type Random, Scope, shuffle, sleep, type Timer } from '../../base/index.ts'
-import type { Address } from '../../base/index.ts'
 import {
-  type JoinResult,
-  type Keyring,
-  type Memberlist,
-  type MemberlistHost,
-  PROFILES,
-  type Profile,
-  startMemberlist,
-} from '../../memberlist/index.ts'
+  type Clock,
+  deferred,
+  type Log,
+  messageOf,
+  type Random,
+  Scope,
+  shuffle,
+  sleep,
+  type Timer,
+  within,
+} from '../../base/index.ts'
+import { type JoinResult, type Memberlist, type MemberlistHost, startMemberlist } from '../../memberlist/index.ts'
 import { QueryHandle } from '../answer-stream.ts'
 import { SerfCore, type SerfState } from '../core.ts'
 import type { ReceivedQuery, SerfEffect } from '../effects.ts'
 import { BroadcastTimeoutError, SerfStateError } from '../errors.ts'
 import type { QueryEvent, SerfEvent } from '../events.ts'
-import { answerKeyQuery, fitKeyList, isKeyQuery } from '../keys.ts'
 import type { LTime } from '../lamport.ts'
 import type { SerfMember } from '../member.ts'
-import { encodeSerfMessage, type KeyResponse } from '../messages.ts'
 import type { QueryParams } from '../queries.ts'
 import { SnapshotRecord } from '../snapshot.ts'
 import { encodeTags, type Tags } from '../tags.ts'
-import { writeKeyringFile } from './keyring-file.ts'
+import { answerKeys } from './key-answers.ts'
+import { coreConfig, type SerfConfig } from './serf-config.ts'
 import { SnapshotFile } from './snapshot-file.ts'
-
-export interface SerfConfig {
-  readonly name: string
-  /** Port 0: any free one. */
-  readonly bind: Address
-  readonly advertise?: Address | undefined
-  readonly profile: Profile
-  /** At most 512 bytes encoded; they are in the very first alive. */
-  readonly tags: Tags
-  readonly keyring?: Keyring | undefined
-  /** Where key queries that change the ring leave it. */
-  readonly keyringPath?: string | undefined
-  readonly compress?: boolean | undefined
-  /** Serf's snapshot file: known peers and clocks over a restart. */
-  readonly snapshotPath?: string | undefined
-  readonly rejoinAfterLeave?: boolean | undefined
-  /** Default 30 s. */
-  readonly reconnectIntervalMs?: number | undefined
-  /** Default 24 h. */
-  readonly reconnectTimeoutMs?: number | undefined
-  /** Default 24 h. */
-  readonly tombstoneTimeoutMs?: number | undefined
-  /** Default 5 s. */
-  readonly broadcastTimeoutMs?: number | undefined
-  /** After a leave, we serve probes this long so that it spreads. Default 1 s. */
-  readonly leavePropagateDelayMs?: number | undefined
-  /** Default 512, at most 9216. */
-  readonly userEventBytesMax?: number | undefined
-  readonly queryBytesMax?: number | undefined
-  readonly queryResponseBytesMax?: number | undefined
-}
 
 export interface SerfDeps {
   readonly clock: Clock
@@ -63,9 +33,6 @@ export interface SerfDeps {
 
 /** memberlist 1 to 5, speaking 2; Serf 2 to 5, speaking 5: what real agents of the 0.9 line and later advertise. */
 const VERSIONS = [1, 5, 2, 2, 5, 5] as const
-const HOUR_MS = 3_600_000
-/** Serf starts a key list with at most one key per 25 bytes of a response. */
-const KEY_BYTES_LISTED = 25
 const CLOCK_NOTE_MS = 500
 
 /**
@@ -92,23 +59,6 @@ export async function startSerf(config: SerfConfig, deps: SerfDeps, signal?: Abo
   scope.move()
   serf.attach(memberlist, known)
   return serf
-}
-
-function coreConfig(config: SerfConfig, restored: { clock: LTime; eventClock: LTime; queryClock: LTime } | undefined) {
-  const { retransmitMult, gossipIntervalMs } = PROFILES[config.profile]
-  return {
-    name: config.name,
-    retransmitMult,
-    gossipIntervalMs,
-    reconnectIntervalMs: config.reconnectIntervalMs ?? 30_000,
-    reconnectTimeoutMs: config.reconnectTimeoutMs ?? 24 * HOUR_MS,
-    tombstoneTimeoutMs: config.tombstoneTimeoutMs ?? 24 * HOUR_MS,
-    pruneDelayMs: (config.broadcastTimeoutMs ?? 5000) + (config.leavePropagateDelayMs ?? 1000),
-    userEventBytesMax: config.userEventBytesMax ?? 512,
-    queryBytesMax: config.queryBytesMax ?? 1024,
-    queryResponseBytesMax: config.queryResponseBytesMax ?? 1024,
-    ...(restored === undefined ? {} : { restored }),
-  }
 }
 
 /** A running agent; made by `startSerf`. */
@@ -357,19 +307,12 @@ export class Serf implements AsyncDisposable {
   }
 
   /** Resolves when the intent was sent its full number of times. */
-  #broadcastLeave(name: string, how: { prune: boolean; tell: readonly string[] }): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const late = () => reject(new BroadcastTimeoutError('timed out broadcasting node removal'))
-      const timer = this.#deps.clock.after(this.#broadcastTimeoutMs(), late)
-      const { signal } = this.#stopping
-      signal.addEventListener('abort', late, { once: true })
-      const transmitted = () => {
-        timer.cancel()
-        signal.removeEventListener('abort', late)
-        resolve()
-      }
-      this.#perform(this.#core.broadcastLeave(name, this.#nowMs(), { ...how, transmitted }))
-    })
+  async #broadcastLeave(name: string, how: { prune: boolean; tell: readonly string[] }): Promise<void> {
+    const { promise, resolve } = deferred()
+    this.#perform(this.#core.broadcastLeave(name, this.#nowMs(), { ...how, transmitted: resolve }))
+    const late = () => new BroadcastTimeoutError('timed out broadcasting node removal')
+    const limit = { clock: this.#deps.clock, timeoutMs: this.#broadcastTimeoutMs(), signal: this.#stopping.signal }
+    await within(promise, { ...limit, late })
   }
 
   #broadcastTimeoutMs(): number {
@@ -458,27 +401,12 @@ export class Serf implements AsyncDisposable {
   }
 
   async #answerKeys(query: ReceivedQuery): Promise<void> {
-    const { name, payload } = query.message
-    if (!isKeyQuery(name)) return
-    const { response, changed } = answerKeyQuery(name, payload, this.#config.keyring)
-    const written = changed ? await this.#keyringWritten(response) : response
-    const limit = this.#config.queryResponseBytesMax ?? 1024
-    const fits = (r: KeyResponse) => this.#core.encodeResponse(query.message, encodeSerfMessage(r)).length <= limit
-    const answer = encodeSerfMessage(fitKeyList(written, Math.floor(limit / KEY_BYTES_LISTED), fits))
+    const encoded = (payload: Uint8Array) => this.#core.encodeResponse(query.message, payload)
+    const answer = await answerKeys(query.message, this.#config, encoded)
+    if (answer === undefined) return
     await this.#logged('could not answer a key query', async () =>
       this.#perform(this.#core.respond(query, answer, this.#nowMs())),
     )
-  }
-
-  async #keyringWritten(response: KeyResponse): Promise<KeyResponse> {
-    const { keyring, keyringPath } = this.#config
-    if (keyring === undefined || keyringPath === undefined) return response
-    try {
-      await writeKeyringFile(keyringPath, keyring)
-      return response
-    } catch (failure) {
-      return { ...response, result: false, message: `Failed to write keyring file: ${messageOf(failure)}` }
-    }
   }
 
   async #reconnect(address: string): Promise<void> {
