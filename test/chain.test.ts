@@ -73,7 +73,7 @@ test('a real Serf agent with a name that breaks hand-made handlers is refused by
     status => status.members.alive === 2 + NAMES.length && (status.balancer?.refused ?? 0) >= NAMES.length,
   )
   expect(readFileSync(join(balancer.directory, 's/haproxy.cfg'), 'utf8')).toBe(configuration)
-  for (const agent of evil) await serf(agent, 'leave')
+  await Promise.all(evil.map(agent => serf(agent, 'leave')))
   await eventually(
     () => balancer.status(),
     status => status.members.left === NAMES.length,

@@ -38,7 +38,7 @@ const DRAIN_TIMEOUT_MS = 30_000
 export class Passes {
   readonly #config: BalancerConfig
   readonly #deps: PassDeps
-  readonly #maxconn: number
+  readonly #maxconnFor: (checks: number) => number
   readonly #usesSlots: boolean
   readonly #slots = new Map<string, SlotMap>()
   readonly #prober: Prober
@@ -52,10 +52,10 @@ export class Passes {
   runtimeChanges = 0
   joinedAtMs: number | undefined
 
-  constructor(config: BalancerConfig, maxconn: number, deps: PassDeps) {
+  constructor(config: BalancerConfig, maxconnFor: (checks: number) => number, deps: PassDeps) {
     this.#config = config
     this.#deps = deps
-    this.#maxconn = maxconn
+    this.#maxconnFor = maxconnFor
     this.#usesSlots = config.template === 'slots'
     this.roster = new Roster(!this.#usesSlots)
     for (const [pool, { slots = SLOTS_DEFAULT }] of Object.entries(config.pools))
@@ -133,9 +133,10 @@ export class Passes {
 
   /** The file for what has been decided so far. */
   text(): string {
-    return this.#deps.render(
-      templateData(this.#config, this.#fileServers().map(placed), this.#slotList(), this.#maxconn),
-    )
+    const servers = this.#fileServers().map(placed)
+    const slots = [...this.#slots.values()].reduce((sum, { size }) => sum + size, 0)
+    const maxconn = this.#maxconnFor(this.#usesSlots ? slots : servers.length)
+    return this.#deps.render(templateData(this.#config, servers, this.#slotList(), maxconn))
   }
 
   /** Decides without HAProxy, before it runs. */

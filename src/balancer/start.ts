@@ -40,7 +40,9 @@ export async function startBalancer(
   const control = new HaproxyControl(haproxy, paths, deps.clock)
   let balancer: Balancer | undefined
   const wake = (): void => balancer?.wake()
-  const passes = new Passes(config, maxconnFor(await descriptorLimit()), { ...deps, control, render, probe, wake })
+  const descriptors = await descriptorLimit()
+  const maxconn = (checks: number) => maxconnFor(descriptors, checks)
+  const passes = new Passes(config, maxconn, { ...deps, control, render, probe, wake })
   const adopted = await control.isRunning()
   if (typeof config.template === 'object') passes.adoptRemembered(await control.rememberedServers())
   if (adopted) await adopt(config, control, passes)
@@ -66,12 +68,17 @@ export function haproxySpec(config: BalancerConfig, haproxyPath: string): Haprox
   return { name: 'haproxy', command, stopSignal: 'SIGUSR1', stopTimeoutMs: 10_000 }
 }
 
+/** Where the descriptors are few, each block of so many servers has its own `maxconn`, not each server. */
+const CHECKS_BLOCK = 100
+
 /**
- * Connections that the descriptor limit allows: two descriptors each, checks and listeners beside them. `haproxy -c` accepts
- * more, and the start then fails.
+ * Connections that the descriptor limit allows: two descriptors each, one per checked server, listeners beside them.
+ * `haproxy -c` accepts more, and the start or the reload then fails.
+ * @param checks servers in the file that are checked, free slots among them
  */
-export function maxconnFor(descriptors: number): number {
-  const spare = descriptors >= 4_096 ? descriptors - 1_000 : descriptors * 0.7
+export function maxconnFor(descriptors: number, checks: number): number {
+  const beside = Math.ceil(checks / CHECKS_BLOCK) * CHECKS_BLOCK
+  const spare = (descriptors >= 4_096 ? descriptors - 1_000 : descriptors * 0.7) - beside
   return Math.max(50, Math.min(10_000, Math.floor(spare / 2.2)))
 }
 

@@ -1,0 +1,16 @@
+import { expect, test } from 'vitest'
+import { maxconnFor } from './start.ts'
+
+test('maxconn leaves a descriptor for each checked server and is 10,000 at most', () => {
+  for (const [descriptors, checks] of [
+    [20_000, 6_000],
+    [20_000, 20],
+    [4_096, 1_000],
+    [1_024, 300],
+    [1_048_576, 40_000],
+  ] as const)
+    expect(2 * maxconnFor(descriptors, checks) + checks + 60).toBeLessThanOrEqual(descriptors)
+  expect(maxconnFor(20_000, 6_000)).toBeGreaterThan(5_000)
+  expect(maxconnFor(1_048_576, 40_000)).toBe(10_000)
+  expect(maxconnFor(4_096, 41)).toBe(maxconnFor(4_096, 60))
+})
