@@ -104,3 +104,32 @@ test('a host whose cables are cut is out of the traffic without a lost GET, and 
   expect(verdict).toMatchObject({ lost: 0, doubled: 0 })
   expect(verdict.unknown).toBeLessThanOrEqual(verdict.postsAtKills)
 }, 120_000)
+
+test('an agent that hears nothing for 12 s, and calls everybody failed, takes nobody out of the traffic', async () => {
+  const hosts = await Hosts.open(205, [1, 2, 3])
+  await using tier = await Tier.open(hosts)
+  const names = ['web-2', 'web-3']
+  const balancer = tier.balancer()
+  const [deaf] = [2, 3].map(host => tier.backend(`web-${host}`, host))
+  await untilReady(balancer, names)
+  await using load = loadOn(tier)
+  await load.untilServed('web-2')
+  await hosts.deafen(2, ['gossip'])
+  const [seen, alone] = await Promise.all([
+    watchPool(balancer, performance.now() + CUT_MS),
+    eventually(
+      async () => (await deaf?.status())?.members.failed,
+      failed => failed === 2,
+    ),
+  ])
+  await hosts.undeafen(2, ['gossip'])
+  expect({ pools: seen.pools, alone }).toEqual({ pools: [names.join()], alone: 2 })
+  for (const agent of [balancer, deaf])
+    await eventually(
+      async () => (await agent?.status())?.members.alive,
+      alive => alive === 3,
+      60_000,
+    )
+  for (const name of names) await load.untilServed(name)
+  expect(await verdictOn(tier, load)).toMatchObject({ lost: 0, doubled: 0, unknown: 0, failures: [] })
+}, 120_000)
