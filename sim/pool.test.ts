@@ -5,7 +5,7 @@ import { type Outcome, swarm } from './scenario.ts'
 test('a seed gives the same steps in any process, however many there are', async () => {
   const outcomes = new Map<number, Outcome>()
   await new Pool(5, [1, 2, 3], (seed, outcome) => void outcomes.set(seed, outcome)).run(2)
-  expect([...outcomes.keys()].sort()).toEqual([1, 2, 3])
+  expect([...outcomes.keys()].toSorted((a, b) => a - b)).toEqual([1, 2, 3])
   for (const [seed, outcome] of outcomes) expect(outcome).toEqual(swarm(5, seed))
 })
 

@@ -4,6 +4,9 @@ import type { Outcome } from './scenario.ts'
 
 const WORKER = fileURLToPath(new URL('./worker.ts', import.meta.url))
 
+/** Most of what a ring allocates lives long: a larger nursery has less of it copied twice, which saves a tenth of the time. */
+const EXEC_ARGV = ['--import', 'tsx', '--max-semi-space-size=128']
+
 /** Rings on several processes, each of which runs one ring at a time. */
 export class Pool {
   readonly #children = new Set<ChildProcess>()
@@ -36,7 +39,7 @@ export class Pool {
 
   #workUntilItEnds(): Promise<void> {
     return new Promise(resolve => {
-      const child = fork(WORKER, [String(this.#members)], { execArgv: ['--import', 'tsx'] })
+      const child = fork(WORKER, [String(this.#members)], { execArgv: EXEC_ARGV })
       let seed: number | undefined
       this.#children.add(child)
       const next = () => {

@@ -1,5 +1,6 @@
 import { type Address, ipFromBytes } from '../base/index.ts'
 import type { Versions } from './messages.ts'
+import type { Suspicion } from './suspicion.ts'
 
 export type MemberState = 'alive' | 'suspect' | 'dead' | 'left'
 
@@ -29,10 +30,13 @@ export class Entry implements Member {
   incarnation = 0
   state: MemberState = 'dead'
   stateChangedAtMs: number
+  /** Runs exactly as long as the state is suspect. */
+  suspicion: Suspicion | undefined
 
   constructor(announced: Announced, nowMs: number) {
     this.announced = announced
     this.stateChangedAtMs = nowMs
+    this.suspicion = undefined
   }
 
   get name(): string {

@@ -1,5 +1,5 @@
 import { assert } from '../base/index.ts'
-import type { Alarm, Alarms } from './alarms.ts'
+import type { Alarms } from './alarms.ts'
 import type { Awareness } from './awareness.ts'
 import type { BroadcastQueue } from './broadcast-queue.ts'
 import type { Counters, Effect, SwimConfig } from './effects.ts'
@@ -15,7 +15,7 @@ import {
 } from './member.ts'
 import type { MemberTable } from './member-table.ts'
 import type { Alive, Dead, PacketMessage, PushNode, Suspect } from './messages.ts'
-import { Suspicion, suspicionTimes } from './suspicion.ts'
+import { Suspicion, type SuspicionTimes, suspicionTimes } from './suspicion.ts'
 import { saneVersions } from './version-check.ts'
 
 /** Parts that the units of one core share. */
@@ -36,7 +36,8 @@ const U32_MAX = 0xffff_ffff
 /** What is said about members, and what we make of it: alive, suspect, dead, and our own refutations (SWIM §4.2). */
 export class Membership {
   readonly #shared: Shared
-  readonly #suspicions = new Map<string, { suspicion: Suspicion; alarm: Alarm }>()
+  /** Of the ring's present size: a healing ring starts hundreds of suspicions at once, all with the same times. */
+  #times: { members: number; times: SuspicionTimes } | undefined
   readonly #local: Entry
   #incarnation = 0
   #leaving = false
@@ -101,7 +102,7 @@ export class Membership {
     if (moved && !this.#mayMove(known, nowMs)) return this.#conflict(known, alive.addr, port)
     if (!moved && !isSelf && alive.incarnation <= known.incarnation) return
     if (isSelf && alive.incarnation < known.incarnation) return
-    this.#dropSuspicion(known.name)
+    this.#dropSuspicion(known)
     if (isSelf) this.#aliveAboutUs(alive, nowMs)
     else this.#takeOver(known, alive, port, nowMs)
   }
@@ -115,16 +116,15 @@ export class Membership {
     this.#spread(member.name, suspect)
     member.incarnation = suspect.incarnation
     member.enter('suspect', nowMs)
-    const { table, config } = this.#shared
-    const suspicion = new Suspicion(suspect.from, suspicionTimes(table.size, config), nowMs)
-    this.#suspicions.set(member.name, { suspicion, alarm: this.#armSuspicion(member, suspicion) })
+    member.suspicion = new Suspicion(suspect.from, this.#suspicionTimes(), nowMs)
+    this.#armSuspicion(member, member.suspicion)
     this.#log('info', { member: member.name, from: suspect.from, incarnation: suspect.incarnation }, 'suspected')
   }
 
   dead(dead: Dead, nowMs: number): void {
     const member = this.#shared.table.get(dead.node)
     if (member === undefined || dead.incarnation < member.incarnation) return
-    this.#dropSuspicion(member.name)
+    this.#dropSuspicion(member)
     if (!isUp(member)) return
     if (member !== this.#local) this.#spread(member.name, dead)
     else if (this.#leaving) this.#spread(member.name, dead, () => this.#shared.emit({ kind: 'left' }))
@@ -209,15 +209,16 @@ export class Membership {
   }
 
   #confirm(member: Entry, suspect: Suspect): void {
-    const running = this.#suspicions.get(member.name)
-    if (running === undefined || !running.suspicion.confirm(suspect.from)) return
+    const { suspicion } = member
+    if (suspicion === undefined || !suspicion.confirm(suspect.from)) return
     this.#spread(suspect.node, suspect)
-    this.#shared.alarms.cancel(running.alarm)
-    running.alarm = this.#armSuspicion(member, running.suspicion)
+    this.#armSuspicion(member, suspicion)
   }
 
-  #armSuspicion(member: Entry, suspicion: Suspicion): Alarm {
-    return this.#shared.alarms.set(suspicion.dueMs(), nowMs => {
+  /** Arms the suspicion's alarm, or moves it when it has been confirmed. */
+  #armSuspicion(member: Entry, suspicion: Suspicion): void {
+    this.#shared.alarms.cancel(suspicion.alarm)
+    suspicion.alarm = this.#shared.alarms.set(suspicion.dueMs(), nowMs => {
       if (member.state !== 'suspect') return
       this.#log('info', { member: member.name, afterMs: nowMs - suspicion.startedAtMs }, 'did not refute: dead')
       const { incarnation, name: node } = member
@@ -225,11 +226,18 @@ export class Membership {
     })
   }
 
-  #dropSuspicion(name: string): void {
-    const running = this.#suspicions.get(name)
-    if (running === undefined) return
-    this.#shared.alarms.cancel(running.alarm)
-    this.#suspicions.delete(name)
+  #suspicionTimes(): SuspicionTimes {
+    const { table, config } = this.#shared
+    if (this.#times?.members === table.size) return this.#times.times
+    const times = suspicionTimes(table.size, config)
+    this.#times = { members: table.size, times }
+    return times
+  }
+
+  #dropSuspicion(member: Entry): void {
+    if (member.suspicion === undefined) return
+    this.#shared.alarms.cancel(member.suspicion.alarm)
+    member.suspicion = undefined
   }
 
   #spread(key: string, message: PacketMessage, done?: () => void): void {

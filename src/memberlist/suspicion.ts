@@ -1,3 +1,5 @@
+import type { Alarm } from './alarms.ts'
+
 /** What is fixed when a suspicion starts. */
 export interface SuspicionTimes {
   readonly minMs: number
@@ -21,9 +23,11 @@ export function suspicionTimes(
 /** One running suspicion (SWIM §4.2), shortened by whoever independently agrees (Lifeguard, LHA-Suspicion). */
 export class Suspicion {
   readonly startedAtMs: number
+  /** Whoever started it ends it with this. */
+  alarm: Alarm | undefined
   readonly #times: SuspicionTimes
   readonly #accuser: string
-  /** Never more than are wanted: two in a LAN. Undefined until the first, as most suspicions of a healed ring stay. */
+  /** Never more than are wanted: two in a LAN. */
   #confirmedBy: string[] | undefined
 
   constructor(accuser: string, times: SuspicionTimes, nowMs: number) {
