@@ -29,8 +29,7 @@ fi
 cache=$PWD/node_modules/.cache/haproxy
 wrapper=usr/local/muster/haproxy
 template=slots
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+exec 3>&1 # where output goes that is also looked at
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
@@ -70,9 +69,9 @@ make_root() {
   rm -rf "${cache:?}/$1" "$cache/$1.new"
   eval "$(apt-config shell proxy Acquire::http::Proxy 2>/dev/null || :)"
   # Not every debootstrap knows the newest names; all releases since are made as sid is.
-  http_proxy=${proxy:-${http_proxy:-}} debootstrap --force-check-gpg --variant=minbase --include=haproxy \
-    "$1" "$cache/$1.new" "${from:-http://deb.debian.org/debian}" /usr/share/debootstrap/scripts/sid >"$log" 2>&1 || {
-    tail -n 15 "$log" >&2
+  said=$(http_proxy=${proxy:-${http_proxy:-}} debootstrap --force-check-gpg --variant=minbase --include=haproxy \
+    "$1" "$cache/$1.new" "${from:-http://deb.debian.org/debian}" /usr/share/debootstrap/scripts/sid 2>&1) || {
+    printf '%s\n' "$said" | tail -n 15 >&2
     rm -rf "$cache/$1.new"
     return 1
   }
@@ -82,6 +81,7 @@ make_root() {
 
 # Two runs at once do not make the same root.
 need_root() {
+  ! is_made "$1" || return 0
   mkdir -p "$cache"
   (
     flock 9
@@ -92,18 +92,32 @@ need_root() {
 
 # --- what is run on it -----------------------------------------------------------------------------------------------
 
+copy_to_3() {
+  while IFS= read -r line; do
+    printf '%s\n' "$line" >&3
+    printf '%s\n' "$line"
+  done
+}
+
+# The last row of the act table in words.
+say_total() {
+  printf '%s\n' "$1" | awk '$1 == "total" { print $3 " requests, lost " $4 ", doubled " $5 ", unknown " $6 }'
+}
+
 # Tests and act table with the haproxy that is first in PATH. Adds a line to $summary.
 examine() {
   version=$(haproxy -v | sed -n 's/^HA-*Proxy version \([^ ]*\).*/\1/p')
   haproxy -v | head -n 1
   tests=passed
   sh scripts/alone.sh node_modules/.bin/vitest run src/balancer || tests=FAILED
-  { sh scripts/alone.sh node bin/muster demo --check --template "$template" 2>&1 || say 'the check has failed'; } | tee "$log"
-  counts=$(awk '$1 == "total" { print $3 " requests, lost " $4 ", doubled " $5 ", unknown " $6 }' "$log")
+  output=$(sh scripts/alone.sh node bin/muster demo --check --template "$template" 2>&1 | copy_to_3)
+  counts=$(say_total "$output")
   acts=FAILED
-  case $counts in *' lost 0, doubled 0, '*) grep -q '^passed: ' "$log" && acts=passed ;; esac
+  case $output in *'
+passed: '*) case $counts in *' lost 0, doubled 0, '*) acts=passed ;; esac ;; esac
   # That the demo found this very HAProxy, and not the one of the system.
-  grep -qF ", HAProxy $version" "$log" || acts="FAILED, it did not run on $version"
+  case $output in *", HAProxy $version
+"*) ;; *) acts="FAILED, it did not run on $version" ;; esac
   summary="$summary$1: HAProxy $version: tests $tests; acts of $template $acts${counts:+: $counts}
 "
 }
@@ -116,6 +130,9 @@ while [ $# -gt 0 ]; do
   esac
 done
 [ $# -gt 0 ] || set -- trixie sid
+for suite; do
+  case $suite in '' | *[!a-z0-9-]*) say "\"$suite\" is no Debian release; trixie, sid or host, say" && exit 2 ;; esac
+done
 
 summary=
 path=$PATH
