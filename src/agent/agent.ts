@@ -1,5 +1,5 @@
 import { type Clock, type Log, messageOf, type Random, type Scope } from '../base/index.ts'
-import type { Serf } from '../serf/index.ts'
+import type { Engine } from '../serf/index.ts'
 import type { Supervisor } from '../supervisor/index.ts'
 import { aliveBalancers, type Announcer, announcedTags, assertTagsFit } from './announcer.ts'
 import type { Balancing } from './balancing.ts'
@@ -12,7 +12,7 @@ import type { LocalEndpoints } from './local-endpoints.ts'
 export interface AgentParts {
   readonly config: AgentConfig
   readonly deps: { readonly clock: Clock; readonly random: Random; readonly log: Log; readonly pid: number }
-  readonly serf: Serf
+  readonly serf: Engine
   readonly supervisor: Supervisor
   readonly endpoints: LocalEndpoints
   readonly announcer: Announcer

@@ -1,5 +1,5 @@
 import { type Log, messageOf } from '../base/index.ts'
-import { encodeTags, type Serf } from '../serf/index.ts'
+import { encodeTags, type Engine } from '../serf/index.ts'
 import { type Endpoint, formatPoolTag, poolTag } from './endpoints.ts'
 
 /** One endpoint of this node, and whether it should get traffic. */
@@ -38,7 +38,7 @@ function toTag({ port, weight, state }: LocalEndpoint): Pick<Endpoint, 'port' | 
 }
 
 /** Names of alive members, other than this node, with the tag `role=balancer`. */
-export function aliveBalancers(serf: Serf): string[] {
+export function aliveBalancers(serf: Engine): string[] {
   const self = serf.local().name
   const isBalancer = (tags: Readonly<Record<string, string>>) => tags['role'] === 'balancer'
   return serf

@@ -1,6 +1,6 @@
 import type { Balancer, BalancerStatus } from '../balancer/index.ts'
 import type { Clock, Log, Random, Scope } from '../base/index.ts'
-import type { Serf, SerfMember } from '../serf/index.ts'
+import type { Engine, SerfMember } from '../serf/index.ts'
 import type { Supervisor } from '../supervisor/index.ts'
 import type { AgentConfig } from './config/index.ts'
 import { answerDrains } from './drain-query.ts'
@@ -12,7 +12,7 @@ interface BalancingDeps {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
-  readonly serf: Serf
+  readonly serf: Engine
   readonly supervisor: Supervisor
 }
 
@@ -20,7 +20,7 @@ interface BalancingDeps {
 export class Balancing {
   readonly #balancer: Balancer
   readonly #view: ServerView
-  readonly #serf: Serf
+  readonly #serf: Engine
   readonly #clock: Clock
   #joinedAtMs: number | undefined
 
@@ -98,8 +98,7 @@ export async function startBalancing(
     log,
   )
   const balancing = new Balancing(balancer, view, deps)
-  scope.defer(deps.serf.onIntent(() => balancing.wake()))
-  scope.defer(deps.serf.onEvent(event => void (event.kind.startsWith('member-') && balancing.wake())))
+  scope.defer(deps.serf.onChange(() => balancing.wake()))
   scope.defer(answerDrains(deps.serf, balancing))
   balancing.wake()
   return balancing

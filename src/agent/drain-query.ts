@@ -1,8 +1,8 @@
-import type { Serf } from '../serf/index.ts'
+import type { Engine } from '../serf/index.ts'
 import { DRAIN_QUERY, type DrainCluster, decodeDrainRequest, encodeDrainAnswer } from './drain.ts'
 
 /** Serf as the asker of drains sees it. */
-export function drainClusterOf(serf: Serf): DrainCluster {
+export function drainClusterOf(serf: Engine): DrainCluster {
   const balancers = () =>
     serf
       .members()
@@ -29,7 +29,7 @@ export interface SessionCounter {
 }
 
 /** Answers drain queries with what is left on an endpoint in this node's HAProxy. @returns how to stop answering */
-export function answerDrains(serf: Serf, balancing: SessionCounter): () => void {
+export function answerDrains(serf: Engine, balancing: SessionCounter): () => void {
   return serf.onEvent(event => {
     if (event.kind !== 'query' || event.name !== DRAIN_QUERY) return
     const request = decodeDrainRequest(event.payload)

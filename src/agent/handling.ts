@@ -1,5 +1,5 @@
 import type { Clock, Log, Scope } from '../base/index.ts'
-import { coalesceEvents, type Serf } from '../serf/index.ts'
+import { coalesceEvents, type Engine, type SerfEvent } from '../serf/index.ts'
 import type { AgentConfig } from './config/index.ts'
 import { DRAIN_QUERY } from './drain.ts'
 import { runScript } from './drivers/script.ts'
@@ -10,7 +10,7 @@ import { parseHandler } from './handler-spec.ts'
 const LAST_SCRIPTS_MS = 2_000
 
 /** Runs the configured event handlers on the coalesced flow, as Serf does. */
-export function startHandlers(config: AgentConfig, deps: { clock: Clock; log: Log; serf: Serf }, scope: Scope): void {
+export function startHandlers(config: AgentConfig, deps: { clock: Clock; log: Log; serf: Engine }, scope: Scope): void {
   if (config.handlers.length === 0) return
   const { serf, clock } = deps
   const handlers = new EventHandlers({
@@ -24,9 +24,10 @@ export function startHandlers(config: AgentConfig, deps: { clock: Clock; log: Lo
   scope.defer(() => handlers.stop({ drainMs: LAST_SCRIPTS_MS }))
   const coalesced = coalesceEvents(event => handlers.handle(event), clock)
   scope.defer(() => coalesced.flush())
+  const handle = serf.coalesces ? (event: SerfEvent) => handlers.handle(event) : coalesced
   scope.defer(
     serf.onEvent(event => {
-      if (event.kind !== 'query' || event.name !== DRAIN_QUERY) coalesced(event)
+      if (event.kind !== 'query' || event.name !== DRAIN_QUERY) handle(event)
     }),
   )
 }

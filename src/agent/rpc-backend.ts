@@ -1,12 +1,12 @@
 import type { Clock } from '../base/index.ts'
-import { coalesceEvents, type RpcBackend } from '../serf/index.ts'
+import { coalesceEvents, type RpcBackend, type Serf } from '../serf/index.ts'
 import type { Agent } from './agent.ts'
 import { runtimeFacts } from './drivers/runtime-facts.ts'
 import { parseHandler } from './handler-spec.ts'
 
 /** The agent as Serf's RPC sees it. */
-export function rpcBackendOf(agent: Agent, clock: Clock): RpcBackend {
-  const { serf, config } = agent.parts
+export function rpcBackendOf(agent: Agent, serf: Serf, clock: Clock): RpcBackend {
+  const { config } = agent.parts
   return {
     members: () => serf.members(),
     join: (addresses, options) => serf.join([...addresses], options),

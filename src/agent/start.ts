@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import { type Clock, type Log, type Random, Scope, sleep } from '../base/index.ts'
 import { Keyring } from '../memberlist/index.ts'
-import { type Serf, type SerfConfig, startRpcServer, startSerf } from '../serf/index.ts'
+import { type Engine, type SerfConfig, startRpcServer, startSerf } from '../serf/index.ts'
 import { type ServiceSpec, type Supervisor, startSupervisor } from '../supervisor/index.ts'
 import { Agent } from './agent.ts'
 import { startAgentApi } from './agent-api.ts'
@@ -53,7 +53,11 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps, signal?: 
     }
     const child = deps.log.child({ room: 'rpc' })
     scope.use(
-      await startRpcServer(rpc, { clock: deps.clock, log: child, backend: rpcBackendOf(agent, deps.clock) }, signal),
+      await startRpcServer(
+        rpc,
+        { clock: deps.clock, log: child, backend: rpcBackendOf(agent, serf, deps.clock) },
+        signal,
+      ),
     )
   }
   scope.use(await startAgentApi(config, { log: deps.log.child({ room: 'api' }), agent }, signal))
@@ -120,7 +124,7 @@ function serfConfigOf(config: AgentConfig, tags: Record<string, string>): SerfCo
   }
 }
 
-function announceable(serf: Serf) {
+function announceable(serf: Engine) {
   return {
     setTags: (tags: Record<string, string>, options: { tell: readonly string[] }) =>
       serf.setTags(tags, { tell: [...options.tell] }),
@@ -130,7 +134,7 @@ function announceable(serf: Serf) {
 
 function startJoining(
   config: AgentConfig,
-  deps: AgentDeps & { serf: Serf; supervisor: Supervisor },
+  deps: AgentDeps & { serf: Engine; supervisor: Supervisor },
   onJoined: () => void,
   scope: Scope,
 ): void {

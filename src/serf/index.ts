@@ -49,6 +49,7 @@ export {
   ResponseRefusedError,
   SerfStateError,
 } from './errors.ts'
+export type { Engine, JoinOptions } from './engine.ts'
 export { encodeFilters, filtersMatch, type QueryFilters } from './filters.ts'
 export { LamportClock, type LTime } from './lamport.ts'
 export { decodeSerfMessage, encodeSerfMessage, type SerfMessage } from './messages.ts'

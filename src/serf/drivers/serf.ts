@@ -12,9 +12,11 @@ import {
 } from '../../base/index.ts'
 import { type JoinResult, type Memberlist, type MemberlistHost, startMemberlist } from '../../memberlist/index.ts'
 import { QueryHandle } from '../answer-stream.ts'
+import { isMemberEvent } from '../coalesce.ts'
 import { SerfCore, type SerfState } from '../core.ts'
 import type { ReceivedQuery, SerfEffect } from '../effects.ts'
 import { BroadcastTimeoutError, SerfStateError } from '../errors.ts'
+import type { Engine, JoinOptions } from '../engine.ts'
 import type { QueryEvent, SerfEvent } from '../events.ts'
 import type { LTime } from '../lamport.ts'
 import type { SerfMember } from '../member.ts'
@@ -62,14 +64,15 @@ export async function startSerf(config: SerfConfig, deps: SerfDeps, signal?: Abo
 }
 
 /** A running agent; made by `startSerf`. */
-export class Serf implements AsyncDisposable {
+export class Serf implements Engine {
+  readonly coalesces = false
   readonly #config: SerfConfig
   readonly #deps: SerfDeps
   readonly #core: SerfCore
   readonly #snapshot: SnapshotFile | undefined
   readonly #record: SnapshotRecord
   readonly #listeners = new Set<(event: SerfEvent) => void>()
-  readonly #intentListeners = new Set<(member: SerfMember) => void>()
+  readonly #changeListeners = new Set<() => void>()
   readonly #queries = new Map<LTime, QueryHandle>()
   readonly #stopping = new AbortController()
   #memberlist: Memberlist | undefined
@@ -163,13 +166,9 @@ export class Serf implements AsyncDisposable {
     return () => void this.#listeners.delete(listener)
   }
 
-  /**
-   * Members whose status an intent has changed, of which Serf makes no event: `leaving`, and back to alive.
-   * @returns how to stop listening
-   */
-  onIntent(listener: (member: SerfMember) => void): () => void {
-    this.#intentListeners.add(listener)
-    return () => void this.#intentListeners.delete(listener)
+  onChange(listener: () => void): () => void {
+    this.#changeListeners.add(listener)
+    return () => void this.#changeListeners.delete(listener)
   }
 
   /**
@@ -178,10 +177,7 @@ export class Serf implements AsyncDisposable {
    * @param options.ignoreOld user events from before the join are not delivered
    * @throws SerfStateError after leave or stop; addresses that do not answer are in the result
    */
-  async join(
-    addresses: readonly string[],
-    options: { ignoreOld?: boolean; signal?: AbortSignal } = {},
-  ): Promise<JoinResult> {
+  async join(addresses: readonly string[], options: JoinOptions = {}): Promise<JoinResult> {
     const { ignoreOld = false } = options
     while (this.#joins.size > 0 && this.#joinsIgnoreOld !== ignoreOld) await Promise.allSettled(this.#joins)
     this.#joinsIgnoreOld = ignoreOld
@@ -283,10 +279,7 @@ export class Serf implements AsyncDisposable {
     await this.#memberlist?.stop()
   }
 
-  async #join(
-    addresses: readonly string[],
-    options: { ignoreOld?: boolean; signal?: AbortSignal },
-  ): Promise<JoinResult> {
+  async #join(addresses: readonly string[], options: JoinOptions): Promise<JoinResult> {
     if (this.#core.state !== 'alive') throw new SerfStateError("Serf can't Join after Leave or Shutdown")
     this.#core.ignoreOld(options.ignoreOld ?? false)
     const { signal } = options
@@ -353,8 +346,7 @@ export class Serf implements AsyncDisposable {
       case 'tell':
         return this.memberlist.tellUser(effect.nodes, effect.body)
       case 'intent':
-        for (const listener of this.#intentListeners) listener(effect.member)
-        return
+        return this.#tell(this.#changeListeners, listener => listener(), 'a change of intent')
       case 'reconnect':
         return void this.#reconnect(effect.address)
       case 'greet':
@@ -371,11 +363,16 @@ export class Serf implements AsyncDisposable {
   #event(event: SerfEvent): void {
     this.#snapshot?.append(this.#record.record(event))
     if (event.kind === 'conflict-lost') this.#conflictLost(event)
-    for (const listener of this.#listeners) {
+    this.#tell(this.#listeners, listener => listener(event), event.kind)
+    if (isMemberEvent(event)) this.#tell(this.#changeListeners, listener => listener(), event.kind)
+  }
+
+  #tell<L>(listeners: ReadonlySet<L>, tell: (listener: L) => void, event: string): void {
+    for (const listener of listeners) {
       try {
-        listener(event)
+        tell(listener)
       } catch (failure) {
-        this.#deps.log.error({ event: event.kind, reason: messageOf(failure) }, 'a listener of events failed')
+        this.#deps.log.error({ event, reason: messageOf(failure) }, 'a listener of events failed')
       }
     }
   }
