@@ -3,8 +3,8 @@
 #
 # The balancer's tests and the demo's act table on the HAProxy of other Debian releases: 3.0 of Debian 13 (trixie) and 3.2
 # of unstable (sid) unless suites are named; `host` is the one installed here. Each comes in a root of its own, made by
-# debootstrap and kept in node_modules/.cache/haproxy; to have the newest of sid, remove it there. Nothing in a root is
-# ever run but HAProxy itself, on the root's own libraries: files, addresses and processes are the host's. Needs root
+# debootstrap and kept in node_modules/.cache/haproxy; to have the newest of sid, remove it there. Once it is made, nothing
+# in it is run but HAProxy, on the libraries there: files, addresses and processes are the host's. Needs to be root
 # while a root is missing. Exit code 0: every suite passed its tests, with lost = 0 and doubled = 0.
 set -eu
 cd "$(dirname "$0")/.."
@@ -60,10 +60,6 @@ END
 is_made() { "$cache/$1/$wrapper" -v >/dev/null 2>&1; }
 
 make_root() {
-  if [ "${MUSTER_MATRIX_INSIDE:-0}" != 0 ]; then
-    say "the root of $1 is not there, and only root can make it: sudo npm run test:haproxy"
-    return 1
-  fi
   from=$(mirror || :)
   say "making a root of Debian $1 with HAProxy in it"
   rm -rf "${cache:?}/$1" "$cache/$1.new"
@@ -82,6 +78,10 @@ make_root() {
 # Two runs at once do not make the same root.
 need_root() {
   ! is_made "$1" || return 0
+  if [ "$MUSTER_MATRIX_INSIDE" != 0 ]; then
+    say "the root of $1 is not there, and only root can make it: sudo npm run test:haproxy"
+    return 1
+  fi
   mkdir -p "$cache"
   (
     flock 9
