@@ -239,3 +239,38 @@ test('member events are held for a quiet second and grouped by kind; queries are
   expect(told[1]).toEqual({ kind: 'member-join', members: [a, b] })
   expect(timers).toEqual([])
 })
+
+test('a ping that is answered moves our coordinate; a reaped member is forgotten with its own (Serf 16)', () => {
+  const [c, peer] = [core({ tombstoneTimeoutMs: 1000 }, ['a']), core()]
+  expect(c.coordinate('self')).toEqual(peer.coordinate('self'))
+  expect([c.coordinate('a'), c.coordinate('nobody')]).toEqual([undefined, undefined])
+  expect(c.pingDone('a', 60, peer.ackPayload())).toEqual([])
+  expect(c.coordinate('a')).toEqual(peer.coordinate('self'))
+  expect(c.coordinate('self')?.error).toBeLessThan(1.5)
+  expect(c.stats()).toMatchObject({ coordinate_resets: '0' })
+  say(c, { type: 'leave', ltime: 5, node: 'a', prune: false })
+  c.memberChanged('leave', member('a', 2), 1)
+  c.tick(20_000)
+  expect([c.member('a'), c.coordinate('a')]).toEqual([undefined, undefined])
+})
+
+test('a pruned member is forgotten with its coordinate; a payload that is none is said and changes nothing', () => {
+  const c = core({}, ['a'])
+  c.pingDone('a', 60, core().ackPayload())
+  const before = c.coordinate('self')
+  expect(kinds(c.pingDone('a', 60, Uint8Array.of(2, 0x80)))).toEqual(['log'])
+  expect(kinds(c.pingDone('a', 60, Uint8Array.of(1, 0xc1)))).toEqual(['log'])
+  expect(c.pingDone('a', 60, undefined)).toEqual([])
+  expect(c.pingDone('stranger', 60, core().ackPayload())).toEqual([])
+  expect([c.coordinate('self'), c.coordinate('stranger')]).toEqual([before, undefined])
+  c.memberChanged('leave', member('a', 2), 1)
+  say(c, { type: 'leave', ltime: 5, node: 'a', prune: true })
+  expect([c.member('a'), c.coordinate('a')]).toEqual([undefined, undefined])
+})
+
+test('with coordinates disabled acks carry nothing and nothing is kept', () => {
+  const c = core({ disableCoordinates: true }, ['a'])
+  expect(c.ackPayload()).toBeUndefined()
+  expect(c.pingDone('a', 60, core().ackPayload())).toEqual([])
+  expect([c.coordinate('self'), c.stats()['coordinate_resets']]).toEqual([undefined, undefined])
+})

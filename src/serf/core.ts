@@ -1,6 +1,8 @@
 import type { Random } from '../base/index.ts'
 import { CodecError } from '../codec/index.ts'
 import { BroadcastQueue, type Member, retransmitLimit } from '../memberlist/index.ts'
+import { type Coordinate, decodePingPayload, encodePingPayload } from './coordinate.ts'
+import { Coordinates } from './coordinates.ts'
 import { type ReceivedQuery, type SerfEffect, warned } from './effects.ts'
 import { LamportClock, type LTime } from './lamport.ts'
 import type { SerfMember } from './member.ts'
@@ -23,6 +25,8 @@ export interface SerfCoreConfig extends QueriesConfig {
   readonly tombstoneTimeoutMs: number
   readonly pruneDelayMs: number
   readonly userEventBytesMax: number
+  /** No coordinate on acks, none kept. Default false. */
+  readonly disableCoordinates?: boolean
   /** From a snapshot: the clocks go on from there, and what was seen before it is not delivered again. */
   readonly restored?: { readonly clock: LTime; readonly eventClock: LTime; readonly queryClock: LTime }
 }
@@ -48,6 +52,7 @@ export class SerfCore {
   readonly #intents = new BroadcastQueue()
   readonly #queries: Queries
   readonly #events: UserEvents
+  readonly #coordinates: Coordinates | undefined
   #ignoreOld = false
   #reapAtMs: number
   #reconnectAtMs: number
@@ -63,6 +68,7 @@ export class SerfCore {
     this.#members = new MemberTable(config.name, config)
     this.#queries = new Queries(config, this.#members, random)
     this.#events = new UserEvents(config.userEventBytesMax)
+    this.#coordinates = config.disableCoordinates === true ? undefined : new Coordinates(random)
     if (config.restored !== undefined) this.#restore(config.restored)
     this.#reapAtMs = nowMs + REAP_INTERVAL_MS
     this.#reconnectAtMs = nowMs + config.reconnectIntervalMs
@@ -103,13 +109,33 @@ export class SerfCore {
       intent_queue: String(this.#intents.size),
       event_queue: String(this.#events.queue.size),
       query_queue: String(this.#queries.queue.size),
+      ...(this.#coordinates === undefined ? {} : { coordinate_resets: String(this.#coordinates.resets) }),
     }
+  }
+
+  /** Where a member stands, ourselves included; undefined when unknown, never measured, or without coordinates. */
+  coordinate(name: string): Coordinate | undefined {
+    return name === this.#config.name ? this.#coordinates?.own : this.#coordinates?.of(name)
   }
 
   // memberlist's hooks
 
   memberChanged(change: 'join' | 'leave' | 'update', member: Member, nowMs: number): SerfEffect[] {
     return this.#members.changed(change, member, nowMs)
+  }
+
+  /** What our acks carry. */
+  ackPayload(): Uint8Array | undefined {
+    return this.#coordinates === undefined ? undefined : encodePingPayload(this.#coordinates.own)
+  }
+
+  /** A direct ping was answered. */
+  pingDone(name: string, rttMs: number, payload: Uint8Array | undefined): SerfEffect[] {
+    if (this.#coordinates === undefined || payload === undefined || payload.length === 0) return []
+    if (this.#members.get(name) === undefined) return [] // nobody would forget it again
+    const other = readPayload(payload)
+    if (other !== undefined && this.#coordinates.observe(name, other, rttMs / 1000)) return []
+    return [warned('a coordinate of a member is refused', { member: name, rttMs, bytes: payload.length })]
   }
 
   /** One user message: by gossip or sent to us. */
@@ -215,6 +241,7 @@ export class SerfCore {
     // Asked before the intent applies: with two members Serf asks after it, and its target never hears and refutes.
     const isHeard = this.hasOtherAlive()
     const outcome = this.#members.leaveIntent(node, ltime, prune, this.state === 'alive', nowMs)
+    this.#forgetting(outcome.effects)
     if (outcome.refute === true) {
       transmitted()
       return this.broadcastJoin(nowMs)
@@ -256,10 +283,10 @@ export class SerfCore {
 
   /** Everything due by `nowMs`. Calling early, late or twice is safe. */
   tick(nowMs: number): SerfEffect[] {
-    const effects = [...this.#members.prunesDue(nowMs), ...this.#queries.due(nowMs)]
+    const effects = [...this.#forgetting(this.#members.prunesDue(nowMs)), ...this.#queries.due(nowMs)]
     if (nowMs >= this.#reapAtMs) {
       this.#reapAtMs = nowMs + REAP_INTERVAL_MS
-      effects.push(...this.#members.reap(nowMs))
+      effects.push(...this.#forgetting(this.#members.reap(nowMs)))
     }
     if (nowMs >= this.#reconnectAtMs) {
       this.#reconnectAtMs = nowMs + this.#config.reconnectIntervalMs
@@ -281,6 +308,15 @@ export class SerfCore {
     const greet = this.#greets() ? this.#greetAtMs : Number.POSITIVE_INFINITY
     const own = Math.min(this.#reapAtMs, this.#reconnectAtMs, this.#queueCheckAtMs)
     return Math.min(own, greet, prune, this.#queries.nextMs())
+  }
+
+  /** Whom the member table has dropped has no coordinate either. */
+  #forgetting(effects: SerfEffect[]): SerfEffect[] {
+    for (const effect of effects) {
+      if (effect.kind !== 'event' || effect.event.kind !== 'member-reap') continue
+      for (const { name } of effect.event.members) this.#coordinates?.forget(name)
+    }
+    return effects
   }
 
   #greets(): boolean {
@@ -334,6 +370,7 @@ export class SerfCore {
     this.clock.witness(ltime)
     if (message.type === 'join') return this.#members.joinIntent(node, ltime, nowMs)
     const outcome = this.#members.leaveIntent(node, ltime, message.prune, this.state === 'alive', nowMs)
+    this.#forgetting(outcome.effects)
     return outcome.refute === true ? { effects: this.broadcastJoin(nowMs), rebroadcast: false } : outcome
   }
 
@@ -345,5 +382,14 @@ export class SerfCore {
     }
     for (const queue of Object.values(queues)) queue.prune(QUEUE_DEPTH_MAX)
     return effects
+  }
+}
+
+function readPayload(payload: Uint8Array): Coordinate | undefined {
+  try {
+    return decodePingPayload(payload)
+  } catch (failure) {
+    if (failure instanceof CodecError) return undefined
+    throw failure
   }
 }

@@ -37,6 +37,7 @@ export {
 } from './rpc-errors.ts'
 export { QueryHandle } from './answer-stream.ts'
 export { type CoalesceOptions, type Coalescer, coalesceEvents, isMemberEvent } from './coalesce.ts'
+export { type Coordinate, distanceS } from './coordinate.ts'
 export { SerfCore, type SerfCoreConfig, type SerfState } from './core.ts'
 export { readKeyringFile, writeKeyringFile } from './drivers/keyring-file.ts'
 export { Serf, type SerfDeps, startSerf } from './drivers/serf.ts'

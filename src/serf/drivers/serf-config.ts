@@ -32,6 +32,8 @@ export interface SerfConfig {
   readonly userEventBytesMax?: number | undefined
   readonly queryBytesMax?: number | undefined
   readonly queryResponseBytesMax?: number | undefined
+  /** Serf's library option; its agent's key of that name has no effect. Default false. */
+  readonly disableCoordinates?: boolean | undefined
 }
 
 const HOUR_MS = 3_600_000
@@ -52,6 +54,7 @@ export function coreConfig(config: SerfConfig, restored: SerfCoreConfig['restore
     userEventBytesMax: config.userEventBytesMax ?? 512,
     queryBytesMax: config.queryBytesMax ?? 1024,
     queryResponseBytesMax: config.queryResponseBytesMax ?? RESPONSE_BYTES_MAX,
+    disableCoordinates: config.disableCoordinates ?? false,
     ...(restored === undefined ? {} : { restored }),
   }
 }

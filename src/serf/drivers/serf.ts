@@ -13,6 +13,7 @@ import {
 import { type JoinResult, type Memberlist, type MemberlistHost, startMemberlist } from '../../memberlist/index.ts'
 import { QueryHandle } from '../answer-stream.ts'
 import { isMemberEvent } from '../coalesce.ts'
+import type { Coordinate } from '../coordinate.ts'
 import { SerfCore, type SerfState } from '../core.ts'
 import type { ReceivedQuery, SerfEffect } from '../effects.ts'
 import { BroadcastTimeoutError, SerfStateError } from '../errors.ts'
@@ -104,7 +105,7 @@ export class Serf implements Engine {
   host(): MemberlistHost {
     const core = this.#core
     return {
-      ackPayload: () => undefined,
+      ackPayload: () => core.ackPayload(),
       broadcasts: (overhead, budget) => core.broadcasts(overhead, budget),
       queued: () => core.queued,
       localState: () => core.localState(),
@@ -112,7 +113,7 @@ export class Serf implements Engine {
       mergeState: (state, join) => this.#perform(core.mergeState(state, join, this.#nowMs())),
       changed: (change, member) => this.#perform(core.memberChanged(change, member, this.#nowMs())),
       conflict: existing => this.#perform(core.conflict(existing.name, this.#nowMs())),
-      pingDone: () => {},
+      pingDone: (member, rttMs, payload) => this.#perform(core.pingDone(member.name, rttMs, payload)),
     }
   }
 
@@ -158,6 +159,11 @@ export class Serf implements Engine {
       health_score: String(this.memberlist.healthScore()),
       encrypted: String(this.memberlist.keyring?.primary !== undefined),
     }
+  }
+
+  /** Where a member stands in the space of round trips (Vivaldi); undefined for one that is unknown or not measured yet. */
+  coordinate(name: string): Coordinate | undefined {
+    return this.#core.coordinate(name)
   }
 
   /** Every event at once and uncoalesced; what a listener throws is logged. @returns how to stop listening */
