@@ -1,10 +1,13 @@
 /** A balancer and its servers, joined by gossip: by Muster, or by what people put together by hand. */
 import { once } from 'node:events'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { apiRequest, type AgentStatus } from '../src/api/index.ts'
 import { eventually, Part, part } from '../test/parts.ts'
+import { command } from './haproxy.ts'
+import { type MembersPlan, membersCommand } from './members-plan.ts'
+import type { Place } from './place.ts'
 
 const MUSTER = resolve(import.meta.dirname, '../bin/muster')
 const HANDLERS = resolve(import.meta.dirname, 'hand-made')
@@ -24,22 +27,25 @@ export interface Crashable {
   revive(): void
 }
 
+export interface BalancerOptions {
+  /** Of Muster's pool; by default as many as the template chooses. */
+  readonly slots?: number
+  /** The host that it joins; by default it waits to be joined. */
+  readonly joins?: number
+}
+
 /** One chain. Its processes die with the benchmark. */
 export class Chain implements AsyncDisposable {
   readonly make: Make
-  readonly #net: string
-  readonly #firstHost: number
+  readonly #place: Place
   readonly #directory: string
   readonly #parts: Part[] = []
+  #balancer: Part | undefined
 
-  /**
-   * @param net the first three numbers of all its addresses
-   * @param firstHost added to the last: what a killed agent of another chain leaves running still has its addresses
-   */
-  constructor(make: Make, net: string, directory: string, firstHost: number) {
-    this.#firstHost = firstHost
+  /** @param place its hosts, from 1: what a killed agent of another chain leaves running still has its addresses */
+  constructor(make: Make, place: Place, directory: string) {
     this.make = make
-    this.#net = net
+    this.#place = place
     this.#directory = directory
     mkdirSync(directory, { recursive: true })
   }
@@ -53,18 +59,54 @@ export class Chain implements AsyncDisposable {
     return join(this.#directory, this.make === 'muster' ? 'lb/r/haproxy.sock' : 'haproxy.sock')
   }
 
-  ip(host: number): string {
-    return `${this.#net}.${this.#firstHost + host}`
+  /** HAProxy's configuration. */
+  get haproxyConfig(): string {
+    return join(this.#directory, this.make === 'muster' ? 'lb/s/haproxy.cfg' : 'haproxy.cfg')
   }
 
-  startBalancer(): void {
-    if (this.make === 'muster') this.#musterBalancer()
-    else this.#handMadeBalancer()
+  /** The balancer's agent. */
+  get balancer(): Part {
+    if (this.#balancer === undefined) throw new Error(`${this.make}: no balancer has been started`)
+    return this.#balancer
+  }
+
+  ip(host: number): string {
+    return this.#place.ip(host)
+  }
+
+  startBalancer(options: BalancerOptions = {}): void {
+    this.#balancer = this.make === 'muster' ? this.#musterBalancer(options) : this.#handMadeBalancer(options)
+  }
+
+  /** Kills the balancer's agent and HAProxy, and removes all that they have written. */
+  async loseBalancer(): Promise<void> {
+    await this.balancer.end('SIGKILL')
+    for (const pid of pidsOf(this.#directory, 'haproxy.cfg')) kill(pid)
+    await eventually(
+      () => pidsOf(this.#directory, 'haproxy.cfg').length,
+      left => left === 0,
+    )
+    for (const name of ['lb', 'haproxy.cfg', 'haproxy.pid', 'haproxy.sock', 'members'])
+      rmSync(join(this.#directory, name), { recursive: true, force: true })
+  }
+
+  /** What the balancer's agent knows: how many members have failed, since its start by hand. */
+  async failed(): Promise<number> {
+    if (this.make === 'hand-made') return this.balancer.output.split('EventMemberFailed').length - 1
+    const status: AgentStatus = await apiRequest(join(this.#directory, 'lb/a.sock'), 'GET /v1/status')
+    return status.members.failed
+  }
+
+  /** How often HAProxy was told to read its configuration again: its master counts, by hand the handlers do. */
+  async reloads(): Promise<number> {
+    if (this.make === 'hand-made') return readFileSync(join(this.#directory, 'reloads'), 'utf8').length
+    const processes = await command(join(this.#directory, 'lb/r/haproxy-master.sock'), 'show proc')
+    return Number(/^\d+\s+master\s+(\d+)/m.exec(processes)?.[1])
   }
 
   /** A web server that listens, without an agent. */
   async web(host: number): Promise<Part> {
-    const web = this.#part([process.execPath, WEB], { HOST: this.ip(host) })
+    const web = this.webStarting([host])
     await eventually(
       () => fetch(`http://${this.ip(host)}:3000/`),
       answer => answer.ok,
@@ -72,17 +114,29 @@ export class Chain implements AsyncDisposable {
     return web
   }
 
+  /** One web server on all of these hosts, which have to be one; it may not listen yet. */
+  webStarting(hosts: readonly number[]): Part {
+    return this.#part([process.execPath, WEB], { HOST: hosts.map(host => this.ip(host)).join() }, hosts[0])
+  }
+
+  /** Serf's members in one process, none of them with a program of its own; see `members.ts`. */
+  members(plan: MembersPlan): Part {
+    return this.#part(membersCommand(plan))
+  }
+
   /**
    * An agent with nothing but a role, by the same flags in both chains.
    * @param host joins the balancer's host, unless it is that itself
+   * @param joins address and port to join instead
    */
-  agent(host: number): Part {
+  agent(host: number, joins = `${this.ip(BALANCER_HOST)}:7946`): Part {
     const own = join(this.#directory, `n${host}`)
     const ip = this.ip(host)
     const program = this.make === 'muster' ? [process.execPath, MUSTER] : [part('serf')]
     const flags = ['agent', `-node=n${host}`, `-bind=${ip}:7946`, `-rpc-addr=${ip}:7373`, '-tag', 'role=backend']
-    const joined = host === BALANCER_HOST ? [] : [`-join=${this.ip(BALANCER_HOST)}:7946`]
-    return this.#part([...program, ...flags, ...joined], { MUSTER_STATE_DIR: `${own}/s`, MUSTER_RUN_DIR: `${own}/r` })
+    const joined = host === BALANCER_HOST ? [] : [`-join=${joins}`]
+    const env = { MUSTER_STATE_DIR: `${own}/s`, MUSTER_RUN_DIR: `${own}/r` }
+    return this.#part([...program, ...flags, ...joined], env, host)
   }
 
   /** A server with an agent, whose web process is there to be killed; Muster supervises it, by hand nobody does. */
@@ -92,7 +146,7 @@ export class Chain implements AsyncDisposable {
     const agent = this.agent(host)
     const ip = this.ip(host)
     const revive = (): void => {
-      web = this.#part([process.execPath, WEB], { HOST: ip })
+      web = this.webStarting([host])
     }
     return { ip, agent, revive, webPid: () => Promise.resolve(web.child.pid as number) }
   }
@@ -104,15 +158,17 @@ export class Chain implements AsyncDisposable {
     await Promise.all(this.#parts.map(one => one.end('SIGKILL')))
   }
 
-  #musterBalancer(): void {
+  #musterBalancer({ slots, joins }: BalancerOptions): Part {
     const site = `${this.ip(BALANCER_HOST)}:8080`
-    this.#configured('lb', BALANCER_HOST, {
+    const web = slots === undefined ? {} : { slots }
+    const config = {
       node: { name: 'lb', tags: { role: 'balancer' } },
-      balancer: { stats: false, frontends: { http: { bind: site, pool: 'web' } }, pools: { web: {} } },
-    })
+      balancer: { stats: false, frontends: { http: { bind: site, pool: 'web' } }, pools: { web } },
+    }
+    return this.#configured('lb', BALANCER_HOST, config, joins).agent
   }
 
-  #handMadeBalancer(): void {
+  #handMadeBalancer({ joins }: BalancerOptions): Part {
     writeFileSync(join(this.#directory, 'members'), '')
     const ip = this.ip(BALANCER_HOST)
     const handlers = [
@@ -120,18 +176,17 @@ export class Chain implements AsyncDisposable {
       `-event-handler=member-leave,member-failed=bash ${HANDLERS}/member-leave.sh`,
     ]
     const flags = ['agent', '-node=lb', `-bind=${ip}:7946`, `-rpc-addr=${ip}:7373`, '-tag', 'role=balancer']
+    const joined = joins === undefined ? [] : [`-join=${this.ip(joins)}:7946`]
     const env = { CHAIN_DIR: this.#directory, CHAIN_SITE: `${ip}:8080` }
-    this.#part([part('serf'), ...flags, ...handlers], env)
+    return this.#part([part('serf'), ...flags, ...joined, ...handlers], env, BALANCER_HOST)
   }
 
   #supervised(host: number): Crashable {
     const ip = this.ip(host)
     const command = [process.execPath, WEB]
     const service = { command, env: { HOST: ip }, pool: 'web', port: 3000, ip, ready: { tcp: true } }
-    const { agent, socket } = this.#configured(`n${host}`, host, {
-      node: { name: `n${host}` },
-      services: { web: service },
-    })
+    const config = { node: { name: `n${host}` }, services: { web: service } }
+    const { agent, socket } = this.#configured(`n${host}`, host, config, BALANCER_HOST)
     const webPid = async (): Promise<number> => {
       const status: AgentStatus = await apiRequest(socket, 'GET /v1/status')
       const pid = status.services.find(one => one.name === 'web')?.pid
@@ -141,19 +196,19 @@ export class Chain implements AsyncDisposable {
     return { ip, agent, webPid, revive: () => undefined }
   }
 
-  #configured(name: string, host: number, config: object): { agent: Part; socket: string } {
+  #configured(name: string, host: number, config: object, joins?: number): { agent: Part; socket: string } {
     const own = join(this.#directory, name)
     mkdirSync(own, { recursive: true })
     const [file, socket] = [join(own, 'muster.yaml'), join(own, 'a.sock')]
-    const peers = host === BALANCER_HOST ? [] : [`${this.ip(BALANCER_HOST)}:7946`]
+    const peers = joins === undefined ? [] : [`${this.ip(joins)}:7946`]
     const cluster = { bind: `${this.ip(host)}:7946`, rpc: false, join: peers }
     const places = { state_dir: join(own, 's'), run_dir: join(own, 'r'), api: { socket } }
     writeFileSync(file, JSON.stringify({ ...config, cluster, ...places }, undefined, 2)) // JSON is YAML
-    return { socket, agent: this.#part([process.execPath, MUSTER, 'agent', '--config-file', file]) }
+    return { socket, agent: this.#part([process.execPath, MUSTER, 'agent', '--config-file', file], {}, host) }
   }
 
-  #part(command: readonly string[], env: Record<string, string> = {}): Part {
-    const started = new Part(command, env)
+  #part(argv: readonly string[], env: Record<string, string> = {}, host = BALANCER_HOST): Part {
+    const started = new Part([...this.#place.enter(host), ...argv], env)
     this.#parts.push(started)
     return started
   }
@@ -163,4 +218,29 @@ export class Chain implements AsyncDisposable {
 export async function ended(one: Part, withinMs: number): Promise<void> {
   if (one.child.exitCode !== null || one.child.signalCode !== null) return
   await once(one.child, 'exit', { signal: AbortSignal.timeout(withinMs) })
+}
+
+/** Processes of this benchmark whose command line has a word with all of these texts. */
+function pidsOf(...texts: readonly string[]): number[] {
+  return readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name))
+    .filter(pid => wordsOf(pid).some(word => texts.every(text => word.includes(text))))
+    .map(Number)
+}
+
+/** None of a process that has ended meanwhile. */
+function wordsOf(pid: string): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+  } catch {
+    return []
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error // has ended by itself
+  }
 }

@@ -1,12 +1,23 @@
-/** What an agent costs that has nothing to do. */
-import { readdirSync, readFileSync } from 'node:fs'
+/** What an agent costs that has nothing to do, in rings of three sizes. */
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Part } from '../test/parts.ts'
+import { eventually, type Part } from '../test/parts.ts'
+import type { Bench } from './bench.ts'
+import { onLoopback } from './place.ts'
+import { processorMs, statusMib } from './processor.ts'
+import { Ring } from './ring.ts'
+import { head, row } from './table.ts'
 
-const SETTLE_MS = 5_000
-const MEASURE_MS = 20_000
+const RINGS = [
+  { size: 3, net: '127.0.63' },
+  { size: 50, net: '127.0.64' },
+  { size: 200, net: '127.0.65' },
+]
+/** Of each make, as far as the ring has members; the rest is Serf's. */
+const MEASURED = 2
+const SETTLE_MS = 10_000
+const MEASURE_MS = 30_000
 
-export interface IdleCost {
+interface IdleCost {
   readonly rssMib: number
   /** The part of it that is shared with nobody and backed by no file. */
   readonly rssAnonMib: number
@@ -14,29 +25,52 @@ export interface IdleCost {
   readonly cpuMsPerSecond: number
 }
 
-/** Measures all of them over the same 20 s, after 5 s of rest. */
-export async function idleCosts(agents: readonly Part[]): Promise<IdleCost[]> {
+export async function idleTable(bench: Bench): Promise<void> {
+  for (const { size, net } of RINGS) {
+    bench.note(`a ring of ${size}`)
+    const { ours, theirs } = await costsIn(size, net, bench)
+    const line = (name: string, key: keyof IdleCost) =>
+      row(
+        name,
+        ours.map(cost => cost[key]),
+        theirs.map(cost => cost[key]),
+        1,
+      )
+    console.log(head(`an idle agent in a ring of ${size}, ${MEASURE_MS / 1_000} s`, 'serf'))
+    console.log(line('resident memory, MiB', 'rssMib'))
+    console.log(line('… of it anonymous (RssAnon), MiB', 'rssAnonMib'))
+    console.log(line('processor, ms per s', 'cpuMsPerSecond'))
+  }
+}
+
+async function costsIn(size: number, net: string, bench: Bench): Promise<{ ours: IdleCost[]; theirs: IdleCost[] }> {
+  await using ring = new Ring(onLoopback(net), bench.directory)
+  const serfs = await ring.startSerfs(Array.from({ length: size - MEASURED }, (_, index) => index + 1))
+  const musters = await ring.startMusters(Array.from({ length: MEASURED }, (_, index) => size - index))
+  await eventually(
+    () => ring.seen(),
+    seen => seen.every(({ alive }) => alive === size),
+    60_000,
+    500,
+  )
+  ring.hangUp() // nobody asks while it is measured
+  bench.note(`a ring of ${size}: measuring`)
+  const costs = await idleCosts([...musters, ...serfs.slice(-MEASURED)])
+  bench.each(`ring of ${size}`, costs)
+  return { ours: costs.slice(0, MEASURED), theirs: costs.slice(MEASURED) }
+}
+
+/** Measures all of them over the same seconds, after some of rest. */
+async function idleCosts(agents: readonly Part[]): Promise<IdleCost[]> {
   await pause(SETTLE_MS)
   const pids = agents.map(agent => agent.child.pid as number)
   const startedAtMs = performance.now()
-  const before = pids.map(cpuMs)
+  const before = pids.map(processorMs)
   await pause(MEASURE_MS)
   const seconds = (performance.now() - startedAtMs) / 1_000
   return pids.map((pid, index) => ({
     rssMib: statusMib(pid, 'VmRSS'),
     rssAnonMib: statusMib(pid, 'RssAnon'),
-    cpuMsPerSecond: (cpuMs(pid) - (before[index] ?? 0)) / seconds,
+    cpuMsPerSecond: (processorMs(pid) - (before[index] ?? 0)) / seconds,
   }))
-}
-
-function statusMib(pid: number, key: string): number {
-  const text = readFileSync(`/proc/${pid}/status`, 'utf8')
-  return Number(new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(text)?.[1]) / 1024
-}
-
-/** Of all threads, from the scheduler's account, which is finer than the ticks of `stat`. */
-function cpuMs(pid: number): number {
-  const threads = readdirSync(`/proc/${pid}/task`)
-  const ns = threads.map(id => Number(readFileSync(`/proc/${pid}/task/${id}/schedstat`, 'utf8').split(' ')[0]))
-  return ns.reduce((sum, one) => sum + one, 0) / 1e6
 }

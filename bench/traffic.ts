@@ -1,19 +1,17 @@
 /** When a server is in traffic, and when it is out: seen from a client, and from HAProxy's socket. */
 import { get } from 'node:http'
-import { connect } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Chain, Crashable } from './chain.ts'
+import { serving } from './haproxy.ts'
 
 const POLL_MS = 2
 const TIMEOUT_MS = 30_000
 /** Without an answer for so long, while others answer hundreds of times a second in turn, a server is out. */
 const SILENCE_MS = 500
 const BETWEEN_KILLS_MS = 400
-/** srv_op_state of `show servers state`. */
-const OP_UP = '2'
 
 /** One GET on a new connection. @returns the address of who answered; empty when nobody did */
-function ask(site: string): Promise<string> {
+export function ask(site: string): Promise<string> {
   return new Promise(done => {
     const asked = get(site, { agent: false, timeout: 1_000 }, answer => {
       let text = ''
@@ -47,34 +45,19 @@ export async function untilOut(chain: Chain, ip: string): Promise<number> {
   return lastMs - startedAtMs
 }
 
-/** A command to HAProxy's socket. @returns its answer; empty while nobody answers there */
-function command(socket: string, text: string): Promise<string> {
-  return new Promise(done => {
-    let answer = ''
-    const connection = connect(socket, () => connection.write(`${text}\n`))
-    connection.on('data', (chunk: Buffer) => (answer += chunk.toString()))
-    connection.once('error', () => done(answer))
-    connection.once('close', () => done(answer))
-  })
-}
-
-/** The addresses to which HAProxy sends requests now: up, and neither drained nor in maintenance. */
-async function serving(chain: Chain): Promise<ReadonlySet<string> | undefined> {
-  const lines = (await command(chain.adminSocket, 'show servers state')).split('\n')
-  const rows = lines.filter(line => /^\d+ /.test(line)).map(line => line.split(' '))
-  const up = rows.filter(([, , , , , state, admin]) => state === OP_UP && admin === '0')
-  return lines.length < 2 ? undefined : new Set(up.map(row => row[4] ?? ''))
-}
-
-/** Waits until HAProxy sends requests to all of them. */
-export async function untilServing(chain: Chain, ips: readonly string[]): Promise<void> {
+/** Milliseconds from now until HAProxy sends requests to all of them, to within `pollMs`. */
+export async function untilServing(
+  chain: Chain,
+  ips: readonly string[],
+  { pollMs = 50, withinMs = TIMEOUT_MS } = {},
+): Promise<number> {
   const startedAtMs = performance.now()
   for (;;) {
-    const up = await serving(chain)
-    if (ips.every(ip => up?.has(ip))) return
-    if (performance.now() - startedAtMs > TIMEOUT_MS)
-      throw new Error(`${chain.make}: only ${[...(up ?? [])].join(' ')} serve`)
-    await pause(50)
+    const up = await serving(chain.adminSocket)
+    const passedMs = performance.now() - startedAtMs
+    if (ips.every(ip => up?.has(ip))) return passedMs
+    if (passedMs > withinMs) throw new Error(`${chain.make}: only ${[...(up ?? [])].join(' ')} serve`)
+    await pause(pollMs)
   }
 }
 
@@ -89,7 +72,7 @@ export async function crashAll(chain: Chain, servers: readonly Crashable[]): Pro
   const killing = killOneByOne(servers, pids, killedAtMs)
   const giveUpAtMs = performance.now() + TIMEOUT_MS
   while (outAfterMs.size < servers.length && performance.now() < giveUpAtMs) {
-    const up = await serving(chain)
+    const up = await serving(chain.adminSocket)
     const nowMs = performance.now()
     for (const [ip, atMs] of killedAtMs)
       if (up !== undefined && !up.has(ip) && !outAfterMs.has(ip)) outAfterMs.set(ip, nowMs - atMs)

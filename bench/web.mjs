@@ -1,5 +1,4 @@
-// The server behind the balancers: answers every request with its address, HOST.
+// The servers behind the balancers: one on each address of HOST, which answers every request with that address.
 import { createServer } from 'node:http'
 
-const ip = process.env.HOST
-createServer((_, answer) => answer.end(ip)).listen(3000, ip)
+for (const ip of process.env.HOST.split(',')) createServer((_, answer) => answer.end(ip)).listen(3000, ip)
