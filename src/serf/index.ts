@@ -8,6 +8,9 @@ export {
   RpcClient,
   type RpcClientOptions,
   type RpcEventRecord,
+  type RpcKeyAnswer,
+  RpcKeyError,
+  type RpcSubscription,
 } from './drivers/rpc-client.ts'
 export {
   RpcListenError,
