@@ -24,3 +24,12 @@ export class BroadcastTimeoutError extends MusterError {
 export class KeyringFileError extends MusterError {
   readonly code = 'SERF_KEYRING_FILE'
 }
+
+/** The agent that answers over RPC is not the one that was meant. Nothing was changed in it. */
+export class EngineNameError extends MusterError {
+  readonly code = 'SERF_ENGINE_NAME'
+
+  constructor(name: string, expected: string) {
+    super(`the Serf agent is called "${name}", not "${expected}"; give this node its name, or ask another agent`)
+  }
+}

@@ -43,11 +43,13 @@ export { type CoalesceOptions, type Coalescer, coalesceEvents, isMemberEvent } f
 export { type Coordinate, distanceS } from './coordinate.ts'
 export { SerfCore, type SerfCoreConfig, type SerfState } from './core.ts'
 export { readKeyringFile, writeKeyringFile } from './drivers/keyring-file.ts'
+export { RemoteSerf, type RemoteSerfConfig, type RemoteSerfDeps, startRemoteSerf } from './drivers/remote-serf.ts'
 export { Serf, type SerfDeps, startSerf } from './drivers/serf.ts'
 export type { SerfConfig } from './drivers/serf-config.ts'
 export type { QueryAnswer, ReceivedQuery, SerfEffect } from './effects.ts'
 export {
   BroadcastTimeoutError,
+  EngineNameError,
   KeyringFileError,
   MessageTooLargeError,
   ResponseRefusedError,
