@@ -46,7 +46,7 @@ export async function cutTable(bench: Bench): Promise<void> {
       theirs.map(one => one.out),
     ),
   )
-  console.log(head('', 'serf'))
+  console.log(head('… beside Serf', 'serf'))
   console.log(row("out of the traffic, beside Serf's detection", out, serfs))
   console.log(row("failed in the balancer's ring", failed, serfs))
 }

@@ -78,7 +78,7 @@ async function measure(directory: string, { tables, each }: Options): Promise<vo
   const gib = (totalmem() / 2 ** 30).toFixed(1)
   const load = loadavg()[0]?.toFixed(1)
   console.log(`${new Date().toISOString()}; ${cpus().length} processors (load ${load}), ${gib} GiB`)
-  console.log(`node ${process.version}; ${version('haproxy', '-v')}; ${version('serf', 'version')}`)
+  console.log(`node ${process.version}; ${version('haproxy', '-v')}; serf ${version('serf', 'version')}`)
   for (const name of tables) {
     const own = join(directory, name)
     mkdirSync(own)
