@@ -63,7 +63,8 @@ const BACKEND = `
 /**
  * The host whose cable is cut says nothing at all: what is sent to it on a kept connection, and what it was working on, is
  * given up after 5 s, long before `timeout server`, and replayed elsewhere. Not for unsafe methods: they may still run there.
- * (`tcp-ut` is on each server line, since HAProxy ignores it on `default-server` without a word.)
+ * `tcp-ut` is on each server line, since HAProxy ignores it on `default-server` without a word. Its price: a tunnel (WebSocket)
+ * whose server reads nothing for 5 s while all buffers are full ends as well.
  */
 const CHECKS = `
 {{#if checkPath}}
