@@ -6,7 +6,7 @@ import { systemClock, systemRandom } from '../src/base/index.ts'
 import { HELP, type Options, readOptions, replayOf, UsageError } from './options.ts'
 import { Pool } from './pool.ts'
 import { Progress } from './progress.ts'
-import { swarm } from './scenario.ts'
+import { type Swarm, swarm } from './scenario.ts'
 
 const startedAtMs = systemClock.nowMs()
 const elapsedMs = () => systemClock.nowMs() - startedAtMs
@@ -16,7 +16,7 @@ async function main(): Promise<number> {
   try {
     const options = readOptions(process.argv.slice(2))
     if (options === undefined) console.log(HELP)
-    else return options.seed === undefined ? await many(options) : one(options.members, options.seed)
+    else return options.seed === undefined ? await many(options) : one({ ...options, seed: options.seed })
     return 0
   } catch (error) {
     if (!(error instanceof UsageError)) throw error
@@ -25,8 +25,9 @@ async function main(): Promise<number> {
   }
 }
 
-function one(members: number, seed: number): number {
-  const { failure } = swarm(members, seed, ({ step, tookMs }) => {
+function one(ring: Swarm): number {
+  const { members, seed } = ring
+  const { failure } = swarm(ring, ({ step, tookMs }) => {
     console.log(`${String(tookMs).padStart(7)} ms  ${step}`)
   })
   if (failure !== undefined) console.error(`seed ${seed} failed ${failure}`)
@@ -36,14 +37,14 @@ function one(members: number, seed: number): number {
   return failure === undefined ? 0 : 1
 }
 
-async function many({ members, seeds, from, jobs }: Options): Promise<number> {
+async function many({ members, core, seeds, from, jobs }: Options): Promise<number> {
   const numbers = Array.from({ length: seeds }, (_, i) => (from === undefined ? systemRandom.below(2 ** 31) : from + i))
   const progress = new Progress(members, seeds)
-  const pool = new Pool(members, numbers, (seed, { failure }) => {
+  const pool = new Pool({ members, core }, numbers, (seed, { failure }) => {
     progress.done(failure !== undefined)
     if (failure !== undefined) {
       progress.clear()
-      console.error(`seed ${seed} failed ${failure}\n  replay: ${replayOf(members, seed)}`)
+      console.error(`seed ${seed} failed ${failure}\n  replay: ${replayOf({ members, core, seed })}`)
     }
     progress.show(elapsedMs())
   })

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
+import type { Core, Swarm } from './scenario.ts'
 
 export interface Options {
   readonly members: number
@@ -9,6 +10,7 @@ export interface Options {
   readonly from: number | undefined
   /** Just this ring, with every step. */
   readonly seed: number | undefined
+  readonly core: Core
   /** Processes at a time. */
   readonly jobs: number
 }
@@ -18,18 +20,22 @@ export class UsageError extends Error {}
 
 export const MEMBERS = 100
 const SEEDS = 5
+/** Up to here Serf runs above memberlist unless told otherwise; in a ring of 1000 it costs too much time. */
+const SERF_MEMBERS_MAX = 200
 /** A list of everybody has to fit in what a peer accepts. */
 const MEMBERS_MAX = 10_000
 const JOBS_MAX = 256
 const SEED_MAX = 2 ** 32 - 1
 
 export const HELP = `Rings in virtual time, each drawn from a seed: join, crashes, leaves, partitions of half, restarts and news in
-random order, with 5 % loss. After every step all members have to agree again about everybody.
+random order, with 5 % loss. After every step all members have to agree again about everybody: who is there with which
+meta, and with Serf also statuses, tags, and user events (each once, to everybody who ran when it was sent).
 
-usage: npm run sim -- [--members N] [--seeds N] [--from SEED] [--jobs N]
-       npm run sim -- [--members N] --seed SEED
+usage: npm run sim -- [--members N] [--core CORE] [--seeds N] [--from SEED] [--jobs N]
+       npm run sim -- [--members N] [--core CORE] --seed SEED
 
   --members N   members of each ring, 2 to ${MEMBERS_MAX}; default ${MEMBERS}
+  --core CORE   serf, or memberlist alone; default: serf up to ${SERF_MEMBERS_MAX} members, memberlist above
   --seeds N     how many rings; default ${SEEDS}
   --from SEED   takes the seeds SEED, SEED + 1, …; default: drawn at random
   --seed SEED   runs this ring alone, and tells every step as it is reached
@@ -47,8 +53,10 @@ example: npm run sim -- --members 1000 --seeds 20 --jobs 4`
 export function readOptions(args: readonly string[]): Options | undefined {
   const { values } = parsed(args)
   if (values.help === true) return undefined
+  const members = numberOf('members', values.members, 2, MEMBERS_MAX) ?? MEMBERS
   return {
-    members: numberOf('members', values.members, 2, MEMBERS_MAX) ?? MEMBERS,
+    members,
+    core: coreOf(values.core) ?? usualCore(members),
     seeds: numberOf('seeds', values.seeds, 1, 1_000_000) ?? SEEDS,
     from: numberOf('from', values.from, 0, SEED_MAX),
     seed: numberOf('seed', values.seed, 0, SEED_MAX),
@@ -57,8 +65,19 @@ export function readOptions(args: readonly string[]): Options | undefined {
 }
 
 /** What to type to see this ring again. */
-export function replayOf(members: number, seed: number): string {
-  return `npm run sim -- ${members === MEMBERS ? '' : `--members=${members} `}--seed=${seed}`
+export function replayOf({ members, core, seed }: Swarm): string {
+  const size = members === MEMBERS ? '' : `--members=${members} `
+  const kind = core === usualCore(members) ? '' : `--core=${core} `
+  return `npm run sim -- ${size}${kind}--seed=${seed}`
+}
+
+function usualCore(members: number): Core {
+  return members <= SERF_MEMBERS_MAX ? 'serf' : 'memberlist'
+}
+
+function coreOf(text: string | undefined): Core | undefined {
+  if (text === undefined || text === 'serf' || text === 'memberlist') return text
+  throw new UsageError(`--core=${text}: serf or memberlist is wanted`)
 }
 
 function parsed(args: readonly string[]) {
@@ -67,7 +86,7 @@ function parsed(args: readonly string[]) {
   try {
     return parseArgs({
       args: [...args],
-      options: { members: text, seeds: text, from: text, seed: text, jobs: text, help },
+      options: { members: text, core: text, seeds: text, from: text, seed: text, jobs: text, help },
     })
   } catch (cause) {
     throw new UsageError(cause instanceof Error ? cause.message : String(cause), { cause })

@@ -1,22 +1,28 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import type { Outcome } from './scenario.ts'
+import type { Core, Outcome } from './scenario.ts'
 
 const WORKER = fileURLToPath(new URL('./worker.ts', import.meta.url))
 
 /** Most of what a ring allocates lives long: a larger nursery has less of it copied twice, which saves a tenth of the time. */
 const EXEC_ARGV = ['--import', 'tsx', '--max-semi-space-size=128']
 
+/** What all rings have in common. */
+export interface Rings {
+  readonly members: number
+  readonly core: Core
+}
+
 /** Rings on several processes, each of which runs one ring at a time. */
 export class Pool {
   readonly #children = new Set<ChildProcess>()
-  readonly #members: number
+  readonly #rings: Rings
   readonly #seeds: number[]
   readonly #done: (seed: number, outcome: Outcome) => void
 
   /** @param done called for each seed as soon as it is through, in whatever order */
-  constructor(members: number, seeds: readonly number[], done: (seed: number, outcome: Outcome) => void) {
-    this.#members = members
+  constructor(rings: Rings, seeds: readonly number[], done: (seed: number, outcome: Outcome) => void) {
+    this.#rings = rings
     this.#seeds = [...seeds]
     this.#done = done
   }
@@ -39,7 +45,8 @@ export class Pool {
 
   #workUntilItEnds(): Promise<void> {
     return new Promise(resolve => {
-      const child = fork(WORKER, [String(this.#members)], { execArgv: EXEC_ARGV })
+      const { members, core } = this.#rings
+      const child = fork(WORKER, [String(members), core], { execArgv: EXEC_ARGV })
       let seed: number | undefined
       this.#children.add(child)
       const next = () => {

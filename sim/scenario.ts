@@ -17,11 +17,24 @@ export interface Outcome {
 /** Longer than a suspicion in a ring of a thousand (72 s), two reconnect rounds and a push/pull. */
 const CONVERGE_MS = 5 * 60_000
 
-/** Join, news, loss, crashes, leaves, a partition of half and its healing, restarts: drawn from the seed, in random order. */
-export function swarm(members: number, seed: number, onStep?: (step: Step) => void): Outcome {
-  const ring = new Ring({ members, seed })
+/** What runs in each member: memberlist alone, or Serf above it. */
+export type Core = 'memberlist' | 'serf'
+
+export interface Swarm {
+  readonly members: number
+  readonly seed: number
+  readonly core: Core
+}
+
+/**
+ * Join, news, loss, crashes, leaves, a partition of half and its healing, restarts: drawn from the seed, in random
+ * order; with Serf also user events, on both sides of a cut too, and the return of those who crashed or left.
+ */
+export function swarm({ members, seed, core }: Swarm, onStep?: (step: Step) => void): Outcome {
+  const ring = new Ring({ members, seed, serf: core === 'serf' })
   const steps: Step[] = []
-  const plan = shuffle([crash, leave, partition, restart, news, partition], ring.random)
+  const acts = [crash, leave, partition, restart, news, partition]
+  const plan = shuffle(core === 'serf' ? [...acts, event, comeBack, event] : acts, ring.random)
   for (const act of [joinAll, lossOf(0.05), ...plan, lossOf(0), news]) {
     const step = act(ring)
     const tookMs = ring.runUntil(ring.converged, CONVERGE_MS)
@@ -64,7 +77,10 @@ const partition: Act = ring => {
   const half = some(ring, 0.5)
   const forMs = 1000 + ring.random.float() * 120_000
   ring.network.cut(half)
-  ring.clock.advance(forMs)
+  ring.clock.advance(forMs / 2)
+  const others = ring.running.map(({ name }) => name).filter(name => !half.includes(name))
+  for (const [from] of [half, others]) if (from !== undefined) ring.userEvent(from)
+  ring.clock.advance(forMs / 2)
   ring.network.heal()
   return `${half.length} cut off for ${Math.round(forMs / 1000)} s, healed`
 }
@@ -82,8 +98,24 @@ const restart: Act = ring => {
 const news: Act = ring => {
   const [name, ...told] = some(ring, 0.1)
   if (name === undefined) return 'no news'
-  ring.member(name).updateMeta(Uint8Array.of(0xff, 0x80, ring.random.below(256)), told.slice(0, 3))
+  ring.setTags(name, { news: String(ring.random.below(1000)) }, told.slice(0, 3))
   return 'one has news'
+}
+
+const event: Act = ring => {
+  const [name] = some(ring, 0)
+  if (name !== undefined) ring.userEvent(name)
+  return 'one sends a user event'
+}
+
+const comeBack: Act = ring => {
+  const again = shuffle([...ring.gone], ring.random).slice(0, 10)
+  const [seed] = ring.running
+  for (const name of again) {
+    const member = ring.start(name)
+    if (seed !== undefined) member.join(seed.address)
+  }
+  return `${again.length} come back`
 }
 
 /** A share of those running, at least one. */

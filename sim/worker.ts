@@ -2,12 +2,13 @@
 import { swarm } from './scenario.ts'
 
 const members = Number(process.argv[2])
+const core = process.argv[3] === 'serf' ? 'serf' : 'memberlist'
 const parent = process.ppid
 
 process.on('SIGINT', () => undefined) // Ctrl-C reaches the whole group; whoever started us sums up, and ends us
 process.on('disconnect', () => process.exit())
 process.on('message', seed => {
-  const outcome = swarm(members, Number(seed), () => {
+  const outcome = swarm({ members, core, seed: Number(seed) }, () => {
     if (process.ppid !== parent) process.exit() // a ring takes minutes, during which nothing else would tell us
   })
   process.send?.(outcome)
