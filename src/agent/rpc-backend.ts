@@ -1,11 +1,15 @@
 import type { Clock } from '../base/index.ts'
-import { coalesceEvents, type RpcBackend, type Serf } from '../serf/index.ts'
+import { coalesceEvents, type RpcBackend, type RpcLogSource, type Serf } from '../serf/index.ts'
 import type { Agent } from './agent.ts'
 import { runtimeFacts } from './drivers/runtime-facts.ts'
 import { parseHandler } from './handler-spec.ts'
 
 /** The agent as Serf's RPC sees it. */
-export function rpcBackendOf(agent: Agent, serf: Serf, clock: Clock): RpcBackend {
+export function rpcBackendOf(
+  agent: Agent,
+  serf: Serf,
+  { clock, logs }: { readonly clock: Clock; readonly logs: RpcLogSource | undefined },
+): RpcBackend {
   const { config } = agent.parts
   return {
     members: () => serf.members(),
@@ -22,6 +26,9 @@ export function rpcBackendOf(agent: Agent, serf: Serf, clock: Clock): RpcBackend
         filters: { nodes: filterNodes, tags: filterTags },
         ...(timeoutMs === 0 ? {} : { timeoutMs }),
       }),
+    coordinate: node => serf.coordinate(node),
+    keys: (operation, key) => serf.keys(operation, key),
+    logs,
     onEvent(listener) {
       const coalesced = coalesceEvents(listener, clock)
       const end = serf.onEvent(coalesced)

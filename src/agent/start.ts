@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import { type Clock, type Log, type Random, Scope, sleep } from '../base/index.ts'
 import { Keyring } from '../memberlist/index.ts'
-import { type Engine, type SerfConfig, startRpcServer, startSerf } from '../serf/index.ts'
+import { type Engine, type RpcLogSource, type SerfConfig, startRpcServer, startSerf } from '../serf/index.ts'
 import { type ServiceSpec, type Supervisor, startSupervisor } from '../supervisor/index.ts'
 import { Agent } from './agent.ts'
 import { startAgentApi } from './agent-api.ts'
@@ -20,7 +20,8 @@ import { rpcBackendOf } from './rpc-backend.ts'
 export interface AgentDeps {
   readonly clock: Clock
   readonly random: Random
-  readonly log: Log
+  /** With the lines that `monitor` shows; without, it shows none. */
+  readonly log: Log & { readonly lines?: RpcLogSource }
   /** This process, as the status names it. */
   readonly pid: number
 }
@@ -55,7 +56,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps, signal?: 
     scope.use(
       await startRpcServer(
         rpc,
-        { clock: deps.clock, log: child, backend: rpcBackendOf(agent, serf, deps.clock) },
+        { clock: deps.clock, log: child, backend: rpcBackendOf(agent, serf, { ...deps, logs: deps.log.lines }) },
         signal,
       ),
     )

@@ -1,4 +1,3 @@
-import { Writable } from 'node:stream'
 import pino from 'pino'
 import type { Log } from '../base/index.ts'
 
@@ -11,12 +10,55 @@ export interface LogConfig {
  * The process's logger: one line a record on standard error, for people in Serf's form, or JSON. When whoever reads it is gone
  * (a log collector that restarts, `| head`), lines are lost and the agent goes on.
  */
-export function createLog(config: LogConfig, out: NodeJS.WritableStream = process.stderr): Log {
+export function createLog(
+  config: LogConfig,
+  out: NodeJS.WritableStream = process.stderr,
+): Log & { readonly lines: LogLines } {
   out.on('error', () => undefined) // EPIPE: there is nobody left who could be told
-  const options = { level: config.level, base: null, timestamp: pino.stdTimeFunctions.epochTime }
-  if (config.format === 'json') return pino(options, out as Writable) as unknown as Log
-  const lines = { write: (record: string) => void out.write(`${formatRecord(record)}\n`) }
-  return pino(options, lines) as unknown as Log
+  const lines = new LogLines()
+  const isText = config.format === 'text'
+  const printed = { write: (record: string) => void out.write(isText ? `${formatRecord(record)}\n` : record) }
+  // Whoever monitors over RPC may ask for more than is printed here.
+  const all = pino.multistream([
+    { level: config.level, stream: printed },
+    { level: 'trace', stream: lines },
+  ])
+  const options = { level: 'trace', base: null, timestamp: pino.stdTimeFunctions.epochTime }
+  return Object.assign(pino(options, all) as unknown as Log, { lines })
+}
+
+/** As many lines as Serf keeps for `monitor`. */
+const LINES_KEPT = 512
+const CHARS_KEPT = 1024 * 1024
+
+/** The newest lines of the log, of every level, in Serf's form whatever form is printed; formatted only when somebody looks. */
+export class LogLines {
+  readonly #records: string[] = []
+  readonly #listeners = new Set<(line: string) => void>()
+  #chars = 0
+
+  /** One record of pino's. */
+  write(record: string): void {
+    this.#records.push(record)
+    this.#chars += record.length
+    while (this.#records.length > LINES_KEPT || this.#chars > CHARS_KEPT) {
+      this.#chars -= this.#records.shift()?.length ?? 0
+    }
+    if (this.#listeners.size === 0) return
+    const line = formatRecord(record)
+    for (const listener of this.#listeners) listener(line)
+  }
+
+  /** Oldest first. */
+  recent(): string[] {
+    return this.#records.map(formatRecord)
+  }
+
+  /** @returns how to stop listening */
+  onLine(listener: (line: string) => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
 }
 
 const LEVELS: Readonly<Record<number, string>> = {

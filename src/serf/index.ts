@@ -29,7 +29,7 @@ export {
 } from './event-filter.ts'
 export type { ConflictLostEvent, MemberEvent, MemberEventKind, QueryEvent, SerfEvent, UserEvent } from './events.ts'
 export type { MemberStatus, SerfMember } from './member.ts'
-export type { RpcBackend, RpcJoinResult, RpcQueryAnswer, RpcQueryParams } from './rpc-backend.ts'
+export type { RpcBackend, RpcJoinResult, RpcLogSource, RpcQueryAnswer, RpcQueryParams } from './rpc-backend.ts'
 export {
   RpcAuthError,
   RpcClosedError,
@@ -57,6 +57,7 @@ export {
 } from './errors.ts'
 export type { Engine, JoinOptions } from './engine.ts'
 export { encodeFilters, filtersMatch, type QueryFilters } from './filters.ts'
+export { type KeyAnswers, type KeyOperation } from './key-requests.ts'
 export { LamportClock, type LTime } from './lamport.ts'
 export { decodeSerfMessage, encodeSerfMessage, type SerfMessage } from './messages.ts'
 export type { QueryParams } from './queries.ts'

@@ -1,4 +1,6 @@
+import type { Coordinate } from './coordinate.ts'
 import type { SerfEvent } from './events.ts'
+import type { KeyAnswers, KeyOperation } from './key-requests.ts'
 import type { SerfMember } from './member.ts'
 
 /**
@@ -24,6 +26,20 @@ export interface RpcBackend {
   onEvent(listener: (event: SerfEvent) => void): () => void
   /** Throws Serf's words when the query is too large or refused; the answers end at the deadline. */
   query(params: RpcQueryParams): AsyncIterable<RpcQueryAnswer> | Promise<AsyncIterable<RpcQueryAnswer>>
+  /** Of any member; undefined when unknown. Without this, all are. */
+  coordinate?(node: string): Coordinate | undefined
+  /** Asks the whole ring; never rejects. Without this, key commands are refused. @param key base64 */
+  keys?(operation: KeyOperation, key: string): Promise<KeyAnswers>
+  /** The agent's log, for `monitor`. Without this, there are no lines. */
+  readonly logs?: RpcLogSource | undefined
+}
+
+/** The lines of the agent's log as it prints them in Serf's form, of all levels, whatever it prints itself. */
+export interface RpcLogSource {
+  /** The newest lines, oldest first; Serf keeps 512. */
+  recent(): readonly string[]
+  /** @returns how to stop listening */
+  onLine(listener: (line: string) => void): () => void
 }
 
 export interface RpcJoinResult {

@@ -3,7 +3,17 @@ import type { QueryEvent, SerfEvent } from './events.ts'
 import { type EventFilter, EventFilterError, matchesFilter, parseEventFilters } from './event-filter.ts'
 import type { RpcBackend, RpcJoinResult } from './rpc-backend.ts'
 import { filterMembers } from './rpc-filter.ts'
-import { bytesOrNil, encodeRecord, eventRecord, memberRecord, type Seq } from './rpc-records.ts'
+import type { KeyAnswers, KeyOperation } from './key-requests.ts'
+import { lineFilter } from './rpc-monitor.ts'
+import {
+  bytesOrNil,
+  coordinateAnswer,
+  encodeRecord,
+  eventRecord,
+  keyRecord,
+  memberRecord,
+  type Seq,
+} from './rpc-records.ts'
 import { answerHeader, type QueryRequest, type RpcRequest } from './rpc-session.ts'
 
 /** What goes back for one request. */
@@ -28,6 +38,7 @@ export class RpcDispatcher {
   readonly #streams = new Map<string, { readonly seq: Seq; readonly filters: readonly EventFilter[] }>()
   readonly #handles = new Map<string, QueryEvent>()
   readonly #queries = new Set<AsyncIterator<unknown>>()
+  #monitored: { readonly seq: Seq; end?: () => void } | undefined
   #lastHandle = 0
   #dropped = 0
   #ended = false
@@ -51,7 +62,7 @@ export class RpcDispatcher {
       case 'members-filtered':
         return membersAnswer(request.seq, filterMembers(this.#backend.members(), request).map(memberRecord))
       case 'stats':
-        return { bytes: joined(answerHeader(request.seq, ''), encodeRecord(this.#backend.stats())) }
+        return answered(request.seq, '', encodeRecord(this.#backend.stats()))
       case 'join':
         return this.#join(request.seq, request.addresses, request.replay)
       case 'leave':
@@ -60,6 +71,18 @@ export class RpcDispatcher {
         return this.#stream(request.seq, request.filters)
       case 'query':
         return this.#query(request)
+      case 'monitor':
+        return this.#monitor(request.seq, request.level)
+      case 'get-coordinate':
+        return answered(request.seq, '', coordinateAnswer(this.#backend.coordinate?.(request.node)))
+      case 'list-keys':
+        return this.#keys(request.seq, 'list', '')
+      case 'install-key':
+        return this.#keys(request.seq, 'install', request.key)
+      case 'use-key':
+        return this.#keys(request.seq, 'use', request.key)
+      case 'remove-key':
+        return this.#keys(request.seq, 'remove', request.key)
       default:
         return { bytes: answerHeader(request.seq, await failureOf(() => this.#act(request))) }
     }
@@ -70,6 +93,7 @@ export class RpcDispatcher {
     this.#ended = true
     this.#unsubscribe?.()
     this.#unsubscribe = undefined
+    this.#endMonitor()
     this.#streams.clear()
     this.#handles.clear()
     for (const query of this.#queries) void this.#endQuery(query)
@@ -99,7 +123,7 @@ export class RpcDispatcher {
       result = await this.#backend.join(addresses, { ignoreOld: !replay })
     })
     const error = failure === '' && result.contacted === 0 ? joinErrors(result) : failure
-    return { bytes: joined(answerHeader(seq, error), encodeRecord({ Num: result.contacted })) }
+    return answered(seq, error, encodeRecord({ Num: result.contacted }))
   }
 
   async #leave(seq: Seq): Promise<Answer> {
@@ -128,6 +152,7 @@ export class RpcDispatcher {
   }
 
   #stopStream(seq: Seq): void {
+    if (this.#monitored !== undefined && String(this.#monitored.seq) === String(seq)) this.#endMonitor()
     this.#streams.delete(String(seq))
     if (this.#streams.size > 0) return
     this.#unsubscribe?.()
@@ -157,7 +182,11 @@ export class RpcDispatcher {
     const query = this.#handles.get(String(handle))
     if (query === undefined || query.deadlineMs <= this.#clock.nowMs())
       throw new Error('No pending queries matching ID')
-    await query.respond(payload)
+    try {
+      await query.respond(payload)
+    } catch (failure) {
+      throw new Error(`failed to respond to key query: ${messageOf(failure)}`, { cause: failure }) // Serf's words, for any query
+    }
   }
 
   async #query(request: QueryRequest): Promise<Answer> {
@@ -194,6 +223,33 @@ export class RpcDispatcher {
     this.#pushRecord(seq, encodeRecord({ From: '', Payload: null, Type: 'done' }))
   }
 
+  async #keys(seq: Seq, operation: KeyOperation, key: string): Promise<Answer> {
+    const answers = (await this.#backend.keys?.(operation, key)) ?? NO_KEYS
+    return answered(seq, answers.error, keyRecord(answers))
+  }
+
+  /** The newest lines and then the live ones, of this level and above. */
+  #monitor(seq: Seq, level: string): Answer {
+    const passes = lineFilter(level)
+    if (passes === undefined) return refusal(seq, `Unknown log level: ${level.toUpperCase()}`)
+    if (this.#monitored !== undefined) return refusal(seq, 'Monitor already exists')
+    const monitored: { readonly seq: Seq; end?: () => void } = { seq }
+    this.#monitored = monitored
+    const afterwards = () => {
+      const { logs } = this.#backend
+      if (logs === undefined || this.#ended) return
+      const tell = (line: string) => void (passes(line) && this.#pushRecord(seq, encodeRecord({ Log: line })))
+      for (const line of logs.recent()) tell(line)
+      monitored.end = logs.onLine(tell)
+    }
+    return { bytes: answerHeader(seq, ''), afterwards }
+  }
+
+  #endMonitor(): void {
+    this.#monitored?.end?.()
+    this.#monitored = undefined
+  }
+
   async #endQuery(query: AsyncIterator<unknown>): Promise<void> {
     this.#queries.delete(query)
     const failure = await failureOf(async () => void (await query.return?.()))
@@ -203,9 +259,9 @@ export class RpcDispatcher {
   #pushRecord(seq: Seq, record: Uint8Array): void {
     if (this.#ended) return
     if (this.#push(joined(answerHeader(seq, ''), record))) {
-      if (this.#dropped > 0)
-        this.#log.warn({ dropped: this.#dropped }, 'an RPC client reads again after records were dropped')
-      this.#dropped = 0
+      const dropped = this.#dropped
+      this.#dropped = 0 // before the sentence: to a monitor that sentence is a record, too
+      if (dropped > 0) this.#log.warn({ dropped }, 'an RPC client reads again after records were dropped')
       return
     }
     if (this.#dropped++ === 0) this.#log.warn({}, 'an RPC client reads too slowly: dropping its records')
@@ -219,8 +275,17 @@ const STREAMS_MAX = 64
 const QUERIES_MAX = 64
 const HANDLES_MAX = 4096
 
+const NO_KEYS: KeyAnswers = {
+  ...{ error: 'Feature not supported', keys: undefined, primaryKeys: new Map(), messages: new Map() },
+  ...{ errors: 0, members: 0, answers: 0 },
+}
+
 function membersAnswer(seq: Seq, members: ReturnType<typeof memberRecord>[]): Answer {
-  return { bytes: joined(answerHeader(seq, ''), encodeRecord({ Members: members })) }
+  return answered(seq, '', encodeRecord({ Members: members }))
+}
+
+function answered(seq: Seq, error: string, body: Uint8Array): Answer {
+  return { bytes: joined(answerHeader(seq, error), body) }
 }
 
 function refusal(seq: Seq, error: string): Answer {

@@ -10,9 +10,12 @@ import {
   type Decoded,
   decodeMsgpack,
   encodeMsgpack,
+  Float64,
   type MsgpackValue,
 } from '../codec/index.ts'
+import { type Coordinate, coordinateRecord } from './coordinate.ts'
 import type { HandledEvent } from './event-filter.ts'
+import type { KeyAnswers } from './key-requests.ts'
 import { type MemberStatus, type SerfMember, STATUSES } from './member.ts'
 
 /**
@@ -44,6 +47,15 @@ export function bytesField(fields: Fields, name: string): Uint8Array {
 export function uintField(fields: Fields, name: string, max: number): number {
   const value = fields.get(name) ?? null
   return value === null ? 0 : asUint(value, max)
+}
+
+/** A signed 64 bit number; beyond 2^53 it is near, not exact. */
+export function intField(fields: Fields, name: string): number {
+  const value = fields.get(name) ?? null
+  if (value === null) return 0
+  const isInt = typeof value === 'bigint' || (typeof value === 'number' && Number.isInteger(value))
+  if (!isInt) throw new CodecError(`${name} is not a whole number`)
+  return Number(value)
 }
 
 /** 0 and 1 count as booleans. */
@@ -125,6 +137,25 @@ export function memberFromFields(fields: Fields): SerfMember {
 export function membersFromFields(fields: Fields): SerfMember[] {
   const value = fields.get('Members') ?? null
   return value === null ? [] : asArray(value).map(member => memberFromFields(asMap(member)))
+}
+
+/** @param coordinate undefined: the node is unknown; then it is all zeros and no vector */
+export function coordinateAnswer(coordinate: Coordinate | undefined): Uint8Array {
+  const zero = new Float64(0)
+  const nowhere = { Adjustment: zero, Error: zero, Height: zero, Vec: null }
+  const isKnown = coordinate !== undefined
+  return encodeRecord({ Coord: isKnown ? coordinateRecord(coordinate) : nowhere, Ok: isKnown })
+}
+
+/** The key record, sent with errors too. The primary key has no place in it. */
+export function keyRecord({ keys, messages, errors, members, answers }: KeyAnswers): Uint8Array {
+  return encodeRecord({
+    Keys: keys === undefined ? null : new Map(keys),
+    Messages: new Map(messages),
+    NumErr: errors,
+    NumNodes: members,
+    NumResp: answers,
+  })
 }
 
 /** The record a stream pushes for `event`; `handle` is the query's on this connection. */

@@ -5,6 +5,7 @@ import {
   decodeRecord,
   encodeRecord,
   type Fields,
+  intField,
   type Seq,
   seqField,
   textField,
@@ -19,7 +20,10 @@ export type RpcRequest = { readonly seq: Seq } & (
   | { readonly command: 'event'; readonly name: string; readonly payload: Uint8Array; readonly coalesce: boolean }
   | { readonly command: 'force-leave'; readonly node: string; readonly prune: boolean }
   | { readonly command: 'join'; readonly addresses: readonly string[]; readonly replay: boolean }
-  | { readonly command: 'members' | 'leave' | 'stats' }
+  | { readonly command: 'members' | 'leave' | 'stats' | 'list-keys' }
+  | { readonly command: 'install-key' | 'use-key' | 'remove-key'; readonly key: string }
+  | { readonly command: 'get-coordinate'; readonly node: string }
+  | { readonly command: 'monitor'; readonly level: string }
   | MembersFilteredRequest
   | { readonly command: 'tags'; readonly set: ReadonlyMap<string, string>; readonly remove: readonly string[] }
   | { readonly command: 'stream'; readonly filters: string }
@@ -173,7 +177,7 @@ export const REQUEST_BYTES_MAX = 256 * 1024
 
 const AUTH_REQUIRED = 'Authentication required'
 
-const BODILESS: ReadonlySet<string> = new Set(['members', 'leave', 'stats'])
+const BODILESS: ReadonlySet<string> = new Set(['members', 'leave', 'stats', 'list-keys'])
 
 type RequestBody = RpcRequest extends infer R ? (R extends unknown ? Omit<R, 'seq'> : never) : never
 
@@ -181,6 +185,12 @@ const READERS: Readonly<Record<string, (fields: Fields) => RequestBody>> = {
   members: () => ({ command: 'members' }),
   leave: () => ({ command: 'leave' }),
   stats: () => ({ command: 'stats' }),
+  'list-keys': () => ({ command: 'list-keys' }),
+  'install-key': fields => ({ command: 'install-key', key: textField(fields, 'Key') }),
+  'use-key': fields => ({ command: 'use-key', key: textField(fields, 'Key') }),
+  'remove-key': fields => ({ command: 'remove-key', key: textField(fields, 'Key') }),
+  'get-coordinate': fields => ({ command: 'get-coordinate', node: textField(fields, 'Node') }),
+  monitor: fields => ({ command: 'monitor', level: textField(fields, 'LogLevel') }),
   event: fields => ({
     command: 'event',
     name: textField(fields, 'Name'),
@@ -218,7 +228,7 @@ const READERS: Readonly<Record<string, (fields: Fields) => RequestBody>> = {
     filterTags: textMapField(fields, 'FilterTags'),
     relayFactor: uintField(fields, 'RelayFactor', 255),
     requestAck: boolField(fields, 'RequestAck'),
-    timeoutMs: Number(seqField(fields, 'Timeout') ?? 0) / 1e6, // nanoseconds on the wire
+    timeoutMs: Math.max(0, intField(fields, 'Timeout')) / 1e6, // nanoseconds on the wire
   }),
   respond: fields => ({
     command: 'respond',

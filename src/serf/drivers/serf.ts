@@ -19,6 +19,7 @@ import type { ReceivedQuery, SerfEffect } from '../effects.ts'
 import { BroadcastTimeoutError, SerfStateError } from '../errors.ts'
 import type { Engine, JoinOptions } from '../engine.ts'
 import type { QueryEvent, SerfEvent } from '../events.ts'
+import { type KeyAnswers, type KeyOperation, KeyRequests } from '../key-requests.ts'
 import type { LTime } from '../lamport.ts'
 import type { SerfMember } from '../member.ts'
 import type { QueryParams } from '../queries.ts'
@@ -75,6 +76,10 @@ export class Serf implements Engine {
   readonly #listeners = new Set<(event: SerfEvent) => void>()
   readonly #changeListeners = new Set<() => void>()
   readonly #queries = new Map<LTime, QueryHandle>()
+  readonly #keyRequests = new KeyRequests({
+    query: params => this.query(params),
+    memberCount: () => this.memberlist.aliveCount(),
+  })
   readonly #stopping = new AbortController()
   #memberlist: Memberlist | undefined
   #tags: Tags
@@ -258,6 +263,14 @@ export class Serf implements Engine {
     this.#queries.set(ltime, handle)
     this.#perform(sent.effects)
     return handle
+  }
+
+  /**
+   * Rotates or lists the ring's keys by asking every member; what went wrong where is in the answer. Never rejects.
+   * @param key base64; not for `list`
+   */
+  keys(operation: KeyOperation, key?: string): Promise<KeyAnswers> {
+    return this.#keyRequests.ask(operation, key)
   }
 
   /** Ends everything without a word to the others: they will see a failure unless `leave` was called. Idempotent. */
