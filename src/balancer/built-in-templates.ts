@@ -1,7 +1,8 @@
 /**
  * The defaults of both built-in templates. Retries are for connections and time-outs, not for the application's own 500
  * or 503; only GET, HEAD and OPTIONS are replayed: every other method has its own backend over the same servers, and a
- * connection of its own, since one that the server closes at that moment (Node does after 5 s) would lose the request.
+ * connection of its own, since one that the server closes at that moment (Node does after 5 s) would lose the request. So do
+ * requests that become tunnels (WebSocket), of which nothing can be replayed.
  */
 const HEAD = `# Written by Muster from its template. Changes made here are lost.
 global
@@ -43,6 +44,7 @@ frontend {{name}}
     bind {{bind}}
     option forwardfor
     use_backend {{pool}}.unsafe unless METH_GET or { method HEAD OPTIONS }
+    use_backend {{pool}}.unsafe if { req.hdr(upgrade) -m found }
     default_backend {{pool}}
 
 {{/each}}

@@ -38,7 +38,7 @@ function messageFor(act: () => unknown): string {
 
 test('nothing at all is a sound configuration: the defaults of Serf and of DESIGN section 6', () => {
   const config = loadConfig({}, worldWith({}))
-  expect(config.node).toEqual({ name: 'host-1', tags: {} })
+  expect(config.node).toEqual({ name: 'host-1', isNamed: false, tags: {} })
   expect(config.cluster).toMatchObject({
     bind: { ip: '0.0.0.0', port: 7946 },
     rpc: { ip: '127.0.0.1', port: 7373 },
@@ -268,4 +268,13 @@ test('a missing file is named', () => {
 test('the result is frozen all the way down', () => {
   const config = load('services: { web: { command: x } }')
   expect(Object.isFrozen(config.services[0]?.restart)).toBe(true)
+})
+
+test('with a real agent as the engine, keys about gossip are said to have no effect, and its address is needed', () => {
+  const config = load('cluster: { engine: serf, bind: 10.0.0.1, rpc: 127.0.0.1:7374 }\n')
+  expect(config.cluster).toMatchObject({ engine: 'serf', rpc: { ip: '127.0.0.1', port: 7374 } })
+  expect(config.warnings.join()).toContain('cluster: bind has no effect with the engine serf')
+  expect(messageFor(() => load('cluster: { engine: serf, rpc: false }\n'))).toContain(
+    'cluster.rpc: the engine serf needs',
+  )
 })

@@ -7,7 +7,7 @@ import { readKeys } from './keys.ts'
 import { resolveBalancer } from './resolve-balancer.ts'
 import { resolveServices } from './resolve-services.ts'
 import type { FileSettings } from './schema.ts'
-import type { AgentConfig, ClusterConfig, LogLevel } from './types.ts'
+import type { AgentConfig, ClusterConfig, LogLevel, NodeConfig } from './types.ts'
 
 /** A unix socket's path has 108 bytes in the kernel; the rest is for what HAProxy appends while it binds. */
 export const SOCKET_PATH_BYTES_MAX = 96
@@ -31,7 +31,7 @@ export function resolveConfig(
   const cluster = resolveCluster(settings, stateDir, world, findings)
   const balancer = resolveBalancer(settings.balancer, stateDir, findings)
   return {
-    node: { name: settings.node?.name ?? world.hostName(), tags: tagsOf(settings, findings) },
+    node: nodeOf(settings, world, findings),
     cluster,
     services: resolveServices(settings.services ?? {}, cluster.bind, findings),
     ...(balancer === undefined ? {} : { balancer }),
@@ -59,7 +59,9 @@ function resolveCluster(
     return Math.max(ms, 1000)
   }
   if ((given.retry_max ?? 0) > 0) findings.warn('cluster.retry_max has no effect: muster tries to join for ever')
+  if (given.engine === 'serf') checkEngine(given, findings)
   return {
+    engine: given.engine ?? 'muster',
     bind,
     ...(given.advertise === undefined ? {} : { advertise: given.advertise }),
     join: given.join ?? [],
@@ -86,6 +88,25 @@ function resolveCluster(
     resolveConflicts: !(given.disable_name_resolution ?? false),
     skipLeaveOnInterrupt: given.skip_leave_on_interrupt ?? false,
   }
+}
+
+/** With a real agent as the engine only these say anything. */
+const ENGINE_KEYS: ReadonlySet<string> = new Set([
+  'engine',
+  'rpc',
+  'rpc_auth',
+  'join',
+  'retry_join',
+  'retry_interval',
+  'replay',
+])
+
+function checkEngine(given: NonNullable<FileSettings['cluster']>, findings: Findings): void {
+  if (given.rpc === false)
+    findings.problem('cluster.rpc', 'cluster.rpc: the engine serf needs it: the address of the Serf agent')
+  const idle = Object.keys(given).filter(key => !ENGINE_KEYS.has(key))
+  if (idle.length > 0)
+    findings.warn(`cluster: ${idle.join(', ')} has no effect with the engine serf; configure the Serf agent itself`)
 }
 
 /** As Serf's `-iface`: it picks the address when `bind` is a wildcard, and must have it otherwise. */
@@ -116,6 +137,11 @@ function bindOf(bind: Address | undefined, name: string | undefined, world: Conf
 export function absolute(path: string, world: ConfigWorld): string {
   if (path.startsWith('/')) return path
   return `${world.workingDirectory().replace(/\/$/, '')}/${path.replace(/^(?:\.\/)+/, '')}`
+}
+
+function nodeOf(settings: FileSettings, world: ConfigWorld, findings: Findings): NodeConfig {
+  const name = settings.node?.name
+  return { name: name ?? world.hostName(), isNamed: name !== undefined, tags: tagsOf(settings, findings) }
 }
 
 function tagsOf(settings: FileSettings, findings: Findings): Record<string, string> {

@@ -74,6 +74,11 @@ const node = z
 
 const cluster = z
   .strictObject({
+    engine: z
+      .enum(['muster', 'serf'], 'takes muster or serf')
+      .describe(
+        'Who gossips: `muster` itself, or the `serf agent` that runs on this host, asked at `rpc`; then the keys about gossip belong into its own configuration. Default muster.',
+      ),
     bind: address(7946, 'Where gossip listens, UDP and TCP. Default 0.0.0.0:7946.'),
     advertise: address(7946, 'What others are told, when it differs from `bind`.'),
     interface: text.describe('Bind to the first address of this network interface.'),

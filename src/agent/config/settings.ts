@@ -36,6 +36,13 @@ export const SETTINGS: readonly Setting[] = [
   },
   { path: 'node.tags', kind: 'role', flag: 'role', serf: 'role', value: 'ROLE', help: 'deprecated: -tag role=ROLE' },
   {
+    path: 'cluster.engine',
+    kind: 'text',
+    flag: 'engine',
+    value: 'NAME',
+    help: 'who gossips: muster, or the serf agent at -rpc-addr (muster)',
+  },
+  {
     path: 'cluster.bind',
     kind: 'text',
     flag: 'bind',

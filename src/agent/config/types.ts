@@ -25,13 +25,17 @@ export interface AgentConfig {
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error'
 
 export interface NodeConfig {
-  /** Unique in the ring; default the host's name. */
+  /** Unique in the ring; default the host's name, or what the engine `serf` says. */
   readonly name: string
+  /** The name was configured. */
+  readonly isNamed: boolean
   /** Without the endpoints, which come and go with the services. */
   readonly tags: Readonly<Record<string, string>>
 }
 
 export interface ClusterConfig {
+  /** `serf`: membership comes from the real agent at `rpc`; whatever else is about gossip has no effect. */
+  readonly engine: 'muster' | 'serf'
   readonly bind: Address
   readonly advertise?: Address
   /** `-join`, `host[:port]`; a missing peer never ends the agent. */
@@ -54,7 +58,7 @@ export interface ClusterConfig {
   readonly compress: boolean
   /** Serf's protocol number, 2 to 5. */
   readonly protocol: number
-  /** Serf's RPC; undefined when switched off. */
+  /** Serf's RPC: served here, undefined when switched off; with the engine `serf`, where that agent serves it. */
   readonly rpc: Address | undefined
   readonly rpcAuth?: string
   /** How long a leave or a forced leave waits to be gossiped; default 5 s, at least 1 s. */
