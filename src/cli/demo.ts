@@ -77,7 +77,7 @@ async function startTier(options: DemoOptions, scope: Scope, signal: AbortSignal
   const run = Buffer.from(systemRandom.bytes(8)).toString('hex')
   scope.defer(startGuard(program, run, directory))
   scope.defer(() => sweep(run, directory, clock))
-  const tier = new Tier({ directory, program, webapp, run, ports, manyLoopbacks }, clock)
+  const tier = new Tier({ directory, program, webapp, run, ports, manyLoopbacks, engine: options.engine }, clock)
   const balancer = tier.startBalancer(options.template)
   for (let i = 0; i < SERVERS; i++) await tier.addServer()
   const agents = [balancer, ...tier.servers.map(server => server.agent)]
@@ -105,8 +105,9 @@ async function allServe(tier: Tier, signal: AbortSignal): Promise<void> {
 
 async function check(tier: Tier, load: Load, options: DemoOptions, signal: AbortSignal): Promise<number> {
   const { version = 'unknown' } = (await tier.balancer.status()).balancer?.haproxy ?? {}
-  const { seconds, ratePerSecond, template } = options
-  say(`checking for ${seconds} s at ${ratePerSecond} requests a second, template ${template}, HAProxy ${version}`)
+  const { seconds, ratePerSecond, template, engine } = options
+  const what = `template ${template}, engine ${engine}, HAProxy ${version}`
+  say(`checking for ${seconds} s at ${ratePerSecond} requests a second, ${what}`)
   const startedAtMs = clock.nowMs()
   const acts = await performActs({ tier, load, clock, say }, options, signal)
   const ranForMs = clock.nowMs() - startedAtMs

@@ -2,24 +2,28 @@ import { parseArgs } from 'node:util'
 import { messageOf } from '../../base/index.ts'
 import { UsageError } from '../usage-error.ts'
 
+export const ENGINES = ['muster', 'serf'] as const
 export const TEMPLATES = ['slots', 'named', 'classic'] as const
 
 export interface DemoOptions {
   /** Without a terminal: all acts, a table, and an exit code. */
   readonly check: boolean
   readonly template: (typeof TEMPLATES)[number]
+  /** Who gossips: the agents themselves, or a real `serf agent` beside each. */
+  readonly engine: (typeof ENGINES)[number]
   /** How long the check takes; each of its seven acts needs about five seconds. */
   readonly seconds: number
   readonly ratePerSecond: number
   readonly help: boolean
 }
 
-export const DEMO_HELP = `muster demo [--check] [--template slots|named|classic] [--seconds N] [--rate N]
+export const DEMO_HELP = `muster demo [--check] [--template slots|named|classic] [--engine muster|serf] [--seconds N] [--rate N]
 
 A balancer and three servers on this machine, under load. Keys: a add a server, s stop one, k kill -9 one, q quit.
 
   --check          all acts without a terminal; exit 0 only if no request was lost or doubled
   --template NAME  HAProxy's template (default slots)
+  --engine NAME    who gossips: muster, or a real serf agent beside each agent (default muster)
   --seconds N      length of the check, 35 to 3600 (default 60)
   --rate N         requests per second, 1 to 5000 (default 50, with --check 600)
 `
@@ -27,13 +31,11 @@ A balancer and three servers on this machine, under load. Keys: a add a server, 
 /** @throws UsageError */
 export function parseDemoOptions(argv: readonly string[]): DemoOptions {
   const values = parsed(argv)
-  const template = TEMPLATES.find(name => name === values.template)
-  if (template === undefined)
-    throw new UsageError(`--template: "${values.template}" is none of ${TEMPLATES.join(', ')}`)
   const check = values.check === true
   return {
     check,
-    template,
+    template: oneOf('template', values.template, TEMPLATES),
+    engine: oneOf('engine', values.engine, ENGINES),
     help: values.help === true,
     seconds: wholeNumber('seconds', values.seconds ?? '60', 35, 3600),
     ratePerSecond: wholeNumber('rate', values.rate ?? (check ? '600' : '50'), 1, 5000),
@@ -48,6 +50,7 @@ function parsed(argv: readonly string[]) {
         check: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
         template: { type: 'string', default: 'slots' },
+        engine: { type: 'string', default: 'muster' },
         seconds: { type: 'string' },
         rate: { type: 'string' },
       },
@@ -55,6 +58,12 @@ function parsed(argv: readonly string[]) {
   } catch (cause) {
     throw new UsageError(messageOf(cause), { cause })
   }
+}
+
+function oneOf<T extends string>(name: string, text: string, allowed: readonly T[]): T {
+  const found = allowed.find(one => one === text)
+  if (found === undefined) throw new UsageError(`--${name}: "${text}" is none of ${allowed.join(', ')}`)
+  return found
 }
 
 function wholeNumber(name: string, text: string, min: number, max: number): number {

@@ -6,13 +6,15 @@ export interface DemoPorts {
   readonly stats: number
   readonly gossip: number
   readonly web: number
+  /** Of real Serf agents, where those gossip. */
+  readonly rpc: number
 }
 
-const WANTED: DemoPorts = { site: 8080, stats: 1936, gossip: 7946, web: 3000 }
+const WANTED: DemoPorts = { site: 8080, stats: 1936, gossip: 7946, web: 3000, rpc: 7373 }
 const TRIES_MAX = 200
 
 /**
- * The first free ports from the wanted ones on. Gossip and web ports are free on all `ips`, so that they are the same
+ * The first free ports from the wanted ones on. Gossip, web and RPC ports are free on all `ips`, so that they are the same
  * everywhere.
  * @param say told of each port that was skipped
  */
@@ -22,7 +24,8 @@ export async function freePorts(ips: readonly string[], say: (sentence: string) 
   const stats = await freePort('statistics', WANTED.stats, first, [site], say)
   const web = await freePort('servers', WANTED.web, ips, [site, stats], say)
   const gossip = await freePort('gossip', WANTED.gossip, ips, [site, stats, web], say)
-  return { site, stats, web, gossip }
+  const rpc = await freePort('RPC', WANTED.rpc, ips, [site, stats, web, gossip], say)
+  return { site, stats, web, gossip, rpc }
 }
 
 async function freePort(

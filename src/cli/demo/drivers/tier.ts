@@ -1,24 +1,20 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type AgentStatus, apiRequest } from '../../../api/index.ts'
 import { type Clock, identify, isAlive, type ProcessIdentity, signalProcess, sleep } from '../../../base/index.ts'
 import { classicTemplate } from '../classic-template.ts'
 import type { DemoOptions } from '../options.ts'
-import { MARK } from './leftovers.ts'
 import { canListen, type DemoPorts } from './ports.ts'
+import { type DemoProcess, type ProcessPlaces, startProcess } from './processes.ts'
 
 /** Where the demo's files and programs are. */
-export interface TierPlaces {
-  /** Its temporary directory. */
-  readonly directory: string
+export interface TierPlaces extends ProcessPlaces {
   /** `bin/muster`. */
   readonly program: string
   /** `dist/webapp.js`. */
   readonly webapp: string
-  /** Marks all processes of this demo. */
-  readonly run: string
   readonly ports: DemoPorts
+  readonly engine: DemoOptions['engine']
   /** Whether this machine has more than one loopback address. */
   readonly manyLoopbacks: boolean
 }
@@ -28,15 +24,20 @@ export interface DemoServer {
   readonly ip: string
   readonly port: number
   readonly agent: RunningAgent
+  /** The real Serf agent beside it, where that is the engine. */
+  readonly gossiper: DemoProcess | undefined
 }
 
 /** An agent in a process of its own. */
-export interface RunningAgent {
-  readonly name: string
-  readonly identity: ProcessIdentity
-  /** Resolves when it has ended. */
-  readonly ended: Promise<void>
+export interface RunningAgent extends DemoProcess {
   status(): Promise<AgentStatus>
+}
+
+/** How an agent of the demo knows the ring. */
+interface DemoEngine {
+  /** Of its configuration. */
+  readonly cluster: object
+  readonly gossiper: DemoProcess | undefined
 }
 
 const BALANCER_IP = '127.0.0.1'
@@ -53,6 +54,7 @@ export class Tier {
   readonly #places: TierPlaces
   readonly #clock: Clock
   #balancer: RunningAgent | undefined
+  #balancerEngine: DemoEngine | undefined
   #next = 1
 
   constructor(places: TierPlaces, clock: Clock) {
@@ -76,13 +78,14 @@ export class Tier {
   /** Starts the balancer's agent, or starts it again after it was killed. */
   startBalancer(template: DemoOptions['template']): RunningAgent {
     const { ports, directory } = this.#places
+    this.#balancerEngine ??= this.#engine('balancer', { ip: BALANCER_IP, gossip: ports.gossip, rpc: ports.rpc }, [])
     const site = `${BALANCER_IP}:${ports.site}`
     const stats = `${BALANCER_IP}:${ports.stats}`
     const classicPath = join(directory, 'classic.hbs')
     writeFileSync(classicPath, classicTemplate({ site, stats, webPort: ports.web }))
     this.#balancer = this.#startAgent('balancer', {
       node: { name: 'balancer', tags: { role: 'balancer' } },
-      cluster: { bind: `${BALANCER_IP}:${ports.gossip}`, rpc: false },
+      cluster: this.#balancerEngine.cluster,
       balancer: {
         template: template === 'classic' ? classicPath : template,
         stats,
@@ -95,11 +98,12 @@ export class Tier {
 
   /** Starts one more server with its agent; a taken address is skipped. */
   async addServer(): Promise<DemoServer> {
-    const { port, ip, gossip, name } = await this.#nextAddress()
+    const { port, ip, name, ...at } = await this.#nextAddress()
+    const { cluster, gossiper } = this.#engine(name, { ip, ...at }, [`${BALANCER_IP}:${this.#places.ports.gossip}`])
     const env = { PORT: port, HOST: ip, SERVER_IP: ip, SERVER_NAME: name, SERVER_TAG: 'demo' }
     const agent = this.#startAgent(name, {
       node: { name },
-      cluster: { bind: `${ip}:${gossip}`, join: [`${BALANCER_IP}:${this.#places.ports.gossip}`], rpc: false },
+      cluster,
       services: {
         web: {
           command: [process.execPath, this.#places.webapp],
@@ -111,7 +115,7 @@ export class Tier {
         },
       },
     })
-    const server = { name, ip, port, agent }
+    const server = { name, ip, port, agent, gossiper }
     this.servers.push(server)
     return server
   }
@@ -121,6 +125,9 @@ export class Tier {
     this.#forget(server)
     signalProcess(server.agent.identity, 'SIGTERM')
     await server.agent.ended
+    if (server.gossiper === undefined) return
+    signalProcess(server.gossiper.identity, 'SIGINT') // it leaves; on SIGTERM Serf would not
+    await server.gossiper.ended
   }
 
   /**
@@ -139,9 +146,9 @@ export class Tier {
   async killServer(server: DemoServer): Promise<void> {
     const web = await this.webOf(server)
     this.#forget(server)
-    const both = web === undefined ? [server.agent.identity] : [server.agent.identity, web]
-    for (const identity of both) signalProcess(identity, 'SIGKILL')
-    await this.#gone(both)
+    const all = [server.agent.identity, server.gossiper?.identity, web].filter(identity => identity !== undefined)
+    for (const identity of all) signalProcess(identity, 'SIGKILL')
+    await this.#gone(all)
   }
 
   /** kill -9 of the balancer's agent; HAProxy runs on. */
@@ -179,38 +186,41 @@ export class Tier {
     await sleep(this.#clock, NEWS_MS)
   }
 
-  async #nextAddress(): Promise<{ name: string; ip: string; port: number; gossip: number }> {
+  async #nextAddress(): Promise<{ name: string; ip: string; port: number; gossip: number; rpc: number }> {
     const { ports, manyLoopbacks } = this.#places
     for (; this.#next < ADDRESS_LAST; this.#next++) {
       const n = this.#next
       const ip = manyLoopbacks ? `127.0.0.${n + 1}` : BALANCER_IP
-      const [port, gossip] = manyLoopbacks ? [ports.web, ports.gossip] : [ports.web + n, ports.gossip + n]
-      if (!((await canListen(ip, port)) && (await canListen(ip, gossip)))) continue
+      const step = manyLoopbacks ? 0 : n
+      const [port, gossip, rpc] = [ports.web + step, ports.gossip + step, ports.rpc + step]
+      if (!((await canListen(ip, port)) && (await canListen(ip, gossip)) && (await canListen(ip, rpc)))) continue
       this.#next++
-      return { name: `web-${n}`, ip, port, gossip }
+      return { name: `web-${n}`, ip, port, gossip, rpc }
     }
     throw new Error('this machine has no free loopback address left')
   }
 
+  /** Starts a real Serf agent for it, where that is the engine. */
+  #engine(name: string, at: { ip: string; gossip: number; rpc: number }, join: readonly string[]): DemoEngine {
+    const bind = `${at.ip}:${at.gossip}`
+    if (this.#places.engine === 'muster') return { cluster: { bind, join, rpc: false }, gossiper: undefined }
+    const rpc = `${at.ip}:${at.rpc}`
+    const joined = join.flatMap(address => [`-retry-join=${address}`, '-retry-interval=1s'])
+    const argv = ['agent', `-node=${name}`, `-bind=${bind}`, `-rpc-addr=${rpc}`, ...joined]
+    const gossiper = startProcess(`${name}-serf`, ['serf', ...argv], this.#places)
+    return { cluster: { engine: 'serf', rpc }, gossiper }
+  }
+
   #startAgent(name: string, config: object): RunningAgent {
-    const { directory, program, run } = this.#places
+    const { directory, program } = this.#places
     const own = join(directory, name)
     mkdirSync(own, { recursive: true })
     const file = join(own, 'muster.yaml')
     const socket = join(own, 'api')
     const places = { state_dir: join(own, 'state'), run_dir: own, api: { socket } }
     writeFileSync(file, JSON.stringify({ ...config, ...places }, undefined, 2)) // JSON is YAML
-    const log = openSync(join(directory, `${name}.log`), 'a', 0o600)
-    const child = spawn(process.execPath, [program, 'agent', '--config-file', file], {
-      detached: true, // Ctrl-C is for the demo, which ends them in its order
-      stdio: ['ignore', log, log],
-      env: { ...plainEnvironment(), [MARK]: run },
-    })
-    closeSync(log)
-    const identity = child.pid === undefined ? undefined : identify(child.pid)
-    if (identity === undefined) throw new Error(`the agent ${name} could not be started`)
-    const ended = untilEnded(child)
-    return { name, identity, ended, status: () => apiRequest(socket, 'GET /v1/status') }
+    const started = startProcess(name, [process.execPath, program, 'agent', '--config-file', file], this.#places)
+    return { ...started, status: () => apiRequest(socket, 'GET /v1/status') }
   }
 }
 
@@ -221,13 +231,4 @@ function hasThreads(pid: number): boolean {
   } catch {
     return false // reaped: all of it has ended
   }
-}
-
-function untilEnded(child: ChildProcess): Promise<void> {
-  return new Promise(resolve => child.once('exit', () => resolve()).once('error', () => resolve()))
-}
-
-/** Ours without what would configure an agent. */
-function plainEnvironment(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(MUSTER|SERF)_/.test(name)))
 }
