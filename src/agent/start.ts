@@ -4,14 +4,14 @@
  */
 import { join } from 'node:path'
 import { type Clock, type Log, type Random, Scope, sleep } from '../base/index.ts'
-import { Keyring } from '../memberlist/index.ts'
-import { type Engine, type RpcLogSource, type SerfConfig, startRpcServer, startSerf } from '../serf/index.ts'
+import { type Engine, type RpcLogSource, type Serf, startRpcServer } from '../serf/index.ts'
 import { type ServiceSpec, type Supervisor, startSupervisor } from '../supervisor/index.ts'
 import { Agent } from './agent.ts'
 import { startAgentApi } from './agent-api.ts'
 import { aliveBalancers, Announcer, announcedTags, assertTagsFit } from './announcer.ts'
 import { startBalancing } from './balancing.ts'
 import type { AgentConfig, ServiceConfig } from './config/index.ts'
+import { startEngine } from './engine.ts'
 import { startHandlers } from './handling.ts'
 import { keepJoined } from './joiner.ts'
 import { adoptedAreReady, LocalEndpoints, startedAreReady } from './local-endpoints.ts'
@@ -31,15 +31,16 @@ export interface AgentDeps {
  * balancer, HAProxy serves; joining goes on in the background, for ever.
  * @throws with everything released; services that an earlier agent left running keep running
  */
-export async function startAgent(config: AgentConfig, deps: AgentDeps, signal?: AbortSignal): Promise<Agent> {
+export async function startAgent(given: AgentConfig, deps: AgentDeps, signal?: AbortSignal): Promise<Agent> {
   await using scope = new Scope()
-  for (const warning of config.warnings) deps.log.warn({}, warning)
-  const endpoints = new LocalEndpoints(config.services)
-  assertTagsFit(config.node.tags, endpoints.longest())
-  const supervisor = await startServices(config, deps, scope, signal)
-  const tags = announcedTags(config.node.tags, endpoints.current(supervisor.services()))
+  for (const warning of given.warnings) deps.log.warn({}, warning)
+  const endpoints = new LocalEndpoints(given.services)
+  assertTagsFit(given.node.tags, endpoints.longest())
+  const supervisor = await startServices(given, deps, scope, signal)
+  const tags = announcedTags(given.node.tags, endpoints.current(supervisor.services()))
 
-  const serf = scope.use(await startSerf(serfConfigOf(config, tags), deps, signal))
+  const { serf, gossip, name } = await startEngine(given, tags, deps, scope, signal)
+  const config = { ...given, node: { ...given.node, name } }
   const announcer = new Announcer(announceable(serf), tags, deps.log)
   const balancing = await startBalancing(config, { ...deps, serf, supervisor }, scope, signal)
   const agent = new Agent({ config, deps, serf, supervisor, endpoints, announcer, balancing })
@@ -47,24 +48,25 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps, signal?: 
   agent.announce()
 
   startHandlers(config, { ...deps, serf }, scope)
-  if (config.cluster.rpc !== undefined) {
-    const rpc = {
-      bind: config.cluster.rpc,
-      ...(config.cluster.rpcAuth === undefined ? {} : { authKey: config.cluster.rpcAuth }),
-    }
-    const child = deps.log.child({ room: 'rpc' })
-    scope.use(
-      await startRpcServer(
-        rpc,
-        { clock: deps.clock, log: child, backend: rpcBackendOf(agent, serf, { ...deps, logs: deps.log.lines }) },
-        signal,
-      ),
-    )
-  }
+  if (gossip !== undefined) await serveRpc(config, { ...deps, agent, gossip }, scope, signal)
   scope.use(await startAgentApi(config, { log: deps.log.child({ room: 'api' }), agent }, signal))
   startJoining(config, { ...deps, serf, supervisor }, () => balancing?.wake(), scope)
   agent.own(scope.move())
   return agent
+}
+
+/** Serf's RPC, so that the `serf` command works here; a real agent as the engine serves its own. */
+async function serveRpc(
+  config: AgentConfig,
+  deps: AgentDeps & { agent: Agent; gossip: Serf },
+  scope: Scope,
+  signal?: AbortSignal,
+): Promise<void> {
+  const { rpc: bind, rpcAuth } = config.cluster
+  if (bind === undefined) return
+  const backend = rpcBackendOf(deps.agent, deps.gossip, { ...deps, logs: deps.log.lines })
+  const rpc = { bind, ...(rpcAuth === undefined ? {} : { authKey: rpcAuth }) }
+  scope.use(await startRpcServer(rpc, { clock: deps.clock, log: deps.log.child({ room: 'rpc' }), backend }, signal))
 }
 
 /** Services that were started here end again when the agent's start fails; adopted ones are left as they were found. */
@@ -99,29 +101,6 @@ function specOf(service: ServiceConfig): ServiceSpec {
     ...(cwd === undefined ? {} : { cwd }),
     ...(user === undefined ? {} : { user }),
     ...(ready === undefined ? {} : { ready }),
-  }
-}
-
-function serfConfigOf(config: AgentConfig, tags: Record<string, string>): SerfConfig {
-  const { cluster } = config
-  return {
-    name: config.node.name,
-    tags,
-    bind: cluster.bind,
-    profile: cluster.profile,
-    compress: cluster.compress,
-    snapshotPath: cluster.snapshotPath,
-    rejoinAfterLeave: cluster.rejoinAfterLeave,
-    reconnectIntervalMs: cluster.reconnectIntervalMs,
-    reconnectTimeoutMs: cluster.reconnectTimeoutMs,
-    tombstoneTimeoutMs: cluster.tombstoneTimeoutMs,
-    broadcastTimeoutMs: cluster.broadcastTimeoutMs,
-    userEventBytesMax: cluster.userEventBytesMax,
-    queryBytesMax: cluster.queryBytesMax,
-    queryResponseBytesMax: cluster.queryResponseBytesMax,
-    keyringPath: cluster.keyringPath,
-    ...(cluster.advertise === undefined ? {} : { advertise: cluster.advertise }),
-    ...(cluster.keyring === undefined ? {} : { keyring: new Keyring([...cluster.keyring]) }),
   }
 }
 
