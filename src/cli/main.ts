@@ -1,4 +1,5 @@
 /** The command line: one command a file, loaded when it is called, so that `muster members` starts no agent's code. */
+import { basename } from 'node:path'
 import { Command, CommanderError, Option } from 'commander'
 import { SETTINGS } from '../agent/config/settings.ts'
 import { VERSION } from '../agent/version.ts'
@@ -131,8 +132,26 @@ function demoCommand(muster: Command): void {
   })
 }
 
+/** What follows `muster serf`, or all when the program was started by a link named `serf`. */
+function serfArguments(): string[] | undefined {
+  const args = process.argv.slice(2)
+  if (basename(process.argv[1] ?? '') === 'serf') return args
+  return args[0] === 'serf' ? args.slice(1) : undefined
+}
+
+async function main(): Promise<void> {
+  const args = serfArguments()
+  if (args === undefined)
+    return void (await program().parseAsync(withTwoDashes(process.argv.slice(2)), { from: 'user' }))
+  const [{ runSerf }, { processConsole }] = await Promise.all([
+    import('./serf/run.ts'),
+    import('./serf/process-console.ts'),
+  ])
+  process.exit(await runSerf(args, processConsole())) // what an agent's dependency left open must not hold the process
+}
+
 try {
-  await program().parseAsync(withTwoDashes(process.argv.slice(2)), { from: 'user' })
+  await main()
 } catch (error) {
   if (!(error instanceof CommanderError)) fail(error)
   else process.exitCode = error.exitCode === 0 || process.argv.length <= 2 ? EXIT.ok : EXIT.usage

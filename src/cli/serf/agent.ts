@@ -1,0 +1,54 @@
+import { SETTINGS } from '../../agent/config/settings.ts'
+import { messageOf } from '../../base/index.ts'
+import { type SerfCommand, say } from './console.ts'
+import { type FlagSpec, type GivenFlag, parseFlags } from './go-flags.ts'
+import { HELP } from './texts.ts'
+
+/** The options of `serf agent` (serf-agent.md 2). */
+const FLAGS: FlagSpec = {
+  ...{ bind: 'text', advertise: 'text', iface: 'text', 'config-file': 'list', 'config-dir': 'list', encrypt: 'text' },
+  ...{ 'keyring-file': 'text', 'event-handler': 'list', join: 'list', replay: 'boolean', 'retry-join': 'list' },
+  ...{ 'retry-interval': 'text', 'retry-max': 'integer', 'log-level': 'text', node: 'text', protocol: 'integer' },
+  ...{ role: 'text', tag: 'list', 'tags-file': 'text', 'rpc-addr': 'text', profile: 'text', snapshot: 'text' },
+  ...{ rejoin: 'boolean', discover: 'text', syslog: 'boolean', 'disable-compression': 'boolean' },
+  ...{
+    'broadcast-timeout': 'text',
+    'mdns-iface': 'text',
+    'mdns-disable-ipv4': 'boolean',
+    'mdns-disable-ipv6': 'boolean',
+  },
+}
+
+/** Serf's options, read as Serf reads them; the agent that then runs is Muster's, with its own log and its own endings. */
+export const agent: SerfCommand = async (args, console) => {
+  const parsed = parseFlags(FLAGS, args)
+  if (!('flags' in parsed)) {
+    if (parsed.failure !== undefined) console.err(`${parsed.failure}\n`)
+    console.out(`==> ${HELP.agent}`)
+    return 1
+  }
+  const missing = parsed.given.find(({ name }) => !isFile(name) && !SETTINGS.some(({ flag }) => flag === name))
+  if (missing !== undefined) return say(console, `==> Error: this agent has no -${missing.name}; leave it out`)
+  try {
+    const { runAgent } = await import('../agent.ts')
+    return await runAgent({ files: filesOf(parsed.given), flags: flagsOf(parsed.given) })
+  } catch (failure) {
+    return say(console, `==> ${messageOf(failure)}`)
+  }
+}
+
+function isFile(name: string): boolean {
+  return name === 'config-file' || name === 'config-dir'
+}
+
+function filesOf(given: readonly GivenFlag[]) {
+  return given
+    .filter(({ name }) => isFile(name))
+    .map(({ name, value }) => ({ kind: name === 'config-dir' ? ('dir' as const) : ('file' as const), path: value }))
+}
+
+function flagsOf(given: readonly GivenFlag[]): Record<string, string[]> {
+  const flags: Record<string, string[]> = {}
+  for (const { name, value } of given) if (!isFile(name)) (flags[name] ??= []).push(value)
+  return flags
+}
