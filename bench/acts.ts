@@ -50,6 +50,7 @@ async function timesOf(make: Make, before: number, bench: Bench): Promise<Times>
   await using chain = new Chain(make, onLoopback(NET, before), join(bench.directory, make))
   chain.startBalancer()
   await chain.web(STEADY)
+  await chain.untilBalancing() // by hand, who joins before has joined nobody
   chain.agent(STEADY)
   await untilIn(chain, chain.ip(STEADY))
   bench.note(`${make}: ${JOINS} servers join and leave`)

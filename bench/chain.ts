@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { apiRequest, type AgentStatus } from '../src/api/index.ts'
 import { eventually, Part, part } from '../test/parts.ts'
-import { command } from './haproxy.ts'
+import { command, serving } from './haproxy.ts'
 import { type MembersPlan, membersCommand } from './members-plan.ts'
 import type { Place } from './place.ts'
 
@@ -40,6 +40,7 @@ export class Chain implements AsyncDisposable {
   readonly #place: Place
   readonly #directory: string
   readonly #parts: Part[] = []
+  readonly #supervising: Part[] = []
   #balancer: Part | undefined
 
   /** @param place its hosts, from 1: what a killed agent of another chain leaves running still has its addresses */
@@ -78,14 +79,19 @@ export class Chain implements AsyncDisposable {
     this.#balancer = this.make === 'muster' ? this.#musterBalancer(options) : this.#handMadeBalancer(options)
   }
 
+  /** Waits until HAProxy answers or, by hand, where it starts with the first server, until the agent runs. */
+  async untilBalancing(): Promise<void> {
+    const isByHand = this.make === 'hand-made'
+    await eventually(
+      async () => (isByHand ? this.balancer.output.includes('agent running') : await serving(this.adminSocket)),
+      Boolean,
+    )
+  }
+
   /** Kills the balancer's agent and HAProxy, and removes all that they have written. */
   async loseBalancer(): Promise<void> {
     await this.balancer.end('SIGKILL')
-    for (const pid of pidsOf(this.#directory, 'haproxy.cfg')) kill(pid)
-    await eventually(
-      () => pidsOf(this.#directory, 'haproxy.cfg').length,
-      left => left === 0,
-    )
+    await this.#endHaproxy()
     for (const name of ['lb', 'haproxy.cfg', 'haproxy.pid', 'haproxy.sock', 'members'])
       rmSync(join(this.#directory, name), { recursive: true, force: true })
   }
@@ -152,10 +158,22 @@ export class Chain implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // Politely first: a killed agent of Muster leaves its services and HAProxy running.
-    for (const one of this.#parts) one.child.kill('SIGTERM')
-    await Promise.race([Promise.all(this.#parts.map(one => one.exited)), pause(STOP_MS, undefined, { ref: false })])
+    for (const one of this.#supervising) one.child.kill('SIGTERM') // killed, it would leave its services running
+    const stopped = Promise.all(this.#supervising.map(one => one.exited))
+    await Promise.race([stopped, pause(STOP_MS, undefined, { ref: false })])
     await Promise.all(this.#parts.map(one => one.end('SIGKILL')))
+    await this.#endHaproxy()
+  }
+
+  async #endHaproxy(): Promise<void> {
+    await eventually(
+      () => {
+        const pids = pidsOf(`${this.#directory}/`, 'haproxy.cfg')
+        for (const pid of pids) kill(pid)
+        return pids.length
+      },
+      left => left === 0,
+    )
   }
 
   #musterBalancer({ slots, joins }: BalancerOptions): Part {
@@ -187,6 +205,7 @@ export class Chain implements AsyncDisposable {
     const service = { command, env: { HOST: ip }, pool: 'web', port: 3000, ip, ready: { tcp: true } }
     const config = { node: { name: `n${host}` }, services: { web: service } }
     const { agent, socket } = this.#configured(`n${host}`, host, config, BALANCER_HOST)
+    this.#supervising.push(agent)
     const webPid = async (): Promise<number> => {
       const status: AgentStatus = await apiRequest(socket, 'GET /v1/status')
       const pid = status.services.find(one => one.name === 'web')?.pid

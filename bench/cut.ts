@@ -70,6 +70,7 @@ async function rigOf(n: number, bench: Bench, scope: Scope): Promise<Rig> {
   const servers = Array.from({ length: HOSTS - 1 }, (_, index) => index + 2)
   for (const chain of [muster, handMade]) {
     chain.startBalancer()
+    await chain.untilBalancing() // by hand, who joins before has joined nobody
     for (const host of servers) {
       chain.webStarting([host])
       chain.agent(host)

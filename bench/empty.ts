@@ -57,6 +57,7 @@ async function untilWhole(make: Make, { hasList, isFailed }: Case, before: numbe
   await using chain = new Chain(make, onLoopback(NET, before), join(bench.directory, `e${before}`))
   chain.startBalancer()
   chain.webStarting(SERVERS)
+  await chain.untilBalancing() // by hand, who joins before has joined nobody
   for (const host of SERVERS) chain.agent(host)
   const ips = SERVERS.map(host => chain.ip(host))
   await untilServing(chain, ips)

@@ -60,7 +60,7 @@ async function joinedBy(make: Make, net: string, bench: Bench, options: Balancer
   bench.note(`${make}: ${SERVERS} servers join`)
   await using chain = new Chain(make, onLoopback(net), join(bench.directory, net))
   chain.startBalancer(options)
-  await untilRunning(chain)
+  await chain.untilBalancing()
   const hosts = Array.from({ length: SERVERS }, (_, index) => FIRST_HOST + index)
   chain.webStarting(hosts)
   const ips = hosts.map(host => chain.ip(host))
@@ -83,15 +83,6 @@ async function joinedBy(make: Make, net: string, bench: Bench, options: Balancer
   const outcome = { allServeMs, afterLastMs, failed, reloads: await chain.reloads(), lost, processorMs }
   bench.each(`${make} ${JSON.stringify(options)}`, outcome)
   return outcome
-}
-
-/** HAProxy answers, or by hand, where it starts with the first server, the agent runs. */
-async function untilRunning(chain: Chain): Promise<void> {
-  const isByHand = chain.make === 'hand-made'
-  await eventually(
-    async () => (isByHand ? chain.balancer.output.includes('agent running') : await serving(chain.adminSocket)),
-    Boolean,
-  )
 }
 
 /** Asks, one request after the other, until each of them has answered. @returns when that was, milliseconds since 1970 */
