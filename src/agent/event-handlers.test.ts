@@ -182,7 +182,7 @@ test('a script that never ends costs a bounded queue, whose overflow is reported
   const { spawn, running } = heldScripts()
   const { log, lines } = keptLog()
   const handlers = handlersFor(['user=stuck'], { spawn, log })
-  for (let i = 0; i < 2000; i++) handlers.handle(user(String(i)))
+  for (let i = 0; i < 6000; i++) handlers.handle(user(String(i)))
   expect(lines).toEqual(['script too slow, dropping its events: stuck'])
   await handlers.stop()
   expect(running.length).toBe(1)

@@ -102,8 +102,11 @@ export class EventHandlers {
   }
 }
 
-/** Events that may wait for one script; beyond that the newest are dropped and counted. */
-const QUEUED_EVENTS_MAX = 512
+/**
+ * Events that may wait for one script; beyond that the newest are dropped and counted. Serf has room for 64; a script that
+ * takes a second keeps up with an hour of a change each second.
+ */
+const QUEUED_EVENTS_MAX = 4096
 const SLOW_MS = 1000
 
 /** One script, its filters, and the events that wait for it. */

@@ -9,7 +9,7 @@ import { parseHandler } from './handler-spec.ts'
 /** A script that runs when the agent ends may finish what it does for this long. */
 const LAST_SCRIPTS_MS = 2_000
 
-/** Runs the configured event handlers on the coalesced flow, as Serf does. */
+/** Runs the configured event handlers, in batches as Serf does; unlike Serf's, they hear of every change of a member. */
 export function startHandlers(config: AgentConfig, deps: { clock: Clock; log: Log; serf: Engine }, scope: Scope): void {
   if (config.handlers.length === 0) return
   const { serf, clock } = deps
@@ -22,7 +22,7 @@ export function startHandlers(config: AgentConfig, deps: { clock: Clock; log: Lo
     clock,
   })
   scope.defer(() => handlers.stop({ drainMs: LAST_SCRIPTS_MS }))
-  const coalesced = coalesceEvents(event => handlers.handle(event), clock)
+  const coalesced = coalesceEvents(event => handlers.handle(event), clock, { keepsAll: true })
   scope.defer(() => coalesced.flush())
   const handle = serf.coalesces ? (event: SerfEvent) => handlers.handle(event) : coalesced
   scope.defer(

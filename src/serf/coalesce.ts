@@ -7,6 +7,11 @@ export interface CoalesceOptions {
   readonly periodMs?: number
   /** As soon as nothing came for this long. Default 1000. */
   readonly quiescentMs?: number
+  /**
+   * Every member event is passed on, in the order in which they came; only neighbours of one kind share a batch. Serf keeps the
+   * latest of each member, so that who failed and came back within a second has done neither (serf#393, #465). Default false.
+   */
+  readonly keepsAll?: boolean
 }
 
 export interface Coalescer {
@@ -25,7 +30,7 @@ export function coalesceEvents(
   clock: Clock,
   options: CoalesceOptions = {},
 ): Coalescer {
-  const members = new MemberBatch()
+  const members = options.keepsAll === true ? new MemberSequence() : new MemberBatch()
   const users = new UserBatch()
   const memberTimers = new FlushTimers(clock, options, () => members.take().forEach(listener))
   const userTimers = new FlushTimers(clock, options, () => users.take().forEach(listener))
@@ -100,6 +105,25 @@ class MemberBatch {
     }
     this.#latest.clear()
     return [...byKind].map(([kind, members]) => ({ kind, members }))
+  }
+}
+
+/** Everything, in order. */
+class MemberSequence {
+  #events: { readonly kind: MemberEventKind; readonly members: Map<string, SerfMember> }[] = []
+
+  add(event: MemberEvent): void {
+    for (const member of event.members) {
+      const last = this.#events.at(-1)
+      if (last?.kind === event.kind && !last.members.has(member.name)) last.members.set(member.name, member)
+      else this.#events.push({ kind: event.kind, members: new Map([[member.name, member]]) })
+    }
+  }
+
+  take(): MemberEvent[] {
+    const events = this.#events
+    this.#events = []
+    return events.map(({ kind, members }) => ({ kind, members: [...members.values()] }))
   }
 }
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { seededRandom, type Timer, type Clock } from '../base/index.ts'
 import type { Member } from '../memberlist/index.ts'
@@ -207,6 +208,35 @@ test('a snapshot replays to who was alive, and a leave forgets them unless told 
   expect([...rejoining.nodes.keys()]).toContain('a b')
 })
 
+for (const name of ['snapshot-running', 'snapshot-after-leave', 'snapshot-just-compacted']) {
+  test(`the recorded ${name} replays without a doubtful line, to the peers and clocks that its lines leave`, () => {
+    const file = new URL('../../test/vectors/serf.json', import.meta.url)
+    const vectors = JSON.parse(readFileSync(file, 'utf8')) as {
+      name: string
+      hex: string
+      decoded: { lines: string[] }
+    }[]
+    const { hex, decoded } = vectors.find(vector => vector.name === name) as (typeof vectors)[number]
+    const record = new SnapshotRecord(false)
+    expect(record.replay(Buffer.from(hex, 'hex').toString())).toBe(0)
+    const afterLeave = decoded.lines.slice(decoded.lines.lastIndexOf('leave') + 1)
+    const last = (key: string) => Number(afterLeave.findLast(line => line.startsWith(`${key}: `))?.split(' ')[1] ?? 0)
+    expect(record.clocks).toEqual({
+      clock: last('clock'),
+      eventClock: last('event-clock'),
+      queryClock: last('query-clock'),
+    })
+    const alive = new Map<string, string>()
+    for (const line of afterLeave) {
+      const [key, node = '', address = ''] = line.split(' ')
+      if (key === 'alive:') alive.set(node, address)
+      if (key === 'not-alive:') alive.delete(node)
+    }
+    expect(Object.fromEntries(record.nodes)).toEqual(Object.fromEntries(alive))
+    if (name === 'snapshot-just-compacted') expect(Buffer.from(record.compacted()).toString('hex')).toBe(hex)
+  })
+}
+
 test('a compacted snapshot replays to the same; a name cannot write lines of its own', () => {
   const record = new SnapshotRecord(false)
   const [c] = [core({}, ['a', 'x\nleave'])]
@@ -216,7 +246,8 @@ test('a compacted snapshot replays to the same; a name cannot write lines of its
   expect([...again.nodes.keys()]).toEqual(['self', 'a'])
 })
 
-test('member events are held for a quiet second and grouped by kind; queries are not held (Serf 13)', () => {
+/** A clock whose timers are called by hand. */
+function handClock() {
   const timers: { atMs: number; fn: () => void }[] = []
   const clock: Clock = {
     nowMs: () => 0,
@@ -227,6 +258,11 @@ test('member events are held for a quiet second and grouped by kind; queries are
       return { cancel: () => void timers.splice(timers.indexOf(timer), 1) }
     },
   }
+  return { clock, timers }
+}
+
+test('member events are held for a quiet second and grouped by kind; queries are not held (Serf 13)', () => {
+  const { clock, timers } = handClock()
   const told: SerfEvent[] = []
   const listener = coalesceEvents(event => told.push(event), clock)
   const [a, b] = core({}, ['a', 'b']).members().slice(1) as [never, never]
@@ -273,4 +309,20 @@ test('with coordinates disabled acks carry nothing and nothing is kept', () => {
   expect(c.ackPayload()).toBeUndefined()
   expect(c.pingDone('a', 60, core().ackPayload())).toEqual([])
   expect([c.coordinate('self'), c.stats()['coordinate_resets']]).toEqual([undefined, undefined])
+})
+
+test('where every event is kept, who left and came back within the second has done both, in that order (serf#393)', () => {
+  const { clock, timers } = handClock()
+  const told: SerfEvent[] = []
+  const listener = coalesceEvents(event => told.push(event), clock, { keepsAll: true })
+  const [a, b] = core({}, ['a', 'b']).members().slice(1) as [never, never]
+  for (const member of [a, b]) listener({ kind: 'member-leave', members: [member] })
+  for (const member of [a, b]) listener({ kind: 'member-join', members: [member] })
+  listener({ kind: 'member-leave', members: [a] })
+  timers.at(-1)?.fn()
+  expect(told).toEqual([
+    { kind: 'member-leave', members: [a, b] },
+    { kind: 'member-join', members: [a, b] },
+    { kind: 'member-leave', members: [a] },
+  ])
 })

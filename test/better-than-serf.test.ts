@@ -1,0 +1,54 @@
+/** What Serf's users ask for: each scenario with a real Serf agent beside ours, which does what they complain of. */
+import { chmodSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { seededRandom, silentLog, systemClock } from '../src/base/index.ts'
+import { startSerf } from '../src/serf/index.ts'
+import { eventually, members, Ring } from './parts.ts'
+import { linesOf } from './tier.ts'
+
+const deps = { clock: systemClock, random: seededRandom(5), log: silentLog }
+
+/** A handler that notes each event of a member. */
+function noting(ring: Ring): string {
+  const path = join(ring.directory, 'note.sh')
+  const text = `#!/bin/bash\nwhile read -a values; do echo "$SERF_EVENT \${values[0]}" >> "$0.$SERF_SELF_NAME"; done\n`
+  writeFileSync(path, text)
+  chmodSync(path, 0o755)
+  return path
+}
+
+test('a handler hears of a member that left and came back within a second (serf#393, serf#465)', async () => {
+  await using ring = new Ring('127.0.141', ['-profile=local'])
+  const handler = noting(ring)
+  const flags = [`-event-handler=member-join,member-leave=${handler}`]
+  const real = await ring.start('serf', 'real', 1, flags)
+  const ours = await ring.start('muster', 'ours', 2, [...flags, `-join=${real.address}`])
+  const heardBy = (name: string) => linesOf(`${handler}.${name}`).filter(line => line.endsWith(' blinks'))
+  const blinker = () =>
+    startSerf(
+      { name: 'blinks', bind: { ip: '127.0.141.3', port: 7946 }, profile: 'local', tags: {}, leavePropagateDelayMs: 0 },
+      deps,
+    )
+  const first = await blinker()
+  await first.join([real.address, ours.address])
+  for (const name of ['real', 'ours'])
+    await eventually(
+      () => heardBy(name),
+      lines => lines.join() === 'member-join blinks',
+    )
+  await first.leave()
+  await first.stop()
+  await using second = await blinker()
+  await second.join([real.address, ours.address])
+  await eventually(
+    () => heardBy('ours'),
+    lines => lines.join() === 'member-join blinks,member-leave blinks,member-join blinks',
+  )
+  await eventually(
+    () => members(real, 'serf'),
+    rows => rows.some(row => row.name === 'blinks' && row.status === 'alive'),
+  )
+  await new Promise(done => setTimeout(done, 3_500)) // Serf's handlers have whatever they get after 3 s
+  expect(heardBy('real')).toEqual(['member-join blinks']) // it has merged the leave and the join into nothing
+}, 60_000)
