@@ -110,14 +110,14 @@ export class Membership {
   suspect(suspect: Suspect, nowMs: number): void {
     const member = this.#shared.table.get(suspect.node)
     if (member === undefined || suspect.incarnation < member.incarnation) return
-    if (member.state === 'suspect') return this.#confirm(member, suspect)
+    if (member.state === 'suspect') return this.#confirm(member, suspect, nowMs)
     if (member.state !== 'alive') return
     if (member === this.#local) return this.#refute(suspect.incarnation, nowMs)
     this.#spread(member.name, suspect)
     member.incarnation = suspect.incarnation
     member.enter('suspect', nowMs)
     member.suspicion = new Suspicion(suspect.from, this.#suspicionTimes(), nowMs)
-    this.#armSuspicion(member, member.suspicion)
+    this.#armSuspicion(member, member.suspicion, nowMs)
     this.#log('info', { member: member.name, from: suspect.from, incarnation: suspect.incarnation }, 'suspected')
   }
 
@@ -208,21 +208,24 @@ export class Membership {
     this.#log('info', { accused, incarnation: this.#incarnation }, 'refuted')
   }
 
-  #confirm(member: Entry, suspect: Suspect): void {
+  #confirm(member: Entry, suspect: Suspect, nowMs: number): void {
     const { suspicion } = member
     if (suspicion === undefined || !suspicion.confirm(suspect.from)) return
     this.#spread(suspect.node, suspect)
-    this.#armSuspicion(member, suspicion)
+    this.#armSuspicion(member, suspicion, nowMs)
   }
 
-  /** Arms the suspicion's alarm, or moves it when it has been confirmed. */
-  #armSuspicion(member: Entry, suspicion: Suspicion): void {
+  /**
+   * Arms the suspicion's alarm, or moves it when it has been confirmed: at once when the shortened time has passed already,
+   * but never into the past, which would look as if we had been suspended since then.
+   */
+  #armSuspicion(member: Entry, suspicion: Suspicion, nowMs: number): void {
     this.#shared.alarms.cancel(suspicion.alarm)
-    suspicion.alarm = this.#shared.alarms.set(suspicion.dueMs(), nowMs => {
+    suspicion.alarm = this.#shared.alarms.set(Math.max(nowMs, suspicion.dueMs()), atMs => {
       if (member.state !== 'suspect') return
-      this.#log('info', { member: member.name, afterMs: nowMs - suspicion.startedAtMs }, 'did not refute: dead')
+      this.#log('info', { member: member.name, afterMs: atMs - suspicion.startedAtMs }, 'did not refute: dead')
       const { incarnation, name: node } = member
-      this.dead({ type: 'dead', incarnation, node, from: this.#local.name }, nowMs)
+      this.dead({ type: 'dead', incarnation, node, from: this.#local.name }, atMs)
     })
   }
 

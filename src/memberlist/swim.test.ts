@@ -183,6 +183,17 @@ test('confirmations shorten a suspicion, and only independent ones are passed on
   expect(bench.state('m2')).toBe('dead') // the two wanted: the minimum of 4.452 s is long past
 })
 
+test('a confirmation that finds the shortened time long past buries, and is no suspension of ours', () => {
+  const bench = new Bench(13, { probeIntervalMs: 1e6, gossipIntervalMs: 1e6 })
+  bench.hear(suspect('m2', 'm3'))
+  bench.run(20e6) // the minimum of 4.452 probe intervals has passed, the maximum has not
+  bench.hear(suspect('m2', 'm4'))
+  bench.hear(suspect('m2', 'm5'))
+  expect(bench.swim.nextTickMs()).toBe(bench.nowMs)
+  bench.run(0)
+  expect([bench.state('m2'), bench.swim.counters.suspensions]).toEqual(['dead', 0])
+})
+
 test('a suspect that speaks up in time is alive again, without an event (6.2)', () => {
   const bench = new Bench(3)
   bench.hear(suspect('m2', 'm3'))

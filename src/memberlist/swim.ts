@@ -140,7 +140,10 @@ export class Swim {
 
   /** Everything due by `nowMs`. Calling early, late or twice is safe. */
   tick(nowMs: number): Effect[] {
-    this.#alarms.runDue(this.#advance(nowMs))
+    const atMs = this.#advance(nowMs)
+    // With a suspension behind us, what is due at `nowMs` can be a rounding error ahead of our own time.
+    const isDue = nowMs >= (this.nextTickMs() ?? Number.POSITIVE_INFINITY)
+    this.#alarms.runDue(isDue ? Math.max(atMs, this.#alarms.nextMs() ?? atMs) : atMs)
     return this.#take()
   }
 
