@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { seededRandom, silentLog, systemClock } from '../src/base/index.ts'
 import { startSerf } from '../src/serf/index.ts'
-import { eventually, members, Ring } from './parts.ts'
+import { eventually, members, Part, part, Ring } from './parts.ts'
 import { linesOf } from './tier.ts'
 
 const deps = { clock: systemClock, random: seededRandom(5), log: silentLog }
@@ -51,4 +51,32 @@ test('a handler hears of a member that left and came back within a second (serf#
   )
   await new Promise(done => setTimeout(done, 3_500)) // Serf's handlers have whatever they get after 3 s
   expect(heardBy('real')).toEqual(['member-join blinks']) // it has merged the leave and the join into nothing
+}, 60_000)
+
+test('a newcomer of the same name alone does not shut down the older node', async () => {
+  await using theirs = new Ring('127.0.142', ['-profile=local'])
+  const [older] = [await theirs.start('serf', 'twin', 1)]
+  const newcomer = await theirs.start('serf', 'twin', 2, [`-join=${older.address}`])
+  expect(await Promise.all([older.part.exited, newcomer.part.exited])).toEqual([0, 0]) // Serf: both are gone
+
+  await using ours = new Ring('127.0.143', ['-profile=local'])
+  const first = await ours.start('muster', 'twin', 1)
+  const second = new Part([
+    part('serf'),
+    'agent',
+    '-node=twin',
+    '-bind=127.0.143.2:7946',
+    '-rpc-addr=127.0.143.2:7373',
+    '-profile=local',
+    `-join=${first.address}`,
+  ])
+  expect(await second.exited).toBe(0) // the newcomer, a real one, gives up
+  await eventually(
+    () => first.part.output,
+    output => output.includes('nobody else can say whose it is; we keep it'),
+  )
+  const rows = await members(first, 'serf')
+  expect(rows.map(({ name, addr, status }) => ({ name, addr, status }))).toEqual([
+    { name: 'twin', addr: first.address, status: 'alive' },
+  ])
 }, 60_000)

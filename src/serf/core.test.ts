@@ -176,6 +176,14 @@ test('the vote over our name is lost without a majority, and won with one (Serf 
   }
 })
 
+test('a vote in which nobody voted is not lost, and is not held again and again', () => {
+  const c = core()
+  expect(kinds(c.conflict('self', 0))).toContain('log')
+  expect(kinds(c.tick(10_000))).toEqual(['answers-end', 'log'])
+  expect(c.conflict('self', 20_000)).toEqual([])
+  expect(kinds(c.conflict('self', 41_000))).toContain('log')
+})
+
 test('a relay is passed on untouched, whatever is in it (Serf 3.6)', () => {
   const inner = Uint8Array.of(5, 0xff)
   const relay = { type: 'relay', addr: Uint8Array.of(10, 0, 0, 9), port: 7946, zone: '', destName: 'x', inner } as const

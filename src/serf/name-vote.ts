@@ -32,8 +32,17 @@ export class NameVote {
     if (claim?.port === self.port && bytesEqual(unmapped(claim.addr), unmapped(self.addr))) this.#matching++
   }
 
-  /** A majority of those who answered must know the name at our address; with no answers there is none. */
+  /** Nobody answered: nobody but the two can say whose the name is. */
+  get isUndecided(): boolean {
+    return this.#responses === 0
+  }
+
+  /**
+   * A majority of those who answered must know the name at our address. An undecided vote is not lost (in Serf it is, and
+   * whoever starts a second node of one name shuts down the first).
+   */
   lost(): ConflictLostEvent | undefined {
+    if (this.isUndecided) return undefined
     const responses = this.#responses
     const matching = this.#matching
     if (matching >= Math.floor(responses / 2) + 1) return undefined

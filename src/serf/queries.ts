@@ -36,6 +36,8 @@ export interface SentQuery {
 }
 
 const QUERY_TIMEOUT_MULT = 16
+/** After a vote in which nobody voted. */
+const VOTE_AGAIN_MS = 30_000
 /** memberlist understands relaying from this protocol version on. */
 const RELAY_PROTOCOL = 5
 
@@ -58,6 +60,7 @@ export class Queries {
   readonly #own = new Map<LTime, OwnQuery>()
   #min: LTime = 0
   #vote: NameVote | undefined
+  #voteAgainAtMs = Number.NEGATIVE_INFINITY
 
   constructor(config: QueriesConfig, members: MemberTable, random: Random) {
     this.#config = config
@@ -100,7 +103,7 @@ export class Queries {
 
   /** Another node announces our name from another address: the ring votes on who keeps it. One vote at a time. */
   startVote(nowMs: number): SerfEffect[] {
-    if (this.#vote !== undefined) return []
+    if (this.#vote !== undefined || nowMs < this.#voteAgainAtMs) return []
     const { name } = this.#config
     const sent = this.send({ name: '_serf_conflict', payload: Buffer.from(name) }, nowMs)
     this.#vote = new NameVote(name, sent.ltime)
@@ -170,7 +173,7 @@ export class Queries {
       if (nowMs < query.deadlineMs) continue
       this.#own.delete(ltime)
       effects.push({ kind: 'answers-end', ltime })
-      if (this.#vote?.ltime === ltime) effects.push(...this.#endVote(this.#vote))
+      if (this.#vote?.ltime === ltime) effects.push(...this.#endVote(this.#vote, nowMs))
     }
     return effects
   }
@@ -202,8 +205,16 @@ export class Queries {
     return this.respond(query, bytes, nowMs)
   }
 
-  #endVote(vote: NameVote): SerfEffect[] {
+  #endVote(vote: NameVote, nowMs: number): SerfEffect[] {
     this.#vote = undefined
+    if (vote.isUndecided) {
+      this.#voteAgainAtMs = nowMs + VOTE_AGAIN_MS
+      return [
+        warned('another node claims our name, and nobody else can say whose it is; we keep it', {
+          member: this.#config.name,
+        }),
+      ]
+    }
     const lost = vote.lost()
     return lost === undefined ? [] : [{ kind: 'event', event: lost }]
   }
