@@ -1,6 +1,5 @@
 /** How soon a ring of 100 agrees on one join, one leave, one kill: all of Muster's make, all of Serf's, half of each. */
 import { setTimeout as pause } from 'node:timers/promises'
-import { eventually } from '../test/parts.ts'
 import type { Bench } from './bench.ts'
 import { onLoopback } from './place.ts'
 import { type Counts, Ring, type RingMake } from './ring.ts'
@@ -8,12 +7,13 @@ import { head, row } from './table.ts'
 
 /** Who is in the ring all the time; with the one that comes and goes it has 100. */
 const STEADY = 99
-const JOINS = 4
+const JOINS = 3
 const KILLS = 2
 const FIRST_ACTOR = 101
 const POLL_MS = 20
 const POLL_KILL_MS = 100
-const TIMEOUT_MS = 60_000
+/** Longer than from one full exchange to the next in such a ring, 90 s, for what gossip has missed. */
+const TIMEOUT_MS = 150_000
 const SETTLE_MS = 2_000
 
 type Mix = RingMake | 'half'
@@ -78,12 +78,7 @@ async function startSteady(ring: Ring, mix: Mix): Promise<number[]> {
     await ring.client(some[0])
   }
   await Promise.all(hosts.map(host => ring.client(host)))
-  await eventually(
-    () => ring.seen(),
-    seen => seen.every(({ alive }) => alive === STEADY),
-    TIMEOUT_MS,
-    250,
-  )
+  await ring.untilWhole(STEADY)
   await pause(SETTLE_MS)
   return hosts
 }

@@ -1,6 +1,6 @@
 /** What an agent costs that has nothing to do, in rings of three sizes. */
 import { setTimeout as pause } from 'node:timers/promises'
-import { eventually, type Part } from '../test/parts.ts'
+import type { Part } from '../test/parts.ts'
 import type { Bench } from './bench.ts'
 import { onLoopback } from './place.ts'
 import { processorMs, statusMib } from './processor.ts'
@@ -47,12 +47,7 @@ async function costsIn(size: number, net: string, bench: Bench): Promise<{ ours:
   await using ring = new Ring(onLoopback(net), bench.directory)
   const serfs = await ring.startSerfs(Array.from({ length: size - MEASURED }, (_, index) => index + 1))
   const musters = await ring.startMusters(Array.from({ length: MEASURED }, (_, index) => size - index))
-  await eventually(
-    () => ring.seen(),
-    seen => seen.every(({ alive }) => alive === size),
-    60_000,
-    500,
-  )
+  await ring.untilWhole(size)
   ring.hangUp() // nobody asks while it is measured
   bench.note(`a ring of ${size}: measuring`)
   const costs = await idleCosts([...musters, ...serfs.slice(-MEASURED)])

@@ -14,6 +14,8 @@ const BATCH = 10
 const EVERY_MS = 50
 const FIRST_HOST = 1
 const START_MS = 30_000
+const WHOLE_MS = 120_000
+const WHOLE_TRIES = 6
 
 export type RingMake = 'muster' | 'serf'
 
@@ -76,9 +78,23 @@ export class Ring implements AsyncDisposable {
     return { alive: all - f - l, failed: f, left: l }
   }
 
-  /** What all those believe that have been connected to. */
-  seen(): Promise<Counts[]> {
-    return Promise.all([...this.#clients.keys()].map(host => this.countsOf(host)))
+  /**
+   * Waits until all those that have been connected to hold `size` members to be alive. Gossip may miss one now and then, of
+   * either make, and the next full exchange may be minutes away: who has missed something after a while joins again.
+   */
+  async untilWhole(size: number): Promise<void> {
+    for (let i = 1; ; i++) {
+      const found = eventually(
+        () => this.#lacking(size),
+        lacking => lacking.length === 0,
+        WHOLE_MS / WHOLE_TRIES,
+        250,
+      )
+      if (i === WHOLE_TRIES) return void (await found)
+      const lacking = await found.catch(() => this.#lacking(size))
+      if (lacking.length === 0) return
+      for (const host of lacking) await this.join(host)
+    }
   }
 
   /** The connection to an agent, which is kept; waits until it answers. */
@@ -109,10 +125,18 @@ export class Ring implements AsyncDisposable {
     await Promise.all(this.#parts.map(one => one.end('SIGKILL')))
   }
 
+  /** The hosts that do not hold `size` members to be alive. */
+  async #lacking(size: number): Promise<number[]> {
+    const hosts = [...this.#clients.keys()]
+    const counts = await Promise.all(hosts.map(host => this.countsOf(host)))
+    return hosts.filter((_, index) => counts[index]?.alive !== size)
+  }
+
   async #startAll(hosts: readonly number[], start: (host: number) => Part): Promise<Part[]> {
     const started: Part[] = []
-    for (let i = 0; i < hosts.length; i += BATCH) {
-      const batch = hosts.slice(i, i + BATCH)
+    // The first host alone: an agent of Serf's that finds nobody to join ends.
+    for (let i = 0, size = 1; i < hosts.length; i += size, size = BATCH) {
+      const batch = hosts.slice(i, i + size)
       started.push(...batch.map(start))
       await Promise.all(batch.map(host => this.client(host)))
     }
