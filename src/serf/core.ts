@@ -351,7 +351,13 @@ export class SerfCore {
     const left = new Set(state.leftMembers)
     for (const node of left) {
       const ltime = Math.min((state.statusLTimes.get(node) ?? 0) + 1, Number.MAX_SAFE_INTEGER)
-      effects.push(...this.#applyIntent({ type: 'leave', ltime, node, prune: false }, nowMs).effects)
+      const leave = { type: 'leave', ltime, node, prune: false } as const
+      const outcome = this.#applyIntent(leave, nowMs)
+      effects.push(...outcome.effects)
+      // Serf keeps this to itself. But a peer can remember the leave of a member that is back, and who believes it would hold
+      // the member for leaving for good, when its join intent was of the same time: asked in public, the member refutes.
+      if (outcome.effects.some(({ kind }) => kind === 'intent'))
+        this.#intents.add({ message: encodeSerfMessage(leave) })
     }
     for (const [node, ltime] of state.statusLTimes) {
       if (!left.has(node)) effects.push(...this.#applyIntent({ type: 'join', ltime, node }, nowMs).effects)

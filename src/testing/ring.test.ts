@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { encodeSerfMessage } from '../serf/index.ts'
 import { Ring } from './ring.ts'
 
 const SEED = 9041
@@ -77,6 +78,18 @@ test('a member suspended for a minute accuses nobody when it wakes, and is back 
   expect(refuted()).toEqual(before)
   expect(ring.runUntil(ring.converged, 2 * MINUTE_MS), ring.discord()).toBeDefined()
   expect(refuted()).toEqual(before)
+})
+
+test('a peer that remembers the leave of a member that is back is put right by that member', () => {
+  const ring = new Ring({ members: 10, seed: SEED, serf: true })
+  ring.joinAll()
+  expect(ring.runUntil(ring.converged, MINUTE_MS), ring.discord()).toBeDefined()
+  const remembered = { leftMembers: ['m3'], statusLTimes: new Map([['m3', 40]]) }
+  const clocks = { ltime: 42, eventLTime: 1, queryLTime: 1 }
+  const stale = encodeSerfMessage({ type: 'pushPull', ...clocks, ...remembered, events: [] })
+  ring.member('m5').serf?.mergeState(stale, false)
+  expect(ring.discord()).toMatch(/sees m3 as leaving/)
+  expect(ring.runUntil(ring.converged, MINUTE_MS), ring.discord()).toBeLessThan(5000)
 })
 
 test('the same seed gives the same run, to the millisecond', () => {
