@@ -6,7 +6,10 @@ import type { Balancing } from './balancing.ts'
 import type { AgentConfig } from './config/index.ts'
 import { drainEverywhere } from './drain.ts'
 import { drainClusterOf } from './drain-query.ts'
+import type { EventHandlers } from './event-handlers.ts'
+import { parseHandler } from './handler-spec.ts'
 import type { LocalEndpoints } from './local-endpoints.ts'
+import { heldBack, tagsAfterReload } from './reload.ts'
 
 /** The parts that an agent was wired from. */
 export interface AgentParts {
@@ -18,6 +21,7 @@ export interface AgentParts {
   readonly announcer: Announcer
   /** Undefined where this node does not balance. */
   readonly balancing: Balancing | undefined
+  readonly handlers: EventHandlers
 }
 
 /** A running agent. Ends by `stop` (services too) or by `handover` (services and HAProxy run on). */
@@ -28,11 +32,13 @@ export class Agent implements AsyncDisposable {
   #resolveEnded: () => void = () => undefined
   #scope: Scope | undefined
   #ending: Promise<void> | undefined
+  #config: AgentConfig
   #ownTags: Readonly<Record<string, string>>
   #hurry = new AbortController()
 
   constructor(parts: AgentParts) {
     this.parts = parts
+    this.#config = parts.config
     this.#ownTags = parts.config.node.tags
     this.ended = new Promise(resolve => {
       this.#resolveEnded = resolve
@@ -59,6 +65,21 @@ export class Agent implements AsyncDisposable {
     assertTagsFit(own, this.parts.endpoints.longest())
     this.#ownTags = own
     await this.#announceNow()
+  }
+
+  /**
+   * Takes over what may change while it runs: event handlers, own tags (those that the configuration changes; what was set at run
+   * time stays), and a user's template, which is read again.
+   * @returns the keys that differ and take a restart, to say so
+   * @throws TemplateError, TagsTooLargeError: what is named in it is as before, the rest is new
+   */
+  async reload(next: AgentConfig): Promise<string[]> {
+    const before = this.#config
+    this.#config = next
+    this.parts.handlers.replace(next.handlers.map(parseHandler))
+    await this.setOwnTags(tagsAfterReload(this.#ownTags, before.node.tags, next.node.tags))
+    await this.parts.balancing?.rereadTemplate()
+    return heldBack(this.parts.config, next)
   }
 
   /** Drains and stops the services, then leaves the ring; the agent itself goes on, and HAProxy. Idempotent. */

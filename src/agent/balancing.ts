@@ -64,6 +64,11 @@ export class Balancing {
     return { ...status, refused: status.refused + this.#view.refused }
   }
 
+  /** Reads a user's template again. @throws TemplateError: the one before stays in force */
+  rereadTemplate(): Promise<void> {
+    return this.#balancer.rereadTemplate()
+  }
+
   stop(options: { readonly keepHaproxy: boolean }): Promise<void> {
     return this.#balancer.stop(options)
   }

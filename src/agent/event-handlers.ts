@@ -56,6 +56,11 @@ export class EventHandlers {
     this.#lanes = lanesOf(options.specs, options, [])
   }
 
+  /** There is no handler: events need not come. */
+  get isIdle(): boolean {
+    return this.#lanes.length === 0
+  }
+
   /** Queues `event` for every handler it matches and returns at once. */
   handle(event: SerfEvent): void {
     if (event.kind === 'conflict-lost') return

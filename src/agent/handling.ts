@@ -10,8 +10,11 @@ import { parseHandler } from './handler-spec.ts'
 const LAST_SCRIPTS_MS = 2_000
 
 /** Runs the configured event handlers, in batches as Serf does; unlike Serf's, they hear of every change of a member. */
-export function startHandlers(config: AgentConfig, deps: { clock: Clock; log: Log; serf: Engine }, scope: Scope): void {
-  if (config.handlers.length === 0) return
+export function startHandlers(
+  config: AgentConfig,
+  deps: { clock: Clock; log: Log; serf: Engine },
+  scope: Scope,
+): EventHandlers {
   const { serf, clock } = deps
   const handlers = new EventHandlers({
     specs: config.handlers.map(parseHandler),
@@ -27,7 +30,9 @@ export function startHandlers(config: AgentConfig, deps: { clock: Clock; log: Lo
   const handle = serf.coalesces ? (event: SerfEvent) => handlers.handle(event) : coalesced
   scope.defer(
     serf.onEvent(event => {
-      if (event.kind !== 'query' || event.name !== DRAIN_QUERY) handle(event)
+      if (handlers.isIdle || (event.kind === 'query' && event.name === DRAIN_QUERY)) return
+      handle(event)
     }),
   )
+  return handlers
 }

@@ -43,11 +43,11 @@ export async function startAgent(given: AgentConfig, deps: AgentDeps, signal?: A
   const config = { ...given, node: { ...given.node, name } }
   const announcer = new Announcer(announceable(serf), tags, deps.log)
   const balancing = await startBalancing(config, { ...deps, serf, supervisor }, scope, signal)
-  const agent = new Agent({ config, deps, serf, supervisor, endpoints, announcer, balancing })
+  const handlers = startHandlers(config, { ...deps, serf }, scope)
+  const agent = new Agent({ config, deps, serf, supervisor, endpoints, announcer, balancing, handlers })
   scope.defer(supervisor.onChange(() => agent.announce()))
   agent.announce()
 
-  startHandlers(config, { ...deps, serf }, scope)
   if (gossip !== undefined) await serveRpc(config, { ...deps, agent, gossip }, scope, signal)
   scope.use(await startAgentApi(config, { log: deps.log.child({ room: 'api' }), agent }, signal))
   startJoining(config, { ...deps, serf, supervisor }, () => balancing?.wake(), scope)

@@ -5,6 +5,7 @@ import type { Passes } from './pass.ts'
 import type { MemberStates } from './roster.ts'
 import { type Liveness, refusalOf, type Server } from './server.ts'
 import type { Supervise } from './supervise.ts'
+import type { Render } from './template.ts'
 
 export interface ServerStatus {
   readonly name: string
@@ -54,6 +55,8 @@ export interface BalancerParts {
   readonly control: HaproxyControl
   readonly passes: Passes
   readonly supervise: Supervise
+  /** The template, read and compiled anew. */
+  readonly readTemplate: () => Promise<Render>
   readonly version: string
   readonly adopted: boolean
 }
@@ -88,6 +91,12 @@ export class Balancer implements AsyncDisposable {
     const { passes } = this.#parts
     if (options.joinedAtMs !== undefined) passes.joinedAtMs ??= options.joinedAtMs
     passes.update(this.#sound(servers), options.members)
+    this.wake()
+  }
+
+  /** Reads a user's template again and applies it. @throws TemplateError: the one before stays in force */
+  async rereadTemplate(): Promise<void> {
+    this.#parts.passes.useTemplate(await this.#parts.readTemplate())
     this.wake()
   }
 

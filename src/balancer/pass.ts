@@ -39,6 +39,7 @@ export class Passes {
   readonly #config: BalancerConfig
   readonly #deps: PassDeps
   readonly #maxconnFor: (checks: number) => number
+  #render: Render
   readonly #usesSlots: boolean
   readonly #slots = new Map<string, SlotMap>()
   readonly #prober: Prober
@@ -55,6 +56,7 @@ export class Passes {
   constructor(config: BalancerConfig, maxconnFor: (checks: number) => number, deps: PassDeps) {
     this.#config = config
     this.#deps = deps
+    this.#render = deps.render
     this.#maxconnFor = maxconnFor
     this.#usesSlots = config.template === 'slots'
     this.roster = new Roster(!this.#usesSlots)
@@ -64,6 +66,12 @@ export class Passes {
       this.roster.prove(key)
       deps.wake()
     })
+  }
+
+  /** From the next pass on. */
+  useTemplate(render: Render): void {
+    this.#render = render
+    this.#refusedText = undefined
   }
 
   update(servers: readonly Server[], members: MemberStates | undefined): void {
@@ -136,7 +144,7 @@ export class Passes {
     const servers = this.#fileServers().map(placed)
     const slots = [...this.#slots.values()].reduce((sum, { size }) => sum + size, 0)
     const maxconn = this.#maxconnFor(this.#usesSlots ? slots : servers.length)
-    return this.#deps.render(templateData(this.#config, servers, this.#slotList(), maxconn))
+    return this.#render(templateData(this.#config, servers, this.#slotList(), maxconn))
   }
 
   /** Decides without HAProxy, before it runs. */

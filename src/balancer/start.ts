@@ -56,7 +56,8 @@ export async function startBalancer(
       throw failure
     }
   }
-  balancer = new Balancer({ ...deps, control, passes, version: haproxy.version, adopted })
+  const readTemplate = () => renderOf(config)
+  balancer = new Balancer({ ...deps, control, passes, readTemplate, version: haproxy.version, adopted })
   balancer.wake()
   return balancer
 }

@@ -10,21 +10,36 @@ export interface LogConfig {
  * The process's logger: one line a record on standard error, for people in Serf's form, or JSON. When whoever reads it is gone
  * (a log collector that restarts, `| head`), lines are lost and the agent goes on.
  */
-export function createLog(
-  config: LogConfig,
-  out: NodeJS.WritableStream = process.stderr,
-): Log & { readonly lines: LogLines } {
+export function createLog(config: LogConfig, out: NodeJS.WritableStream = process.stderr): ProcessLog {
   out.on('error', () => undefined) // EPIPE: there is nobody left who could be told
   const lines = new LogLines()
   const isText = config.format === 'text'
-  const printed = { write: (record: string) => void out.write(isText ? `${formatRecord(record)}\n` : record) }
-  // Whoever monitors over RPC may ask for more than is printed here.
-  const all = pino.multistream([
-    { level: config.level, stream: printed },
-    { level: 'trace', stream: lines },
-  ])
+  let levelMin = numberOf(config.level)
+  // Everything is kept for a while: whoever monitors over RPC may ask for more than is printed here.
+  const destination = {
+    [Symbol.for('pino.metadata')]: true, // it is told each record's level
+    lastLevel: 0,
+    write(record: string) {
+      lines.write(record)
+      if (this.lastLevel >= levelMin) out.write(isText ? `${formatRecord(record)}\n` : record)
+    },
+  }
   const options = { level: 'trace', base: null, timestamp: pino.stdTimeFunctions.epochTime }
-  return Object.assign(pino(options, all) as unknown as Log, { lines })
+  const setLevel = (level: LogConfig['level']) => {
+    levelMin = numberOf(level)
+  }
+  return Object.assign(pino(options, destination) as unknown as Log, { lines, setLevel })
+}
+
+/** A log whose newest lines can be read, and whose printed level can be changed. */
+export interface ProcessLog extends Log {
+  readonly lines: LogLines
+  /** For this log and all its children. */
+  setLevel(level: LogConfig['level']): void
+}
+
+function numberOf(level: LogConfig['level']): number {
+  return pino.levels.values[level] ?? 30
 }
 
 /** As many lines as Serf keeps for `monitor`. */

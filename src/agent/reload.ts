@@ -1,0 +1,34 @@
+import type { AgentConfig } from './config/index.ts'
+
+type Tags = Readonly<Record<string, string>>
+
+/**
+ * Own tags after a reload: what the configuration has changed since it was last read changes, and what was set at run time
+ * stays. (Serf sets the tags of the files, and with that forgets those of `serf tags`.)
+ */
+export function tagsAfterReload(own: Tags, before: Tags, next: Tags): Record<string, string> {
+  const tags = { ...own }
+  for (const key of new Set([...Object.keys(before), ...Object.keys(next)])) {
+    const value = next[key]
+    if (before[key] === value) continue
+    if (value === undefined) delete tags[key]
+    else tags[key] = value
+  }
+  return tags
+}
+
+/** Keys of `muster.yaml` in which the two differ although a reload does not change them. */
+export function heldBack(running: AgentConfig, next: AgentConfig): string[] {
+  const differs = (a: unknown, b: unknown) => JSON.stringify(a) !== JSON.stringify(b)
+  const held: readonly (readonly [string, unknown, unknown])[] = [
+    ['node.name', running.node.isNamed && running.node.name, next.node.isNamed && next.node.name],
+    ['cluster', running.cluster, next.cluster],
+    ['services', running.services, next.services],
+    ['balancer', running.balancer, next.balancer],
+    ['api', running.api, next.api],
+    ['state_dir', running.stateDir, next.stateDir],
+    ['run_dir', running.runDir, next.runDir],
+    ['log.format', running.logFormat, next.logFormat],
+  ]
+  return held.filter(([, a, b]) => differs(a, b)).map(([key]) => key)
+}
