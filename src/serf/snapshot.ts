@@ -6,6 +6,17 @@ import type { LTime } from './lamport.ts'
 const COMPACT_BYTES_MIN = 131_072
 const COMPACT_BYTES_PER_NODE = 256
 
+const LINE_STARTS = [
+  'alive: ',
+  'not-alive: ',
+  'clock: ',
+  'event-clock: ',
+  'query-clock: ',
+  'coordinate: ',
+  'leave',
+  '#',
+]
+
 /** What Serf's snapshot file holds, and the lines that keep it so. Without I/O; `drivers/snapshot-file.ts` writes. */
 export class SnapshotRecord {
   readonly #nodes = new Map<string, string>()
@@ -40,6 +51,15 @@ export class SnapshotRecord {
   replay(text: string): number {
     const lines = text.split('\n').slice(0, -1)
     return lines.filter(line => !this.#replayLine(line)).length
+  }
+
+  /** Something is written there, and none of it is a line of a snapshot. */
+  static isForeign(text: string): boolean {
+    const lines = text.split('\n')
+    const torn = lines.pop() ?? ''
+    const written = lines.filter(line => line !== '' && !line.startsWith('#'))
+    if (written.length > 0) return !written.some(line => LINE_STARTS.some(start => line.startsWith(start)))
+    return torn !== '' && !LINE_STARTS.some(start => start.startsWith(torn) || torn.startsWith(start))
   }
 
   /** @returns the lines to append, each with its end; none when nothing is to be remembered */

@@ -80,6 +80,8 @@ export class Serf implements Engine {
     query: params => this.query(params),
     memberCount: () => this.memberlist.aliveCount(),
   })
+  /** One key query after the other: each may write the same file. */
+  #keyAnswers: Promise<void> = Promise.resolve()
   readonly #stopping = new AbortController()
   #memberlist: Memberlist | undefined
   #tags: Tags
@@ -359,7 +361,8 @@ export class Serf implements Engine {
       case 'internal-query':
         return this.#snapshot?.append(this.#record.queryClock(effect.ltime))
       case 'key-query':
-        return void this.#answerKeys(effect.query)
+        this.#keyAnswers = this.#keyAnswers.then(() => this.#answerKeys(effect.query))
+        return
       case 'send':
         return this.#memberlist?.sendUser(effect.to, effect.body, effect.node)
       case 'tell':
@@ -418,11 +421,10 @@ export class Serf implements Engine {
 
   async #answerKeys(query: ReceivedQuery): Promise<void> {
     const encoded = (payload: Uint8Array) => this.#core.encodeResponse(query.message, payload)
-    const answer = await answerKeys(query.message, this.#config, encoded)
-    if (answer === undefined) return
-    await this.#logged('could not answer a key query', async () =>
-      this.#perform(this.#core.respond(query, answer, this.#nowMs())),
-    )
+    await this.#logged('could not answer a key query', async () => {
+      const answer = await answerKeys(query.message, this.#config, encoded)
+      if (answer !== undefined) this.#perform(this.#core.respond(query, answer, this.#nowMs()))
+    })
   }
 
   async #reconnect(address: string): Promise<void> {

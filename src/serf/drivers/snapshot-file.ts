@@ -1,8 +1,9 @@
-import { type FileHandle, mkdir, open, readFile } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import { chmod, type FileHandle, mkdir, open, readFile, realpath, rename, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { type Clock, type Log, messageOf, type Timer, writeFileAtomic } from '../../base/index.ts'
 import { asBuffer, textFromBytes, textToBytes } from '../../codec/index.ts'
-import type { SnapshotRecord } from '../snapshot.ts'
+import { SnapshotRecord } from '../snapshot.ts'
 
 /** Lines wait at most this long for their write; a crash loses no more. */
 const FLUSH_MS = 500
@@ -10,21 +11,32 @@ const FLUSH_MS = 500
 const RETRY_MS = 30_000
 /** What waits for a disk that takes nothing; beyond it lines are dropped, and the rewrite that follows holds their sum. */
 const PENDING_BYTES_MAX = 1024 * 1024
+/** Far above what 100,000 members reach before the file is compacted. */
+const FILE_BYTES_MAX = 64 * 1024 * 1024
+const MODE = 0o644
+const NEWLINE = 0x0a
 
 export interface SnapshotFileDeps {
   readonly clock: Clock
   readonly log: Log
 }
 
-/** Appends to Serf's snapshot file and compacts it. A disk that fails costs a sentence in the log, nothing more. */
+/**
+ * Appends to Serf's snapshot file and compacts it. A disk that fails costs a sentence in the log, nothing more. What is there
+ * and is no snapshot is never overwritten: a foreign file is set aside, anything else than a file is left alone.
+ */
 export class SnapshotFile {
-  readonly #path: string
+  #path: string
   readonly #record: SnapshotRecord
   readonly #deps: SnapshotFileDeps
   #pending = ''
   #bytes = 0
   #file: FileHandle | undefined
+  /** After the last compaction; a file of long names would otherwise be compacted with every line. */
+  #compactedBytes = 0
   #isBroken = false
+  /** What is at the path must not be written to. */
+  #isRefused = false
   #retryAtMs = 0
   #timer: Timer | undefined
   #writing: Promise<void> = Promise.resolve()
@@ -39,9 +51,12 @@ export class SnapshotFile {
   /** Reads what is there into the record, and opens the file for appending. Never throws. */
   async open(): Promise<void> {
     try {
-      await mkdir(dirname(this.#path), { recursive: true })
-      this.#replay(await readIfThere(this.#path))
-      this.#file = await open(this.#path, 'a', 0o644)
+      await makeDirectory(dirname(this.#path))
+      const found = await statIfThere(this.#path)
+      if (found !== undefined) await this.#take(found)
+      if (this.#isRefused) return
+      this.#file = await open(this.#path, 'a', MODE)
+      await this.#file.truncate(this.#bytes) // what a crash cut off must not become a line, or a part of the next one
     } catch (failure) {
       this.#failed(failure)
     }
@@ -49,7 +64,7 @@ export class SnapshotFile {
 
   /** Lines of `SnapshotRecord`. */
   append(lines: string): void {
-    if (lines === '' || this.#isClosed) return
+    if (lines === '' || this.#isClosed || this.#isRefused) return
     if (this.#pending.length + lines.length <= PENDING_BYTES_MAX) this.#pending += lines
     else this.#isBroken = true
     this.#timer ??= this.#deps.clock.after(FLUSH_MS, () => {
@@ -67,33 +82,73 @@ export class SnapshotFile {
   async close(): Promise<void> {
     if (this.#isClosed) return this.#writing
     this.#isClosed = true
+    if (this.#isRefused) return
     this.#timer?.cancel()
     await this.flush(true)
     await this.#closeFile()
   }
 
-  #replay(content: Uint8Array): void {
-    this.#bytes = content.length
-    const skipped = this.#record.replay(textFromBytes(asBuffer(content), 0, content.length))
-    if (skipped > 0)
-      this.#deps.log.warn({ path: this.#path, lines: skipped }, 'skipped unreadable lines of the snapshot')
-    if (content.length > 0 && content.at(-1) !== 0x0a) this.#pending = '\n' // what a crash cut off ends here
+  async #take(found: Stats): Promise<void> {
+    if (!found.isFile()) return this.#refuse('it is no file')
+    this.#path = await realpath(this.#path) // a symbolic link stays one when the file is replaced
+    if (found.size > FILE_BYTES_MAX) return this.#setAside(`it is larger than ${FILE_BYTES_MAX} bytes`)
+    try {
+      const content = await readFile(this.#path)
+      const text = textFromBytes(asBuffer(content), 0, content.length)
+      if (SnapshotRecord.isForeign(text)) return await this.#setAside('it is no snapshot of Serf')
+      this.#replay(text)
+      this.#bytes = content.lastIndexOf(NEWLINE) + 1
+    } catch (failure) {
+      this.#refuse(messageOf(failure))
+    }
+  }
+
+  #replay(text: string): void {
+    const skipped = this.#record.replay(text)
+    if (skipped === 0) return
+    this.#deps.log.warn({ path: this.#path, lines: skipped }, 'skipped unreadable lines of the snapshot')
+  }
+
+  async #setAside(reason: string): Promise<void> {
+    const aside = `${this.#path}.set-aside`
+    try {
+      await rename(this.#path, aside)
+    } catch (failure) {
+      return this.#refuse(`${reason}, and it cannot be set aside: ${messageOf(failure)}`)
+    }
+    const fields = { path: this.#path, reason, aside }
+    this.#deps.log.warn(
+      fields,
+      'cannot use what is in place of the snapshot; set it aside, starting without known peers',
+    )
+  }
+
+  #refuse(reason: string): void {
+    this.#isRefused = true
+    const fields = { path: this.#path, reason }
+    this.#deps.log.error(
+      fields,
+      'cannot use what is in place of the snapshot; known peers will be missing after a restart',
+    )
   }
 
   async #write(sync: boolean): Promise<void> {
-    if (this.#isBroken) return this.#recover()
+    if (this.#isBroken) return this.#recover(sync)
     const content = textToBytes(this.#pending)
     this.#pending = ''
     if (this.#file === undefined) return
     if (content.length > 0) await this.#file.appendFile(content)
     this.#bytes += content.length
-    if (this.#bytes > this.#record.compactAboveBytes) await this.#compact()
+    const isLong = this.#bytes > Math.max(this.#record.compactAboveBytes, 2 * this.#compactedBytes)
+    if (isLong) await this.#compact()
     else if (sync) await this.#file.sync()
   }
 
-  async #recover(): Promise<void> {
+  /** @param now do not wait: it is the last chance */
+  async #recover(now: boolean): Promise<void> {
     this.#pending = ''
-    if (this.#deps.clock.nowMs() < this.#retryAtMs) return
+    if (!now && this.#deps.clock.nowMs() < this.#retryAtMs) return
+    await makeDirectory(dirname(this.#path))
     await this.#compact()
     this.#isBroken = false
     this.#deps.log.info({ path: this.#path }, 'the snapshot is written again')
@@ -101,10 +156,13 @@ export class SnapshotFile {
 
   async #compact(): Promise<void> {
     const content = textToBytes(this.#record.compacted())
-    await writeFileAtomic(this.#path, content, 0o644)
+    const found = await statIfThere(this.#path)
+    await writeFileAtomic(this.#path, content, MODE)
+    if (found !== undefined) await chmod(this.#path, found.mode & 0o777)
     await this.#closeFile()
     this.#bytes = content.length
-    this.#file = await open(this.#path, 'a', 0o644)
+    this.#compactedBytes = content.length
+    this.#file = await open(this.#path, 'a', MODE)
   }
 
   async #closeFile(): Promise<void> {
@@ -125,11 +183,22 @@ export class SnapshotFile {
   }
 }
 
-async function readIfThere(path: string): Promise<Uint8Array> {
+async function statIfThere(path: string): Promise<Stats | undefined> {
   try {
-    return await readFile(path)
+    return await stat(path)
   } catch (failure) {
-    if (failure instanceof Error && 'code' in failure && failure.code === 'ENOENT') return new Uint8Array(0)
+    if (failure instanceof Error && 'code' in failure && failure.code === 'ENOENT') return undefined
     throw failure
+  }
+}
+
+/** With its parents. Node's own `recursive` never ends where the system refuses with ENOENT, as below /proc. */
+async function makeDirectory(path: string): Promise<void> {
+  if ((await statIfThere(path)) !== undefined) return
+  await makeDirectory(dirname(path))
+  try {
+    await mkdir(path)
+  } catch (failure) {
+    if (!(failure instanceof Error && 'code' in failure && failure.code === 'EEXIST')) throw failure
   }
 }

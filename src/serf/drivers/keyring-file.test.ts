@@ -1,0 +1,86 @@
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { Keyring } from '../../memberlist/index.ts'
+import { decodeSerfMessage, encodeSerfMessage, type QueryMessage } from '../messages.ts'
+import { answerKeys } from './key-answers.ts'
+import { readKeyringFile, writeKeyringFile } from './keyring-file.ts'
+
+const [ONE, TWO] = ['AAECAwQFBgcICQoLDA0ODw==', 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=']
+const raw = (key: string) => new Uint8Array(Buffer.from(key, 'base64'))
+const modeOf = (path: string) => statSync(path).mode & 0o777
+
+function directory(): string {
+  const made = mkdtempSync(join(tmpdir(), 'keyring-'))
+  onTestFinished(() => rmSync(made, { recursive: true, force: true }))
+  return made
+}
+
+test('a ring is written as Serf writes it and read back, the primary key first; a new file is private', async () => {
+  const path = join(directory(), 'keys.json')
+  await writeKeyringFile(path, new Keyring([raw(TWO), raw(ONE)]))
+  expect(readFileSync(path, 'utf8')).toBe(`[\n  "${TWO}",\n  "${ONE}"\n]`)
+  expect(modeOf(path)).toBe(0o600)
+  expect((await readKeyringFile(path)).keys).toEqual([raw(TWO), raw(ONE)])
+})
+
+test('a file that is there keeps its mode, whatever the mask of the process, and a symbolic link stays one', async () => {
+  const base = directory()
+  const [real, path] = [join(base, 'real.json'), join(base, 'keys.json')]
+  writeFileSync(real, JSON.stringify([ONE]))
+  symlinkSync(real, path)
+  for (const mode of [0o400, 0o664, 0o666]) {
+    chmodSync(real, mode)
+    await writeKeyringFile(path, new Keyring([raw(TWO)]))
+    expect([modeOf(real), lstatSync(path).isSymbolicLink()]).toEqual([mode, true])
+  }
+  expect((await readKeyringFile(real)).primary).toEqual(raw(TWO))
+  expect(readdirSync(base).sort()).toEqual(['keys.json', 'real.json'])
+})
+
+test('a file that is missing, no list of keys, too large or none at all is a typed error that names it', async () => {
+  const base = directory()
+  const path = join(base, 'keys.json')
+  await expect(readKeyringFile(path)).rejects.toMatchObject({ code: 'SERF_KEYRING_FILE' })
+  for (const content of [
+    '',
+    '[]',
+    '{}',
+    '["abc"]',
+    '[7]',
+    `["${ONE}", "!"]`,
+    `["${ONE}"`,
+    `"${' '.repeat(2 ** 20)}"`,
+  ]) {
+    writeFileSync(path, content)
+    await expect(readKeyringFile(path), content.slice(0, 40)).rejects.toThrow(`cannot use keyring file ${path}`)
+  }
+  for (const other of ['/dev/zero', '/dev/full', base]) {
+    await expect(readKeyringFile(other)).rejects.toThrow('it is no file')
+    await expect(writeKeyringFile(other, new Keyring([raw(ONE)]))).rejects.toThrow('it is no file')
+  }
+})
+
+test('where nothing can be written the key query says so in the words of Serf, and the old file stays whole', async () => {
+  const path = '/proc/nobody/keys.json'
+  const payload = encodeSerfMessage({ type: 'keyRequest', key: raw(TWO) })
+  const query = { name: '_serf_install-key', payload } as QueryMessage
+  const keyring = new Keyring([raw(ONE)])
+  const config = { keyring, keyringPath: path } as unknown as Parameters<typeof answerKeys>[1]
+  const answer = decodeSerfMessage((await answerKeys(query, config, bytes => bytes)) as Uint8Array)
+  expect(answer).toMatchObject({ type: 'keyResponse', result: false })
+  expect(answer).toHaveProperty('message', expect.stringMatching(/^Failed to write keyring file: /))
+  expect([keyring.keys.length, existsSync(path)]).toEqual([2, false])
+})
