@@ -58,19 +58,14 @@ function runeLength(bytes: Uint8Array, at: number): number {
     : 0
 }
 
-/** Text of bytes that may be no UTF-8: each byte that is not becomes U+FFFD, as in Go's JSON. */
-export function lenientText(bytes: Uint8Array): string {
-  return runes(bytes)
-    .map(rune => (typeof rune === 'number' ? '\uFFFD' : rune))
-    .join('')
-}
-
-export type Json = string | number | null | readonly Json[] | { readonly [key: string]: Json }
+/** Bytes are text that may be no UTF-8. */
+export type Json = string | number | null | Uint8Array | readonly Json[] | { readonly [key: string]: Json }
 
 /** `json.MarshalIndent` with two spaces; the caller has put the keys in order. */
 export function jsonText(value: Json, indent = ''): string {
   if (typeof value === 'string') return jsonString(value)
   if (value === null || typeof value === 'number') return String(value)
+  if (value instanceof Uint8Array) return `"${runes(value).map(jsonRune).join('')}"`
   const inner = `${indent}  `
   const isList = Array.isArray(value)
   const items = isList
@@ -82,7 +77,11 @@ export function jsonText(value: Json, indent = ''): string {
 }
 
 function jsonString(text: string): string {
-  return `"${text.replace(/["\\\p{Cc}<>&\u2028\u2029]/gu, jsonEscape)}"`
+  return `"${text.replace(JSON_SPECIAL, jsonEscape)}"`
+}
+
+function jsonRune(rune: string | number): string {
+  return typeof rune === 'number' ? '\\ufffd' : rune.replace(JSON_SPECIAL, jsonEscape)
 }
 
 function jsonEscape(char: string): string {
@@ -91,6 +90,8 @@ function jsonEscape(char: string): string {
   const point = char.charCodeAt(0)
   return point >= 0x7f && point < 0x2028 ? char : `\\u${hex(point, 4)}`
 }
+
+const JSON_SPECIAL = /["\\\p{Cc}<>&\u2028\u2029]/gu
 
 const JSON_ESCAPES: Readonly<Record<string, string>> = {
   ...{ '"': '\\"', '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' },

@@ -2,7 +2,7 @@ import type { RpcQueryAnswer, RpcSubscription } from '../../serf/index.ts'
 import { orSay, withAgent } from './connect.ts'
 import { type Console, flagsOf, type SerfCommand, say, sayWithHelp } from './console.ts'
 import { TOO_MANY } from './event.ts'
-import { jsonText, lenientText, sortedRecord } from './go-text.ts'
+import { jsonText, sortedRecord } from './go-text.ts'
 import { tagPairs } from './tag-pairs.ts'
 
 const FLAGS = {
@@ -90,12 +90,12 @@ function textReport(console: Console, requestAck: boolean): Report {
 
 function jsonReport(console: Console): Report {
   const acks: string[] = []
-  const responses: Record<string, string> = {}
+  const responses: Record<string, Uint8Array> = {}
   return {
     started: () => undefined,
     heard({ kind, from, payload = new Uint8Array(0) }) {
       if (kind === 'ack') acks.push(from)
-      else responses[from] = lenientText(payload)
+      else responses[from] = payload
     },
     finished() {
       say(console, jsonText({ Acks: acks.length === 0 ? null : acks, Responses: sortedRecord(responses) }))

@@ -33,33 +33,33 @@ export const reachability: SerfCommand = async (args, console) => {
 }
 
 interface Heard {
+  /** Doubled ones count twice, as in Serf. */
+  readonly acks: number
   readonly from: ReadonlySet<string>
-  readonly isDoubled: boolean
 }
 
 async function hear(console: Console, answers: RpcSubscription<RpcQueryAnswer>, isVerbose: boolean): Promise<Heard> {
   const startedMs = console.clock.nowMs()
   const since = () => ((console.clock.nowMs() - startedMs) / 1000).toFixed(2)
   const from = new Set<string>()
-  let isDoubled = false
+  let acks = 0
   let last = since()
   for await (const { from: name } of answers) {
     if (isVerbose) say(console, `\tAck from '${name}'`)
     last = since()
-    if (from.has(name)) {
-      say(console, `Duplicate response from '${name}'`)
-      isDoubled = true
-    }
+    acks++
+    if (from.has(name)) say(console, `Duplicate response from '${name}'`)
     from.add(name)
   }
   if (isVerbose) say(console, `Query time: ${since()} sec, time to last response: ${last} sec`)
-  return { from, isDoubled }
+  return { acks, from }
 }
 
-function judge(console: Console, alive: ReadonlySet<string>, { from, isDoubled }: Heard): number {
+function judge(console: Console, alive: ReadonlySet<string>, { acks, from }: Heard): number {
+  const isDoubled = acks > from.size
   if (isDoubled) say(console, DUPLICATE_ACKS)
-  const isMore = from.size > alive.size
-  if (from.size === alive.size) {
+  const isMore = acks > alive.size
+  if (acks === alive.size) {
     say(console, 'Successfully contacted all live nodes')
     return isDoubled ? 1 : 0
   }

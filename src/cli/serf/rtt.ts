@@ -10,7 +10,7 @@ export const rtt: SerfCommand = async (args, console) => {
     const [first, given, ...more] = parsed.rest
     if (first === undefined || more.length > 0)
       return sayWithHelp(console, 'rtt', 'One or two node names must be specified')
-    return orSay(console, 'Unable to look up agent name', async () => {
+    return orSay(console, 'Error querying agent', async () => {
       const second = given ?? (await client.stats())['agent']?.['name'] ?? ''
       return orSay(console, 'Error getting coordinates', async () => {
         const from = await client.coordinate(first)
