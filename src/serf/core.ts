@@ -121,7 +121,9 @@ export class SerfCore {
   // memberlist's hooks
 
   memberChanged(change: 'join' | 'leave' | 'update', member: Member, nowMs: number): SerfEffect[] {
-    return this.#members.changed(change, member, nowMs)
+    const effects = this.#members.changed(change, member, nowMs)
+    if (change === 'join') this.#askWhetherItLeaves(member.name)
+    return effects
   }
 
   /** What our acks carry. */
@@ -351,18 +353,25 @@ export class SerfCore {
     const left = new Set(state.leftMembers)
     for (const node of left) {
       const ltime = Math.min((state.statusLTimes.get(node) ?? 0) + 1, Number.MAX_SAFE_INTEGER)
-      const leave = { type: 'leave', ltime, node, prune: false } as const
-      const outcome = this.#applyIntent(leave, nowMs)
+      const outcome = this.#applyIntent({ type: 'leave', ltime, node, prune: false }, nowMs)
       effects.push(...outcome.effects)
-      // Serf keeps this to itself. But a peer can remember the leave of a member that is back, and who believes it would hold
-      // the member for leaving for good, when its join intent was of the same time: asked in public, the member refutes.
-      if (outcome.effects.some(({ kind }) => kind === 'intent'))
-        this.#intents.add({ message: encodeSerfMessage(leave) })
+      if (outcome.effects.some(({ kind }) => kind === 'intent')) this.#askWhetherItLeaves(node)
     }
     for (const [node, ltime] of state.statusLTimes) {
       if (!left.has(node)) effects.push(...this.#applyIntent({ type: 'join', ltime, node }, nowMs).effects)
     }
     return effects
+  }
+
+  /**
+   * Passes on a leave that came with a peer's list. Serf keeps it to itself. But a peer can remember the leave of a member that
+   * is back, and whoever believes that holds the member for leaving for good. Asked in public, the member refutes.
+   */
+  #askWhetherItLeaves(node: string): void {
+    const member = this.#members.get(node)
+    if (member?.status !== 'leaving') return
+    const { statusLTime: ltime } = member
+    this.#intents.add({ message: encodeSerfMessage({ type: 'leave', ltime, node, prune: false }) })
   }
 
   #intent(message: SerfMessage & { type: 'join' | 'leave' }, body: Uint8Array, nowMs: number): SerfEffect[] {
