@@ -45,10 +45,12 @@ export async function idleTable(bench: Bench): Promise<void> {
 
 async function costsIn(size: number, net: string, bench: Bench): Promise<{ ours: IdleCost[]; theirs: IdleCost[] }> {
   await using ring = new Ring(onLoopback(net), bench.directory)
-  const serfs = await ring.startSerfs(Array.from({ length: size - MEASURED }, (_, index) => index + 1))
-  const musters = await ring.startMusters(Array.from({ length: MEASURED }, (_, index) => size - index))
+  const hosts = Array.from({ length: size }, (_, index) => index + 1)
+  const serfs = await ring.startSerfs(hosts.slice(0, -MEASURED))
+  const musters = await ring.startMusters(hosts.slice(-MEASURED))
+  for (const host of hosts.slice(-2 * MEASURED)) ring.hangUp(host) // an agent that is asked has something to do
   await ring.untilWhole(size)
-  ring.hangUp() // nobody asks while it is measured
+  ring.hangUp()
   bench.note(`a ring of ${size}: measuring`)
   const costs = await idleCosts([...musters, ...serfs.slice(-MEASURED)])
   bench.each(`ring of ${size}`, costs)
