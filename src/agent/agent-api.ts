@@ -24,6 +24,7 @@ function routesOf(agent: Agent): ApiBackend {
       serf
         .members()
         .map(({ name, ip, port, status, tags }) => ({ name, address: formatAddress({ ip, port }), status, tags })),
+    events: (since, waitMs) => agent.parts.events.after(since, waitMs),
     handover: async () => void agent.handover(),
     version: () => VERSION,
   }

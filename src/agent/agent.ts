@@ -6,6 +6,7 @@ import type { Balancing } from './balancing.ts'
 import type { AgentConfig } from './config/index.ts'
 import { drainEverywhere } from './drain.ts'
 import { drainClusterOf } from './drain-query.ts'
+import type { EventLog } from './event-log.ts'
 import type { EventHandlers } from './event-handlers.ts'
 import { parseHandler } from './handler-spec.ts'
 import type { LocalEndpoints } from './local-endpoints.ts'
@@ -22,6 +23,7 @@ export interface AgentParts {
   /** Undefined where this node does not balance. */
   readonly balancing: Balancing | undefined
   readonly handlers: EventHandlers
+  readonly events: EventLog
 }
 
 /** A running agent. Ends by `stop` (services too) or by `handover` (services and HAProxy run on). */

@@ -6,6 +6,11 @@ import { type Clock, sleep } from '../base/index.ts'
 
 /** The query's name. */
 export const DRAIN_QUERY = 'muster-drain'
+/** Queries of Muster's own: neither handlers nor people are told of them. */
+export function isOwnBusiness(event: { readonly kind: string; readonly name?: string }): boolean {
+  return event.kind === 'query' && event.name === DRAIN_QUERY
+}
+
 /** Between two questions; also how long each waits for its answers. */
 const ASK_AGAIN_MS = 250
 

@@ -1,7 +1,7 @@
 import type { Clock, Log, Scope } from '../base/index.ts'
 import { coalesceEvents, type Engine, type SerfEvent } from '../serf/index.ts'
 import type { AgentConfig } from './config/index.ts'
-import { DRAIN_QUERY } from './drain.ts'
+import { isOwnBusiness } from './drain.ts'
 import { runScript } from './drivers/script.ts'
 import { EventHandlers } from './event-handlers.ts'
 import { parseHandler } from './handler-spec.ts'
@@ -30,8 +30,7 @@ export function startHandlers(
   const handle = serf.coalesces ? (event: SerfEvent) => handlers.handle(event) : coalesced
   scope.defer(
     serf.onEvent(event => {
-      if (handlers.isIdle || (event.kind === 'query' && event.name === DRAIN_QUERY)) return
-      handle(event)
+      if (!handlers.isIdle && !isOwnBusiness(event)) handle(event)
     }),
   )
   return handlers

@@ -7,11 +7,13 @@ import { type Clock, type Log, type Random, Scope, sleep } from '../base/index.t
 import { type Engine, type RpcLogSource, type Serf, startRpcServer } from '../serf/index.ts'
 import { type ServiceSpec, type Supervisor, startSupervisor } from '../supervisor/index.ts'
 import { Agent } from './agent.ts'
+import { isOwnBusiness } from './drain.ts'
 import { startAgentApi } from './agent-api.ts'
 import { aliveBalancers, Announcer, announcedTags, assertTagsFit } from './announcer.ts'
 import { startBalancing } from './balancing.ts'
 import type { AgentConfig, ServiceConfig } from './config/index.ts'
 import { startEngine } from './engine.ts'
+import { EventLog } from './event-log.ts'
 import { startHandlers } from './handling.ts'
 import { keepJoined } from './joiner.ts'
 import { adoptedAreReady, LocalEndpoints, startedAreReady } from './local-endpoints.ts'
@@ -44,7 +46,9 @@ export async function startAgent(given: AgentConfig, deps: AgentDeps, signal?: A
   const announcer = new Announcer(announceable(serf), tags, deps.log)
   const balancing = await startBalancing(config, { ...deps, serf, supervisor }, scope, signal)
   const handlers = startHandlers(config, { ...deps, serf }, scope)
-  const agent = new Agent({ config, deps, serf, supervisor, endpoints, announcer, balancing, handlers })
+  const events = new EventLog(deps.clock)
+  scope.defer(serf.onEvent(event => void (isOwnBusiness(event) || events.append(event))))
+  const agent = new Agent({ config, deps, serf, supervisor, endpoints, announcer, balancing, handlers, events })
   scope.defer(supervisor.onChange(() => agent.announce()))
   agent.announce()
 

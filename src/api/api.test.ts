@@ -35,6 +35,7 @@ function backend(calls: string[] = []): ApiBackend {
   return {
     status: async () => STATUS,
     members: async () => [],
+    events: async (since, waitMs) => ({ events: [], last: (since ?? 0) + waitMs, missed: false }),
     version: () => '1.2.3',
     handover: async () => void calls.push('handover'),
   }
@@ -83,4 +84,12 @@ test('a path or method that does not exist is refused with what does', async () 
   expect(await statusOf('GET', '/nope')).toBe(404)
   expect(await statusOf('GET', '/__proto__')).toBe(404)
   expect(await statusOf('GET', '/v1/handover')).toBe(405)
+})
+
+test('events are asked for by the index that was seen last; nonsense is refused in words', async () => {
+  await using _api = await startApi({ socketPath }, { log: silentLog, routes: backend() })
+  expect(await apiRequest(socketPath, 'GET /v1/events', { since: '41', wait: '1' })).toMatchObject({ last: 42 })
+  await expect(apiRequest(socketPath, 'GET /v1/events', { since: '-1' })).rejects.toThrow(
+    'since: "-1" is not a whole number',
+  )
 })

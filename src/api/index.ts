@@ -9,6 +9,8 @@ export type {
   AgentStatus,
   ApiBackend,
   BalancerReport,
+  EventPage,
+  EventReport,
   MemberReport,
   PoolReport,
   ServerReport,

@@ -6,12 +6,23 @@ export interface Answer {
   readonly body: unknown
 }
 
-type Route = (backend: ApiBackend) => unknown
+type Route = (backend: ApiBackend, query: URLSearchParams) => unknown
+
+const WAIT_MS_MAX = 30_000
 
 const ROUTES: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
   '/v1/status': { GET: backend => backend.status() },
   '/v1/members': { GET: async backend => ({ members: await backend.members() }) },
   '/v1/version': { GET: backend => ({ version: backend.version() }) },
+  '/v1/events': {
+    GET: (backend, query) => {
+      const since = query.get('since')
+      return backend.events(
+        since === null ? undefined : wholeNumber('since', since),
+        Math.min(wholeNumber('wait', query.get('wait') ?? '0'), WAIT_MS_MAX),
+      )
+    },
+  },
   '/v1/handover': {
     POST: async backend => {
       await backend.handover()
@@ -22,18 +33,28 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
 
 /** Answers one request. Never throws: what the backend throws is logged and becomes a 500 with its sentence. */
 export async function answer(method: string, url: string, backend: ApiBackend, log: Log): Promise<Answer> {
-  const path = url.split('?', 1)[0] ?? ''
+  const [path = '', query = ''] = url.split('?', 2)
   const methods = Object.hasOwn(ROUTES, path) ? ROUTES[path] : undefined
   if (methods === undefined)
     return failed(404, `there is nothing at this path; there is ${Object.keys(ROUTES).join(', ')}`)
   const route = Object.hasOwn(methods, method) ? methods[method] : undefined
   if (route === undefined) return failed(405, `${path} takes ${Object.keys(methods).join(', ')}`)
   try {
-    return { status: 200, body: await route(backend) }
+    return { status: 200, body: await route(backend, new URLSearchParams(query)) }
   } catch (error) {
+    if (error instanceof QueryError) return failed(400, error.message)
     log.error({ path, error: messageOf(error) }, 'a request to the API failed')
     return failed(500, messageOf(error))
   }
+}
+
+class QueryError extends Error {}
+
+function wholeNumber(name: string, text: string): number {
+  const value = Number(text)
+  if (!/^\d{1,16}$/.test(text) || !Number.isSafeInteger(value))
+    throw new QueryError(`${name}: "${text}" is not a whole number`)
+  return value
 }
 
 function failed(status: number, error: string): Answer {

@@ -59,8 +59,37 @@ export interface MemberReport {
   readonly tags: Readonly<Record<string, string>>
 }
 
+/** Something that happened in the ring. */
+export interface EventReport {
+  /** Grows, also over restarts of the agent; not by one. */
+  readonly index: number
+  /** ISO 8601. */
+  readonly at: string
+  /** Serf's word: `member-join`, `user`, `query`… */
+  readonly event: string
+  readonly members?: readonly MemberReport[]
+  /** Of user events and queries. */
+  readonly name?: string
+  readonly ltime?: number
+  readonly payload?: string
+}
+
+export interface EventPage {
+  /** In order; at most 512. */
+  readonly events: readonly EventReport[]
+  /** Ask for what comes after this next. */
+  readonly last: number
+  /** What was asked for is partly forgotten, or from before the agent's start. */
+  readonly missed: boolean
+}
+
 /** What the API asks of the agent. */
 export interface ApiBackend {
+  /**
+   * @param since an index; undefined: from now on
+   * @param waitMs how long to wait for the first one
+   */
+  events(since: number | undefined, waitMs: number): Promise<EventPage>
   status(): Promise<AgentStatus>
   members(): Promise<readonly MemberReport[]>
   /** Ends the agent without leaving; children stay. Resolves when that has begun: the answer still has to go out. */

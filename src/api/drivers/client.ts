@@ -1,12 +1,14 @@
 import { request } from 'node:http'
 import { AgentUnreachableError, ApiAnswerError } from '../errors.ts'
-import type { AgentStatus, MemberReport } from '../status.ts'
+import type { AgentStatus, EventPage, MemberReport } from '../status.ts'
 
 /** What each request answers. */
 export interface ApiAnswers {
   'GET /v1/status': AgentStatus
   'GET /v1/members': { readonly members: readonly MemberReport[] }
   'GET /v1/version': { readonly version: string }
+  /** Query: `since`, an index, and `wait`, milliseconds. */
+  'GET /v1/events': EventPage
   'POST /v1/handover': { readonly handover: string }
 }
 
@@ -18,8 +20,13 @@ const ANSWER_MS_MAX = 10_000
  * Asks a running agent.
  * @throws AgentUnreachableError when nobody answers, ApiAnswerError when the agent refuses
  */
-export function apiRequest<K extends keyof ApiAnswers>(socketPath: string, what: K): Promise<ApiAnswers[K]> {
-  const [method, path] = what.split(' ') as [string, string]
+export function apiRequest<K extends keyof ApiAnswers>(
+  socketPath: string,
+  what: K,
+  query: Readonly<Record<string, string>> = {},
+): Promise<ApiAnswers[K]> {
+  const [method, route] = what.split(' ') as [string, string]
+  const path = Object.keys(query).length === 0 ? route : `${route}?${new URLSearchParams(query).toString()}`
   return new Promise((resolve, reject) => {
     const fail = (cause: unknown) => reject(new AgentUnreachableError(socketPath, { cause }))
     const sent = request({ socketPath, method, path, agent: false, timeout: ANSWER_MS_MAX }, response => {
