@@ -32,6 +32,8 @@ export class MemberTable {
   readonly #timing: TableTiming
   readonly #intents = new IntentBuffer()
   readonly #members = new Map<string, SerfMember>()
+  /** Those of them with that status: asked for with every packet. */
+  readonly #failed = new Map<string, SerfMember>()
   readonly #prunes = new Map<string, number>()
 
   constructor(self: string, timing: TableTiming) {
@@ -62,7 +64,7 @@ export class MemberTable {
   }
 
   hasFailed(): boolean {
-    return this.#some(member => member.status === 'failed')
+    return this.#failed.size > 0
   }
 
   /** memberlist's word on who is there. */
@@ -128,7 +130,7 @@ export class MemberTable {
 
   /** One failed member to try again, with a chance that falls as fewer have failed, so that a big ring does not storm. */
   reconnect(random: Random): SerfEffect[] {
-    const failed = this.all().filter(member => member.status === 'failed')
+    const failed = [...this.#failed.values()]
     if (failed.length === 0) return []
     const rest = Math.max(1, this.size - failed.length - this.count('left'))
     if (random.float() > failed.length / rest) return []
@@ -141,7 +143,7 @@ export class MemberTable {
    * 12 to 54 s; a ping is so cheap that each second has room for one.
    */
   greet(round: number): SerfEffect[] {
-    const failed = this.all().filter(member => member.status === 'failed')
+    const failed = [...this.#failed.values()]
     const member = failed[round % Math.max(1, failed.length)]
     return member === undefined ? [] : [{ kind: 'greet', node: member.name, to: { ip: member.ip, port: member.port } }]
   }
@@ -161,7 +163,7 @@ export class MemberTable {
       statusLTime: known?.statusLTime ?? intent?.ltime ?? 0,
       leftAtMs: 0,
     }
-    this.#members.set(member.name, member)
+    this.#put(member)
     return [...effects, said('member-join', member)]
   }
 
@@ -193,13 +195,20 @@ export class MemberTable {
 
   #erase(member: SerfMember): SerfEffect[] {
     this.#members.delete(member.name)
+    this.#failed.delete(member.name)
     return [said('member-reap', member)]
   }
 
   #set(member: SerfMember, change: Partial<SerfMember>): SerfMember {
     const next = { ...member, ...change }
-    this.#members.set(member.name, next)
+    this.#put(next)
     return next
+  }
+
+  #put(member: SerfMember): void {
+    this.#members.set(member.name, member)
+    if (member.status === 'failed') this.#failed.set(member.name, member)
+    else this.#failed.delete(member.name)
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Member } from '../memberlist/index.ts'
+import type { Tags } from '../serf/index.ts'
 import type { SimulatedMember } from './simulated-member.ts'
 
 /** What all have to agree about. */
@@ -38,8 +39,8 @@ function serfDiscord({ name: observer, serf }: SimulatedMember, { present, gone 
   for (const { name, serf: subject } of present) {
     const seen = serf.core.member(name)
     if (seen?.status !== 'alive') return `${observer}'s Serf sees ${name} as ${seen?.status ?? 'unknown'}`
-    const tags = JSON.stringify(subject?.core.member(name)?.tags)
-    if (JSON.stringify(seen.tags) !== tags) return `${observer}'s Serf sees old tags of ${name}`
+    if (!sameTags(seen.tags, subject?.core.member(name)?.tags ?? {}))
+      return `${observer}'s Serf sees old tags of ${name}`
     if (seen.statusLTime >= serf.core.clock.time()) return `${observer}'s clock is behind its status of ${name}`
   }
   for (const [name, how] of gone) {
@@ -60,4 +61,9 @@ function eventsDiscord(observer: SimulatedMember, { events }: Expected): string 
 
 function sameMeta(a: Member, b: Member): boolean {
   return a.meta === b.meta || Buffer.compare(a.meta, b.meta) === 0
+}
+
+function sameTags(a: Tags, b: Tags): boolean {
+  const names = Object.keys(a)
+  return names.length === Object.keys(b).length && names.every(name => a[name] === b[name])
 }
