@@ -24,13 +24,15 @@ export async function enclosed(argv: readonly string[], variable: string, within
   let stopped: NodeJS.Signals | undefined
   try {
     const command = ['--pdeathsig', 'KILL', ...spaces, ...init, ...limited]
-    const child = spawn(part('setpriv'), command, { env, stdio: ['ignore', 'inherit', 'inherit'] })
+    // The pipe ends with the last one that has it: the killed take a moment, and would write on into what is removed.
+    const child = spawn(part('setpriv'), command, { env, stdio: ['ignore', 'inherit', 'inherit', 'pipe'] })
+    child.stdio[3]?.on('data', () => undefined)
     const stop = (signal: NodeJS.Signals): void => {
       stopped = signal
       child.kill('SIGKILL')
     }
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop)
-    const [code] = (await once(child, 'exit')) as [number | null]
+    const [code] = (await once(child, 'close')) as [number | null]
     return stopped === undefined ? (code ?? 1) : 128 + constants.signals[stopped]
   } finally {
     rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
