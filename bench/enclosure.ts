@@ -31,7 +31,8 @@ export async function enclosed(argv: readonly string[], variable: string, within
       stopped = signal
       child.kill('SIGKILL')
     }
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop)
+    // Not `once`: Ctrl-C comes twice, from the terminal and by tsx.
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop)
     const [code] = (await once(child, 'close')) as [number | null]
     return stopped === undefined ? (code ?? 1) : 128 + constants.signals[stopped]
   } finally {
