@@ -51,8 +51,20 @@ test('a member that said so has left, one that did not has failed (Serf 5.2)', (
 test('an intent that comes before its member applies when the member comes (Serf 5.6)', () => {
   const c = core()
   say(c, { type: 'leave', ltime: 5, node: 'late', prune: false })
-  expect(kinds(c.memberChanged('join', member('late'), 1))).toEqual(['member-join'])
+  expect(kinds(c.memberChanged('join', member('late'), 1))).toEqual(['member-join', 'tell'])
   expect(c.member('late')).toMatchObject({ status: 'leaving', statusLTime: 5 })
+})
+
+test('who learns of a leave from a list tells its member, which refutes it if it is back', () => {
+  const [a, b] = [core({}, ['b']), core({ name: 'b' }, ['self'])]
+  const clocks = { ltime: 42, eventLTime: 1, queryLTime: 1 }
+  const left = { leftMembers: ['b'], statusLTimes: new Map([['b', 40]]), events: [] }
+  const effects = a.mergeState(encodeSerfMessage({ type: 'pushPull', ...clocks, ...left }), false, 0)
+  const told = effects.find(effect => effect.kind === 'tell')
+  expect([a.member('b')?.status, told?.nodes]).toEqual(['leaving', ['b']])
+  b.receive(told?.body ?? new Uint8Array(0), 1)
+  for (const message of spread(b)) say(a, message)
+  expect(a.member('b')?.status).toBe('alive')
 })
 
 test('an older intent changes nothing and is not passed on', () => {
@@ -123,7 +135,7 @@ test('what one node knows reaches another by push/pull: events, times, who left 
   a.broadcastLeave('gone', 0, { prune: false, tell: [], transmitted: () => {} })
   a.memberChanged('leave', member('gone'), 0)
   const effects = b.mergeState(a.localState(), true, 0)
-  expect(kinds(effects)).toEqual(['intent', 'user'])
+  expect(kinds(effects)).toEqual(['intent', 'tell', 'user'])
   expect(b.member('gone')?.status).toBe('leaving')
   expect(b.eventClock.time()).toBe(a.eventClock.time())
 })
@@ -333,4 +345,13 @@ test('where every event is kept, who left and came back within the second has do
     { kind: 'member-join', members: [a, b] },
     { kind: 'member-leave', members: [a] },
   ])
+})
+
+test('another node that claims our name is voted on, unless conflicts are not to be resolved (Serf 10)', () => {
+  const claimed = (c: SerfCore) => {
+    const effects = c.conflict('self', 0)
+    return [spread(c).map(m => m.type === 'query' && m.name), kinds(effects)[0]]
+  }
+  expect(claimed(core({}, ['a']))).toEqual([['_serf_conflict'], 'log'])
+  expect(claimed(core({ resolveConflicts: false }, ['a']))).toEqual([[], 'log'])
 })

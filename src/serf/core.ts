@@ -25,6 +25,8 @@ export interface SerfCoreConfig extends QueriesConfig {
   readonly tombstoneTimeoutMs: number
   readonly pruneDelayMs: number
   readonly userEventBytesMax: number
+  /** A vote on who keeps our name when another node claims it. Default true. */
+  readonly resolveConflicts?: boolean
   /** No coordinate on acks, none kept. Default false. */
   readonly disableCoordinates?: boolean
   /** From a snapshot: the clocks go on from there, and what was seen before it is not delivered again. */
@@ -122,8 +124,7 @@ export class SerfCore {
 
   memberChanged(change: 'join' | 'leave' | 'update', member: Member, nowMs: number): SerfEffect[] {
     const effects = this.#members.changed(change, member, nowMs)
-    if (change === 'join') this.#askWhetherItLeaves(member.name)
-    return effects
+    return change === 'join' ? [...effects, ...this.#askWhetherItLeaves(member.name)] : effects
   }
 
   /** What our acks carry. */
@@ -205,6 +206,8 @@ export class SerfCore {
   /** Another node announces a name, maybe ours, from another address. */
   conflict(name: string, nowMs: number): SerfEffect[] {
     if (name !== this.#config.name) return [warned('two members claim one name', { member: name })]
+    if (this.#config.resolveConflicts === false)
+      return [warned('another node claims our name; no vote', { member: name })]
     return this.state === 'alive' ? this.#queries.startVote(nowMs) : []
   }
 
@@ -355,7 +358,7 @@ export class SerfCore {
       const ltime = Math.min((state.statusLTimes.get(node) ?? 0) + 1, Number.MAX_SAFE_INTEGER)
       const outcome = this.#applyIntent({ type: 'leave', ltime, node, prune: false }, nowMs)
       effects.push(...outcome.effects)
-      if (outcome.effects.some(({ kind }) => kind === 'intent')) this.#askWhetherItLeaves(node)
+      if (outcome.effects.some(({ kind }) => kind === 'intent')) effects.push(...this.#askWhetherItLeaves(node))
     }
     for (const [node, ltime] of state.statusLTimes) {
       if (!left.has(node)) effects.push(...this.#applyIntent({ type: 'join', ltime, node }, nowMs).effects)
@@ -364,14 +367,15 @@ export class SerfCore {
   }
 
   /**
-   * Passes on a leave that came with a peer's list. Serf keeps it to itself. But a peer can remember the leave of a member that
-   * is back, and whoever believes that holds the member for leaving for good. Asked in public, the member refutes.
+   * Tells a member of its own leave, which came with a peer's list. Serf keeps it to itself. But a peer can remember the leave
+   * of a member that is back, and whoever believes that holds the member for leaving for good: others, who know better, drop
+   * the leave. The member itself refutes it.
    */
-  #askWhetherItLeaves(node: string): void {
+  #askWhetherItLeaves(node: string): SerfEffect[] {
     const member = this.#members.get(node)
-    if (member?.status !== 'leaving') return
+    if (member?.status !== 'leaving' || node === this.#config.name) return []
     const { statusLTime: ltime } = member
-    this.#intents.add({ message: encodeSerfMessage({ type: 'leave', ltime, node, prune: false }) })
+    return [{ kind: 'tell', nodes: [node], body: encodeSerfMessage({ type: 'leave', ltime, node, prune: false }) }]
   }
 
   #intent(message: SerfMessage & { type: 'join' | 'leave' }, body: Uint8Array, nowMs: number): SerfEffect[] {
