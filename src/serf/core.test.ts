@@ -56,7 +56,7 @@ test('an intent that comes before its member applies when the member comes (Serf
 })
 
 test('who learns of a leave from a list tells its member, which refutes it if it is back', () => {
-  const [a, b] = [core({}, ['b']), core({ name: 'b' }, ['self'])]
+  const [a, b] = [core({}, ['b']), core({ name: 'b' }, ['b'])]
   const clocks = { ltime: 42, eventLTime: 1, queryLTime: 1 }
   const left = { leftMembers: ['b'], statusLTimes: new Map([['b', 40]]), events: [] }
   const effects = a.mergeState(encodeSerfMessage({ type: 'pushPull', ...clocks, ...left }), false, 0)
