@@ -53,6 +53,7 @@ function serfConfigOf(config: AgentConfig, tags: Record<string, string>): SerfCo
     userEventBytesMax: cluster.userEventBytesMax,
     queryBytesMax: cluster.queryBytesMax,
     queryResponseBytesMax: cluster.queryResponseBytesMax,
+    resolveConflicts: cluster.resolveConflicts,
     keyringPath: cluster.keyringPath,
     ...(cluster.advertise === undefined ? {} : { advertise: cluster.advertise }),
     ...(cluster.keyring === undefined ? {} : { keyring: new Keyring([...cluster.keyring]) }),

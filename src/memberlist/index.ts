@@ -10,6 +10,7 @@ export {
   ExchangeError,
   ListenError,
   NoAdvertiseAddressError,
+  TargetError,
 } from './drivers/errors.ts'
 export {
   type JoinResult,

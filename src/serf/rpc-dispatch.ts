@@ -4,6 +4,7 @@ import { type EventFilter, EventFilterError, matchesFilter, parseEventFilters } 
 import type { RpcBackend, RpcJoinResult } from './rpc-backend.ts'
 import { filterMembers } from './rpc-filter.ts'
 import type { KeyAnswers, KeyOperation } from './key-requests.ts'
+import { joinErrors } from './join-words.ts'
 import { lineFilter } from './rpc-monitor.ts'
 import {
   bytesOrNil,
@@ -319,13 +320,4 @@ function filtersOf(text: string): EventFilter[] | undefined {
 /** Only the ping of `serf reachability` may use the internal prefix. */
 function isForbiddenName(query: Pick<QueryRequest, 'name' | 'payload'>): boolean {
   return query.name.startsWith('_serf_') && !(query.name === '_serf_ping' && query.payload.length === 0)
-}
-
-/** As Serf's library of errors prints a list; '' when there is nothing to report. */
-function joinErrors(result: RpcJoinResult): string {
-  const { errors } = result
-  if (errors.length === 0) return ''
-  const head = errors.length === 1 ? '1 error occurred:' : `${errors.length} errors occurred:`
-  const lines = errors.map(({ address, error }) => `\t* Failed to join ${address}: ${messageOf(error)}\n`)
-  return `${head}\n${lines.join('')}\n`
 }

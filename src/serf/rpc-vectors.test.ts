@@ -94,8 +94,12 @@ class RecordedAgent implements RpcBackend {
       Array.from(this.#body(), ([key, section]) => [key, Object.fromEntries(textsOf(asMap(section)))] as const),
     )
   async join() {
-    const errors = Array.from(this.#now.error.matchAll(/^\t\* Failed to join (\S+): (.*)$/gm), ([, address, text]) => {
-      return { address: address as string, error: new Error(text) }
+    const refused = this.#now.error.matchAll(
+      /^\t\* Failed to join (\S+): dial tcp (\S+): connect: connection refused$/gm,
+    )
+    const cause = { code: 'ECONNREFUSED', syscall: 'connect' }
+    const errors = Array.from(refused, ([, address = '', peer]) => {
+      return { address, error: new Error(`${peer}: connect ECONNREFUSED ${peer}`, { cause }) }
     })
     return { contacted: uintField(this.#body(), 'Num', 1000), errors }
   }

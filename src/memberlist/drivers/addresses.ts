@@ -2,7 +2,7 @@ import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { type Address, ipFromBytes, ipToBytes, parseHostPort } from '../../base/index.ts'
-import { ExchangeError, NoAdvertiseAddressError } from './errors.ts'
+import { NoAdvertiseAddressError, TargetError } from './errors.ts'
 
 const PRIVATE = /^(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.)/
 
@@ -23,19 +23,20 @@ export function advertisedAddress(bind: Address, advertise: Address | undefined,
   return { addr, port }
 }
 
-/** Every address that a join target may mean: `[name/]host[:port]`. @throws ExchangeError when it means none */
+/** Every address that a join target may mean: `[name/]host[:port]`. @throws TargetError when it means none */
 export async function resolveTarget(target: string, defaultPort: number): Promise<{ node?: string; at: Address[] }> {
   const slash = target.indexOf('/')
+  if (slash === 0) throw new TargetError('empty node name provided')
   const node = slash > 0 ? { node: target.slice(0, slash) } : {}
   const parsed = parseHostPort(target.slice(slash + 1), defaultPort)
-  if (parsed === undefined) throw new ExchangeError(`'${target}' is not an address: host, host:port or name/host:port`)
+  if (parsed === undefined) throw new TargetError(`'${target}' is not an address: host, host:port or name/host:port`)
   const { host, port } = parsed
   if (isIP(host) !== 0) return { ...node, at: [{ ip: host, port }] }
   try {
     const found = await lookup(host, { all: true })
     return { ...node, at: found.map(({ address }) => ({ ip: address, port })) }
   } catch (cause) {
-    throw new ExchangeError(`cannot resolve ${host}`, { cause })
+    throw new TargetError(`cannot resolve ${host}`, { cause })
   }
 }
 

@@ -27,6 +27,11 @@ export class ExchangeError extends MusterError {
   readonly code = 'MEMBERLIST_EXCHANGE'
 }
 
+/** What was to be joined means no address. Nobody was asked. */
+export class TargetError extends MusterError {
+  readonly code = 'MEMBERLIST_TARGET'
+}
+
 /** What was announced holds here, and still spreads; it was only not sent as often as wanted in time. */
 export class BroadcastTimeoutError extends MusterError {
   readonly code = 'MEMBERLIST_BROADCAST_TIMEOUT'

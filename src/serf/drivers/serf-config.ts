@@ -32,6 +32,8 @@ export interface SerfConfig {
   readonly userEventBytesMax?: number | undefined
   readonly queryBytesMax?: number | undefined
   readonly queryResponseBytesMax?: number | undefined
+  /** A vote on who keeps our name when another node claims it; the loser's gossip stops. Default true. */
+  readonly resolveConflicts?: boolean | undefined
   /** Serf's library option; its agent's key of that name has no effect. Default false. */
   readonly disableCoordinates?: boolean | undefined
 }
@@ -54,6 +56,7 @@ export function coreConfig(config: SerfConfig, restored: SerfCoreConfig['restore
     userEventBytesMax: config.userEventBytesMax ?? 512,
     queryBytesMax: config.queryBytesMax ?? 1024,
     queryResponseBytesMax: config.queryResponseBytesMax ?? RESPONSE_BYTES_MAX,
+    resolveConflicts: config.resolveConflicts ?? true,
     disableCoordinates: config.disableCoordinates ?? false,
     ...(restored === undefined ? {} : { restored }),
   }
