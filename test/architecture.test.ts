@@ -15,7 +15,7 @@ const below: Record<string, readonly string[]> = {
   api: ['base'],
   testing: ['prove', 'api', 'balancer', 'supervisor', 'serf', 'memberlist', 'codec', 'base'],
   agent: ['api', 'balancer', 'supervisor', 'serf', 'memberlist', 'codec', 'base'],
-  cli: ['agent', 'api', 'prove', 'serf', 'base'],
+  cli: ['agent', 'api', 'prove', 'serf', 'codec', 'base'],
 }
 const root = resolve(import.meta.dirname, '..')
 const src = join(root, 'src')

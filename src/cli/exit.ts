@@ -5,15 +5,32 @@ export const EXIT = { ok: 0, failed: 1, usage: 2, unreachable: 3, refused: 4, ti
 
 /** The exit code for whatever a command threw, by its stable code. */
 export function exitCodeOf(thrown: unknown): number {
-  const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : ''
+  const code = codeOf(thrown)
   if (code === 'CONFIG_INVALID' || code === 'CLI_USAGE') return EXIT.usage
   if (code === 'AGENT_UNREACHABLE' || code === 'RPC_UNREACHABLE') return EXIT.unreachable
   if (code === 'RPC_TIMED_OUT') return EXIT.timedOut
   return EXIT.failed
 }
 
+/** What to do about errors whose words are the agent's, not ours. */
+const HINTS: Readonly<Record<string, string>> = {
+  RPC_AUTH: "give the agent's key with -rpc-auth or in SERF_RPC_AUTH",
+  RPC_CLOSED: 'the agent has ended, or could not read the request (an expression that is none?); its log says which',
+}
+
+/** The error as a sentence, with what to do where that is known. */
+export function explained(thrown: unknown): string {
+  const hint = HINTS[codeOf(thrown)]
+  const sentence = messageOf(thrown).trimEnd()
+  return hint === undefined ? sentence : `${sentence}: ${hint}`
+}
+
 /** Says on standard error what failed, and sets the exit code. */
 export function fail(thrown: unknown): void {
-  process.stderr.write(`muster: ${messageOf(thrown)}\n`)
+  process.stderr.write(`muster: ${explained(thrown)}\n`)
   process.exitCode = exitCodeOf(thrown)
+}
+
+function codeOf(thrown: unknown): string {
+  return thrown instanceof Error && 'code' in thrown ? String(thrown.code) : ''
 }

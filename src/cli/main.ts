@@ -1,10 +1,13 @@
 /** The command line: one command a file, loaded when it is called, so that `muster members` starts no agent's code. */
 import { basename } from 'node:path'
-import { Command, CommanderError, Option } from 'commander'
+import { Argument, Command, CommanderError, Option } from 'commander'
 import { SETTINGS } from '../agent/config/settings.ts'
 import { VERSION } from '../agent/version.ts'
 import { withTwoDashes } from './arguments.ts'
+import { completionScript, SHELLS, type Shell } from './completion.ts'
 import { EXIT, fail } from './exit.ts'
+import { formatOf, type OutputOptions, print, printJson } from './output.ts'
+import { addRingCommands } from './ring.ts'
 
 type FileArgument = { kind: 'file' | 'dir'; path: string }
 
@@ -20,15 +23,12 @@ function program(): Command {
     '  $ muster agent -node web-1 -bind 10.0.0.5 -tag role=backend -join 10.0.0.2',
   )
   agentCommand(muster, 'up', 'run everything in a muster.yaml in the foreground', '  $ muster up -f ./muster.yaml')
-  membersCommand(muster)
-  joinCommand(muster)
-  leaveCommand(muster)
+  addRingCommands(muster)
   apiCommands(muster)
   demoCommand(muster)
-  const version = muster.command('version').description('print the version')
-  version
-    .addHelpText('after', '\nExample:\n  $ muster version')
-    .action(() => void process.stdout.write(`muster ${VERSION}\nAgent Protocol: 5 (Understands back to: 2)\n`))
+  serfCommand(muster)
+  completionCommand(muster)
+  versionCommand(muster)
   return muster
 }
 
@@ -59,51 +59,6 @@ function agentCommand(muster: Command, name: string, description: string, exampl
   })
 }
 
-function withRpcOptions(command: Command): Command {
-  command.option('--rpc-addr <ADDR>', "the agent's RPC address (SERF_RPC_ADDR, else 127.0.0.1:7373)")
-  return command.option('--rpc-auth <KEY>', 'its key (SERF_RPC_AUTH)')
-}
-
-const collect = (text: string, before: string[] | undefined) => [...(before ?? []), text]
-
-function membersCommand(muster: Command): void {
-  const command = withRpcOptions(muster.command('members').description('list the members of the ring'))
-  command.option('--name <RE>', 'only names that match').option('--status <RE>', 'only statuses that match')
-  command
-    .option('--role <RE>', 'deprecated: --tag role=RE')
-    .option('--tag <KEY=RE>', 'only tags that match; repeatable', collect)
-  command
-    .option('--detailed', 'protocol versions, too')
-    .option('--format <FORMAT>', 'text or json')
-    .option('-o, --output <FORMAT>', 'text or json')
-  command.addHelpText('after', '\nExample:\n  $ muster members -status alive -tag role=backend -o json')
-  command.action(async (options: object) => (await import('./members.ts')).runMembers(options))
-}
-
-function joinCommand(muster: Command): void {
-  const command = withRpcOptions(
-    muster.command('join <address...>').description('tell the agent to join a ring by any of its members'),
-  )
-  command
-    .option('--replay', 'replay old user events')
-    .addHelpText('after', '\nExample:\n  $ muster join 10.0.0.2 10.0.0.3:7946')
-  command.action(async (addresses: string[], options: { replay?: boolean; rpcAddr?: string; rpcAuth?: string }) => {
-    const { withRpc } = await import('./rpc.ts')
-    const count = await withRpc(options, client => client.join(addresses, options.replay === true))
-    process.stdout.write(`Successfully joined cluster by contacting ${count} nodes.\n`)
-  })
-}
-
-function leaveCommand(muster: Command): void {
-  const command = withRpcOptions(muster.command('leave').description('drain, leave the ring, and end the agent'))
-  command.addHelpText('after', '\nExample:\n  $ muster leave')
-  command.action(async (options: object) => {
-    const { withRpc } = await import('./rpc.ts')
-    await withRpc(options, client => client.leave())
-    process.stdout.write('Graceful leave complete\n')
-  })
-}
-
 function apiCommands(muster: Command): void {
   const socket = [
     '--socket <PATH>',
@@ -118,8 +73,35 @@ function apiCommands(muster: Command): void {
   const handover = muster
     .command('handover')
     .description('end the agent without leaving; services and HAProxy run on, for an upgrade')
-  handover.option(...socket).addHelpText('after', '\nExample:\n  $ muster handover && muster agent')
+  handover
+    .option(...socket)
+    .option('-o, --output <FORMAT>', 'text or json')
+    .addHelpText('after', '\nExample:\n  $ muster handover && muster agent')
   handover.action(async (options: object) => (await import('./status.ts')).runHandover(options))
+}
+
+function versionCommand(muster: Command): void {
+  const command = muster.command('version').description('print the version')
+  command.option('-o, --output <FORMAT>', 'text or json').addHelpText('after', '\nExample:\n  $ muster version')
+  command.action((options: OutputOptions) => {
+    if (formatOf(options) === 'json') printJson({ version: VERSION, protocol: { min: 2, max: 5, version: 5 } })
+    else print(`muster ${VERSION}\nAgent Protocol: 5 (Understands back to: 2)`)
+  })
+}
+
+/** Only for the help: what follows `serf` goes to Serf's own parser before commander sees it. */
+function serfCommand(muster: Command): void {
+  const command = muster.command('serf [command...]').description("Serf's command to the byte; so is a link named serf")
+  command.allowUnknownOption().helpOption(false)
+}
+
+function completionCommand(muster: Command): void {
+  const shell = new Argument('<shell>', 'for which shell').choices(SHELLS)
+  const command = muster.command('completion').description('print a script that completes commands and options')
+  command.addArgument(shell).addHelpText('after', '\nExample:\n  $ source <(muster completion bash)')
+  command.action((name: Shell) => {
+    process.stdout.write(completionScript(name, muster))
+  })
 }
 
 function demoCommand(muster: Command): void {

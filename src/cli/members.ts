@@ -1,37 +1,32 @@
-import type { RpcClient, SerfMember } from '../serf/index.ts'
+import { formatAddress } from '../base/index.ts'
+import type { MembersFilter, RpcClient, SerfMember } from '../serf/index.ts'
+import { formatOf, hasColour, type OutputOptions, print, tell } from './output.ts'
 import { type RpcOptions, withRpc } from './rpc.ts'
 import { formatTable, printable } from './table.ts'
-import { UsageError } from './usage-error.ts'
-import { formatAddress } from '../base/index.ts'
+import { tagsFrom } from './tag-options.ts'
 
-export interface MembersOptions extends RpcOptions {
+export interface MembersOptions extends RpcOptions, OutputOptions {
   readonly name?: string
   readonly status?: string
   readonly role?: string
   readonly tag?: readonly string[]
   readonly detailed?: boolean
-  readonly format?: string
-  readonly output?: string
+  readonly watch?: boolean
 }
 
 /** Prints the members that an agent knows, in Serf's columns or Serf's JSON (serf-agent.md 10.8). */
 export async function runMembers(options: MembersOptions): Promise<void> {
-  const format = options.output ?? options.format ?? 'text'
-  if (format !== 'text' && format !== 'json') throw new UsageError(`Encoding error: Invalid output format "${format}"`)
+  const format = formatOf(options)
   const filter = filterFrom(options)
+  if (options.watch === true) return (await import('./members-watch.ts')).watchMembers(options, filter)
   const members = await withRpc(options, (client: RpcClient) => client.members(filter))
-  process.stdout.write(
-    `${format === 'json' ? membersJson(members) : membersText(members, options.detailed === true)}\n`,
-  )
+  if (format === 'json') print(membersJson(members))
+  else if (members.length > 0) print(membersText(members, options.detailed === true))
+  else tell('No member matches')
 }
 
-function filterFrom(options: MembersOptions) {
-  const tags: Record<string, string> = options.role === undefined ? {} : { role: options.role }
-  for (const text of options.tag ?? []) {
-    const split = text.indexOf('=')
-    if (split <= 0) throw new UsageError(`Error: Invalid tag: '${text}'`)
-    tags[text.slice(0, split)] = text.slice(split + 1)
-  }
+function filterFrom(options: MembersOptions): MembersFilter {
+  const tags = { ...tagsFrom(options.tag ?? []), ...(options.role === undefined ? {} : { role: options.role }) }
   const { name, status } = options
   return { ...(name === undefined ? {} : { name }), ...(status === undefined ? {} : { status }), tags }
 }
@@ -39,27 +34,42 @@ function filterFrom(options: MembersOptions) {
 /** Sorted by name, where Serf's order is random. */
 export function membersText(members: readonly SerfMember[], detailed: boolean): string {
   const rows = [...members].sort(byName).map(member => {
-    const tags = Object.entries(member.tags)
-      .map(([key, value]) => `${key}=${value}`)
-      .sort()
-      .join(',')
-    const row = [member.name, formatAddress(member), member.status, tags]
+    const row = [member.name, formatAddress(member), member.status, tagsText(member.tags)]
     const range = `[${member.delegateMin}, ${member.delegateMax}]`
     return detailed ? [...row, `Protocol Version: ${member.delegateCur}`, `Available Protocol Range: ${range}`] : row
   })
-  return formatTable(rows).trim()
+  return formatTable(rows, hasColour() ? paintStatus : undefined).trim()
 }
 
-export function membersJson(members: readonly SerfMember[]): string {
-  const list = [...members].sort(byName).map(member => ({
+export function tagsText(tags: Readonly<Record<string, string>>): string {
+  return Object.entries(tags)
+    .map(([key, value]) => `${key}=${value}`)
+    .sort()
+    .join(',')
+}
+
+const STATUS_COLUMN = 2
+const COLOURS: Readonly<Record<string, number>> = { alive: 32, leaving: 33, left: 2, failed: 31 }
+
+function paintStatus(cell: string, column: number): string {
+  const colour = column === STATUS_COLUMN ? COLOURS[cell.trim()] : undefined
+  return colour === undefined ? cell : `\u001b[${colour}m${cell}\u001b[0m`
+}
+
+export function membersJson(members: readonly SerfMember[], indent = 2): string {
+  const list = [...members].sort(byName).map(memberRecord)
+  return JSON.stringify({ members: list.length === 0 ? null : list }, undefined, indent)
+}
+
+export function memberRecord(member: SerfMember) {
+  return {
     name: printable(member.name),
     addr: formatAddress(member),
     port: member.port,
     tags: Object.fromEntries(Object.entries(member.tags).sort(([a], [b]) => (a < b ? -1 : 1))),
     status: member.status,
     protocol: { max: member.delegateMax, min: member.delegateMin, version: member.delegateCur },
-  }))
-  return JSON.stringify({ members: list.length === 0 ? null : list }, undefined, 2)
+  }
 }
 
 function byName(left: SerfMember, right: SerfMember): number {

@@ -1,6 +1,6 @@
 import { type AgentStatus, apiRequest } from '../api/index.ts'
+import { formatOf, report } from './output.ts'
 import { formatTable } from './table.ts'
-import { UsageError } from './usage-error.ts'
 
 export interface ApiOptions {
   readonly socket?: string
@@ -13,18 +13,15 @@ export function socketOf(options: ApiOptions): string {
 }
 
 export async function runStatus(options: ApiOptions): Promise<void> {
-  const format = options.output ?? 'text'
-  if (format !== 'text' && format !== 'json')
-    throw new UsageError(`-o: "${format}" is not a format; write text or json`)
+  const format = formatOf(options)
   const status = await apiRequest(socketOf(options), 'GET /v1/status')
   process.stdout.write(format === 'json' ? `${JSON.stringify(status, undefined, 2)}\n` : statusText(status))
 }
 
 export async function runHandover(options: ApiOptions): Promise<void> {
   await apiRequest(socketOf(options), 'POST /v1/handover')
-  process.stdout.write(
-    'The agent is stopping without leaving; its services and HAProxy run on. Start the next one now.\n',
-  )
+  const sentence = 'The agent is stopping without leaving; its services and HAProxy run on. Start the next one now.'
+  report(options, sentence, { handover: true })
 }
 
 /** Who runs, what runs, and each pool's servers with the reason for their state. */

@@ -4,6 +4,7 @@
  */
 export {
   connectRpc,
+  decodeRpcEvent,
   type MembersFilter,
   RpcClient,
   type RpcClientOptions,

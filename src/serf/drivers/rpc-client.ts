@@ -217,7 +217,7 @@ export class RpcClient implements Disposable {
   async *stream(filters = '', signal?: AbortSignal): AsyncGenerator<RpcEventRecord, void> {
     const events = await this.events(filters, signal)
     try {
-      for await (const record of events) yield read(record, eventOf)
+      for await (const record of events) yield decodeRpcEvent(record)
     } finally {
       await events.stop()
     }
@@ -357,6 +357,11 @@ function answerOf(record: Fields): RpcQueryAnswer | undefined {
   if (from === '') return undefined
   const kind = textField(record, 'Type') === 'ack' ? 'ack' : 'response'
   return { kind, from, payload: bytesField(record, 'Payload') }
+}
+
+/** A record of `events` by its kind. @throws RpcProtocolError when it is none */
+export function decodeRpcEvent(record: ReadonlyMap<string, Decoded>): RpcEventRecord {
+  return read(record, eventOf)
 }
 
 function eventOf(record: Fields): RpcEventRecord {

@@ -1,0 +1,96 @@
+import type { Command } from 'commander'
+
+/** One command of the tree, as far as completing it needs. */
+interface Word {
+  readonly name: string
+  readonly description: string
+  readonly options: readonly {
+    readonly flags: readonly string[]
+    readonly description: string
+    readonly takesValue: boolean
+  }[]
+}
+
+export const SHELLS = ['bash', 'zsh', 'fish'] as const
+export type Shell = (typeof SHELLS)[number]
+
+/** A script that completes commands and options as `program` has them; where neither fits, file names. */
+export function completionScript(shell: Shell, program: Command): string {
+  const words = program.commands.map(wordOf)
+  if (shell === 'bash') return bashScript(program.name(), words)
+  return shell === 'zsh' ? zshScript(program.name(), words) : fishScript(program.name(), words)
+}
+
+function wordOf(command: Command): Word {
+  return {
+    name: command.name(),
+    description: command.description(),
+    options: command.options.map(option => ({
+      flags: [option.short, option.long].filter(text => text !== undefined),
+      description: option.description,
+      takesValue: option.required || option.optional,
+    })),
+  }
+}
+
+const flagsOf = ({ options }: Word) => [...options.flatMap(({ flags }) => flags), '--help'].join(' ')
+const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`
+
+function bashScript(name: string, words: readonly Word[]): string {
+  const cases = words.map(word => `    ${word.name}) words=${quoted(flagsOf(word))} ;;`)
+  return `# ${name} completion bash: source it, or put it into /etc/bash_completion.d/${name}
+_${name}() {
+  local word=\${COMP_WORDS[COMP_CWORD]} words=
+  if [ "$COMP_CWORD" -eq 1 ]; then
+    words=${quoted(words.map(word => word.name).join(' '))}
+  else case \${COMP_WORDS[1]} in
+${cases.join('\n')}
+  esac; fi
+  [ "$COMP_CWORD" -gt 1 ] && [ "\${word#-}" = "$word" ] && return
+  COMPREPLY=($(compgen -W "$words" -- "$word"))
+}
+complete -o default -F _${name} ${name}
+`
+}
+
+function zshScript(name: string, words: readonly Word[]): string {
+  const described = (text: string, description: string) => quoted(`${text.replaceAll(':', '\\:')}:${description}`)
+  const cases = words.map(word => {
+    const options = word.options.flatMap(({ flags, description }) => flags.map(text => described(text, description)))
+    return `    ${word.name}) choices=(${[...options, described('--help', 'say more')].join(' ')}) ;;`
+  })
+  return `#compdef ${name}
+# ${name} completion zsh: put it as _${name} into a directory of $fpath
+_${name}() {
+  local -a choices
+  if (( CURRENT == 2 )); then
+    choices=(${words.map(word => described(word.name, word.description)).join(' ')})
+    _describe command choices
+    return
+  fi
+  [[ $PREFIX == -* ]] || { _files; return }
+  case $words[2] in
+${cases.join('\n')}
+  esac
+  _describe option choices
+}
+_${name} "$@"
+`
+}
+
+function fishScript(name: string, words: readonly Word[]): string {
+  const lines = words.flatMap(word => [
+    `complete -c ${name} -f -n __fish_use_subcommand -a ${word.name} -d ${fishQuoted(word.description)}`,
+    ...word.options.map(({ flags, description, takesValue }) => {
+      const names = flags.map(text => (text.startsWith('--') ? `-l ${text.slice(2)}` : `-s ${text.slice(1)}`))
+      const value = takesValue ? ' -r' : ''
+      const when = `'__fish_seen_subcommand_from ${word.name}'`
+      return `complete -c ${name} -n ${when} ${names.join(' ')}${value} -d ${fishQuoted(description)}`
+    }),
+  ])
+  return `# ${name} completion fish: put it into ~/.config/fish/completions/${name}.fish\n${lines.join('\n')}\n`
+}
+
+function fishQuoted(text: string): string {
+  return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
+}
