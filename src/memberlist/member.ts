@@ -1,5 +1,5 @@
 import { type Address, ipFromBytes } from '../base/index.ts'
-import type { Versions } from './messages.ts'
+import type { Alive, Versions } from './messages.ts'
 import type { Suspicion } from './suspicion.ts'
 
 export type MemberState = 'alive' | 'suspect' | 'dead' | 'left'
@@ -32,11 +32,16 @@ export class Entry implements Member {
   stateChangedAtMs: number
   /** Runs exactly as long as the state is suspect. */
   suspicion: Suspicion | undefined
+  /** It has not answered our own last probe. */
+  isSilent = false
+  /** Somebody at another address announces this name; it is heard if this one fails its next probe. */
+  claim: Alive | undefined
 
   constructor(announced: Announced, nowMs: number) {
     this.announced = announced
     this.stateChangedAtMs = nowMs
     this.suspicion = undefined
+    this.claim = undefined
   }
 
   get name(): string {

@@ -26,6 +26,8 @@ export interface Shared {
   readonly awareness: Awareness
   readonly alarms: Alarms
   readonly counters: Counters
+  /** Names that somebody claims from another address; who has them is probed next. */
+  readonly contested: Set<string>
   readonly encode: (message: PacketMessage) => Uint8Array
   readonly share: (announced: Announced) => Announced
   readonly emit: (effect: Effect) => void
@@ -99,7 +101,7 @@ export class Membership {
     if (known === undefined) return
     const port = alive.port === 0 ? this.#shared.config.port : alive.port
     const moved = known.port !== port || !sameBytes(known.addr, alive.addr)
-    if (moved && !this.#mayMove(known, nowMs)) return this.#conflict(known, alive.addr, port)
+    if (moved && !this.#mayMove(known)) return this.#conflict(known, alive, port)
     if (!moved && !isSelf && alive.incarnation <= known.incarnation) return
     if (isSelf && alive.incarnation < known.incarnation) return
     this.#dropSuspicion(known)
@@ -161,14 +163,21 @@ export class Membership {
     return member
   }
 
-  #mayMove(known: Entry, nowMs: number): boolean {
-    if (known === this.#local) return false
-    if (known.state === 'left') return true
-    const { deadNodeReclaimMs } = this.#shared.config
-    return known.state === 'dead' && deadNodeReclaimMs > 0 && nowMs - known.stateChangedAtMs > deadNodeReclaimMs
+  /**
+   * A name goes to another address once the one that has it has failed a probe of ours: a container that comes back elsewhere.
+   * (Serf waits until the old one is reaped, a day.) Whoever answers keeps its name, and a thief gets nothing.
+   */
+  #mayMove(known: Entry): boolean {
+    return known !== this.#local && (!isUp(known) || (known.state === 'suspect' && known.isSilent))
   }
 
-  #conflict(existing: Entry, addr: Uint8Array, port: number): void {
+  /** The claim is remembered, and the member that has the name is probed next. */
+  #conflict(existing: Entry, claim: Alive, port: number): void {
+    const { addr } = claim
+    if (existing !== this.#local) {
+      existing.claim = claim
+      this.#shared.contested.add(existing.name)
+    }
     this.#shared.emit({ kind: 'conflict', existing, other: { addr, ip: ipTextOf(addr) ?? '', port } })
   }
 
@@ -179,9 +188,26 @@ export class Membership {
     this.#refute(alive.incarnation, nowMs)
   }
 
+  /** It has answered a probe: whoever claims its name is a thief, or a second node of that name. */
+  answered(member: Entry): void {
+    member.isSilent = false
+    member.claim = undefined
+    this.#shared.contested.delete(member.name)
+  }
+
+  /** It has not: it is suspected, unless somebody at another address has its name now. */
+  silent(member: Entry, incarnation: number, nowMs: number): void {
+    const { name: node, claim } = member
+    member.isSilent = true
+    this.suspect({ type: 'suspect', incarnation, node, from: this.#local.name }, nowMs)
+    if (claim !== undefined) this.alive(claim, nowMs)
+  }
+
   #takeOver(member: Entry, alive: Alive, port: number, nowMs: number): void {
+    this.answered(member)
     const joins = !isUp(member)
-    const updates = !sameBytes(member.meta, alive.meta)
+    const moves = member.port !== port || !sameBytes(member.addr, alive.addr)
+    const updates = moves || !sameBytes(member.meta, alive.meta)
     this.#spread(member.name, alive)
     member.incarnation = alive.incarnation
     this.#adopt(member, alive, port)

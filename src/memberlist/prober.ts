@@ -1,6 +1,6 @@
 import type { Address } from '../base/index.ts'
 import type { Alarm } from './alarms.ts'
-import { addressOf, answersStreamPings, isUp, type Member, sendsNacks } from './member.ts'
+import { addressOf, answersStreamPings, type Entry, isUp, type Member, sendsNacks } from './member.ts'
 import type { Membership, Shared } from './membership.ts'
 import type { Ack, IndirectPing, Nack, Ping, PacketMessage } from './messages.ts'
 import type { Sender } from './sender.ts'
@@ -12,7 +12,7 @@ interface Waiting {
 }
 
 interface Probe {
-  readonly target: Member
+  readonly target: Entry
   readonly incarnation: number
   readonly ping: Ping
   readonly startedAtMs: number
@@ -159,8 +159,13 @@ export class Prober {
     this.#sendPing(probe)
   }
 
-  #nextTarget(nowMs: number): Member | undefined {
-    const { table, config } = this.#shared
+  #nextTarget(nowMs: number): Entry | undefined {
+    const { table, config, contested } = this.#shared
+    for (const name of contested) {
+      contested.delete(name)
+      const member = table.get(name)
+      if (member !== undefined && member !== this.#membership.local && isUp(member)) return member
+    }
     return table.nextProbe(
       member => member !== this.#membership.local && isUp(member),
       member =>
@@ -199,6 +204,7 @@ export class Prober {
   #acked(probe: Probe, payload: Uint8Array | undefined, nowMs: number): void {
     this.#shared.alarms.cancel(probe.alarm)
     if (!probe.sendFailed) this.#shared.awareness.apply(-1)
+    this.#membership.answered(probe.target)
     const rttMs = nowMs - probe.startedAtMs
     if (!probe.asksOthers) this.#shared.emit({ kind: 'ping-done', member: probe.target, rttMs, payload })
     this.#finish(nowMs)
@@ -214,8 +220,7 @@ export class Prober {
       emit({ kind: 'log', level: 'warn', fields, sentence: 'answers on TCP but not on UDP: is UDP blocked?' })
     } else {
       awareness.apply(probe.nacksWanted > 0 ? Math.max(0, probe.nacksWanted - probe.nacks) : 1)
-      const from = this.#membership.local.name
-      this.#membership.suspect({ type: 'suspect', incarnation, node: target.name, from }, nowMs)
+      this.#membership.silent(target, incarnation, nowMs)
     }
     this.#finish(nowMs)
   }

@@ -13,8 +13,6 @@ export interface Timing {
   readonly gossipIntervalMs: number
   readonly gossipNodes: number
   readonly gossipToTheDeadMs: number
-  /** After how long a dead member's name may return under another address; 0: not before it is reaped. */
-  readonly deadNodeReclaimMs: number
 }
 
 export type Profile = 'lan' | 'wan' | 'local'
@@ -33,7 +31,6 @@ const lan: Timing = {
   gossipIntervalMs: 200,
   gossipNodes: 3,
   gossipToTheDeadMs: 30_000,
-  deadNodeReclaimMs: 0,
 }
 
 /** The three sets that `serf agent -profile` knows, with memberlist's own numbers: all members of a ring should use one. */

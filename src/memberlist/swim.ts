@@ -81,6 +81,7 @@ export class Swim {
       awareness: this.#awareness,
       alarms: this.#alarms,
       counters: this.counters,
+      contested: new Set(),
       encode: message => this.#codec.encode(message),
       share: announced => this.#codec.share?.(announced) ?? announced,
       emit: effect => void this.#effects.push(effect),

@@ -36,6 +36,12 @@ export interface SentQuery {
 }
 
 const QUERY_TIMEOUT_MULT = 16
+/**
+ * We vote late in the time that there is: by then a probe has told whether the one that had the name still answers, so that
+ * a container that is back elsewhere wins against its own shadow.
+ */
+const BALLOT_SHARE = 0.8
+const BALLOTS_MAX = 64
 /** After a vote in which nobody voted. */
 const VOTE_AGAIN_MS = 30_000
 /** memberlist understands relaying from this protocol version on. */
@@ -60,6 +66,7 @@ export class Queries {
   readonly #own = new Map<LTime, OwnQuery>()
   #min: LTime = 0
   #vote: NameVote | undefined
+  #ballots: { readonly query: ReceivedQuery; readonly name: string; readonly dueMs: number }[] = []
   #voteAgainAtMs = Number.NEGATIVE_INFINITY
 
   constructor(config: QueriesConfig, members: MemberTable, random: Random) {
@@ -166,9 +173,9 @@ export class Queries {
     return [{ kind: 'send', to, node: relay.destName, body: relay.inner.slice() }]
   }
 
-  /** Ends queries of our own whose deadline has passed. */
+  /** Votes that are due, and the end of queries of our own whose deadline has passed. */
   due(nowMs: number): SerfEffect[] {
-    const effects: SerfEffect[] = []
+    const effects: SerfEffect[] = this.#castBallots(nowMs)
     for (const [ltime, query] of this.#own) {
       if (nowMs < query.deadlineMs) continue
       this.#own.delete(ltime)
@@ -178,9 +185,12 @@ export class Queries {
     return effects
   }
 
-  /** The next deadline of a query of our own; Infinity without one. */
+  /** When `due` next has work; Infinity without any. */
   nextMs(): number {
-    return Math.min(Number.POSITIVE_INFINITY, ...[...this.#own.values()].map(query => query.deadlineMs))
+    let next = Number.POSITIVE_INFINITY
+    for (const { deadlineMs } of this.#own.values()) next = Math.min(next, deadlineMs)
+    for (const { dueMs } of this.#ballots) next = Math.min(next, dueMs)
+    return next
   }
 
   #ack(message: QueryMessage): SerfEffect[] {
@@ -200,9 +210,20 @@ export class Queries {
   #answerConflict(query: ReceivedQuery, nowMs: number): SerfEffect[] {
     const name = Buffer.from(query.message.payload).toString()
     if (name === this.#config.name) return []
-    const bytes = NameVote.ballot(this.#members.get(name))
-    if (this.encodeResponse(query.message, bytes).length > this.#config.queryResponseBytesMax) return []
-    return this.respond(query, bytes, nowMs)
+    if (this.#ballots.length >= BALLOTS_MAX) return [warned('too many votes at a time', { name })]
+    const timeoutMs = query.deadlineMs - nowMs
+    this.#ballots.push({ query, name, dueMs: nowMs + timeoutMs * BALLOT_SHARE })
+    return []
+  }
+
+  #castBallots(nowMs: number): SerfEffect[] {
+    const due = this.#ballots.filter(({ dueMs }) => dueMs <= nowMs)
+    if (due.length > 0) this.#ballots = this.#ballots.filter(({ dueMs }) => dueMs > nowMs)
+    return due.flatMap(({ query, name }) => {
+      const bytes = NameVote.ballot(this.#members.get(name))
+      const isLarge = this.encodeResponse(query.message, bytes).length > this.#config.queryResponseBytesMax
+      return isLarge || nowMs > query.deadlineMs ? [] : this.respond(query, bytes, nowMs)
+    })
   }
 
   #endVote(vote: NameVote, nowMs: number): SerfEffect[] {
