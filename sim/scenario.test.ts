@@ -3,10 +3,12 @@ import { systemRandom } from '../src/base/index.ts'
 import { replayOf } from './options.ts'
 import { swarm } from './scenario.ts'
 
-test('rings drawn from new seeds always agree again, after loss, crashes, leaves, partitions and restarts', () => {
-  for (let round = 0; round < 4; round++) {
-    const seed = systemRandom.below(2 ** 31)
-    const ring = { members: 15, core: 'serf', seed } as const
-    expect(swarm(ring).failure, `replay: ${replayOf(ring)}`).toBeUndefined()
-  }
+test.each([
+  { members: 3, core: 'serf' },
+  { members: 15, core: 'serf' },
+  { members: 60, core: 'serf' },
+  { members: 100, core: 'memberlist' },
+] as const)('a ring of $members ($core), drawn from a new seed, agrees again after whatever happens to it', rings => {
+  const ring = { ...rings, seed: systemRandom.below(2 ** 31) }
+  expect(swarm(ring).failure, `replay: ${replayOf(ring)}`).toBeUndefined()
 })
