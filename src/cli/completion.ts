@@ -4,6 +4,8 @@ import type { Command } from 'commander'
 interface Word {
   readonly name: string
   readonly description: string
+  /** What its first argument may be; empty where that is free. */
+  readonly choices: readonly string[]
   readonly options: readonly {
     readonly flags: readonly string[]
     readonly description: string
@@ -25,6 +27,7 @@ function wordOf(command: Command): Word {
   return {
     name: command.name(),
     description: command.description(),
+    choices: command.registeredArguments[0]?.argChoices ?? [],
     options: command.options.map(option => ({
       flags: [option.short, option.long].filter(text => text !== undefined),
       description: option.description,
@@ -37,16 +40,18 @@ const flagsOf = ({ options }: Word) => [...options.flatMap(({ flags }) => flags)
 const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`
 
 function bashScript(name: string, words: readonly Word[]): string {
-  const cases = words.map(word => `    ${word.name}) words=${quoted(flagsOf(word))} ;;`)
+  const cases = words.map(
+    word => `    ${word.name}) words=${quoted(flagsOf(word))} choices=${quoted(word.choices.join(' '))} ;;`,
+  )
   return `# ${name} completion bash: source it, or put it into /etc/bash_completion.d/${name}
 _${name}() {
-  local word=\${COMP_WORDS[COMP_CWORD]} words=
+  local word=\${COMP_WORDS[COMP_CWORD]} words= choices=
   if [ "$COMP_CWORD" -eq 1 ]; then
     words=${quoted(words.map(word => word.name).join(' '))}
   else case \${COMP_WORDS[1]} in
 ${cases.join('\n')}
   esac; fi
-  [ "$COMP_CWORD" -gt 1 ] && [ "\${word#-}" = "$word" ] && return
+  [ "$COMP_CWORD" -gt 1 ] && [ "\${word#-}" = "$word" ] && words=$choices
   COMPREPLY=($(compgen -W "$words" -- "$word"))
 }
 complete -o default -F _${name} ${name}
@@ -57,22 +62,23 @@ function zshScript(name: string, words: readonly Word[]): string {
   const described = (text: string, description: string) => quoted(`${text.replaceAll(':', '\\:')}:${description}`)
   const cases = words.map(word => {
     const options = word.options.flatMap(({ flags, description }) => flags.map(text => described(text, description)))
-    return `    ${word.name}) choices=(${[...options, described('--help', 'say more')].join(' ')}) ;;`
+    return `    ${word.name}) choices=(${[...options, described('--help', 'say more')].join(' ')}) values=(${word.choices.join(' ')}) ;;`
   })
   return `#compdef ${name}
 # ${name} completion zsh: put it as _${name} into a directory of $fpath
 _${name}() {
-  local -a choices
+  local -a choices values
   if (( CURRENT == 2 )); then
     choices=(${words.map(word => described(word.name, word.description)).join(' ')})
     _describe command choices
     return
   fi
-  [[ $PREFIX == -* ]] || { _files; return }
   case $words[2] in
 ${cases.join('\n')}
   esac
-  _describe option choices
+  if [[ $PREFIX == -* ]]; then _describe option choices
+  elif (( $#values )); then compadd -a values
+  else _files; fi
 }
 _${name} "$@"
 `
@@ -81,6 +87,7 @@ _${name} "$@"
 function fishScript(name: string, words: readonly Word[]): string {
   const lines = words.flatMap(word => [
     `complete -c ${name} -f -n __fish_use_subcommand -a ${word.name} -d ${fishQuoted(word.description)}`,
+    ...word.choices.map(choice => `complete -c ${name} -f -n '__fish_seen_subcommand_from ${word.name}' -a ${choice}`),
     ...word.options.map(({ flags, description, takesValue }) => {
       const names = flags.map(text => (text.startsWith('--') ? `-l ${text.slice(2)}` : `-s ${text.slice(1)}`))
       const value = takesValue ? ' -r' : ''
