@@ -110,8 +110,8 @@ const event: Act = ring => {
 
 const comeBack: Act = ring => {
   const again = shuffle([...ring.gone], ring.random).slice(0, 10)
-  const [seed] = ring.running
   for (const name of again) {
+    const [seed] = ring.running // in a small ring all can be gone: then the first to come back
     const member = ring.start(name)
     if (seed !== undefined) member.join(seed.address)
   }
