@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { seededRandom, silentLog, systemClock } from '../src/base/index.ts'
 import { startSerf } from '../src/serf/index.ts'
-import { eventually, members, Part, part, Ring } from './parts.ts'
+import { eventually, members, Part, part, Ring, type RingAgent } from './parts.ts'
 import { linesOf } from './tier.ts'
 
 const deps = { clock: systemClock, random: seededRandom(5), log: silentLog }
@@ -80,3 +80,35 @@ test('a newcomer of the same name alone does not shut down the older node', asyn
     { name: 'twin', addr: first.address, status: 'alive' },
   ])
 }, 60_000)
+
+test('a container that is back with its name and a new address is taken in at once; a thief of a living name is not', async () => {
+  await using ring = new Ring('127.0.146', ['-profile=local'])
+  const real = await ring.start('serf', 'real', 1)
+  const ours = await ring.start('muster', 'ours', 2, [`-join=${real.address}`])
+  await ring.start('muster', 'also', 3, [`-join=${real.address}`])
+  const first = await ring.start('muster', 'c', 10, [`-join=${ours.address}`])
+  const addressSeenBy = async (agent: RingAgent) =>
+    (await members(agent, 'serf')).filter(row => row.name === 'c').map(row => `${row.addr} ${row.status}`)
+  for (const agent of [real, ours])
+    await eventually(
+      () => addressSeenBy(agent),
+      rows => rows.join() === `${first.address} alive`,
+    )
+  const thief = await ring.start('muster', 'c', 11, [`-join=${ours.address}`])
+  await eventually(
+    () => thief.part.output,
+    output => output.includes('another node holds our name'),
+  )
+  expect(await addressSeenBy(ours)).toEqual([`${first.address} alive`])
+  await thief.part.end('SIGKILL')
+  await first.part.end('SIGKILL')
+  const back = await ring.start('muster', 'c', 12, [`-join=${ours.address}`])
+  await eventually(
+    () => addressSeenBy(ours),
+    rows => rows.join() === `${back.address} alive`,
+  )
+  expect((await addressSeenBy(real))[0]).toMatch(`${first.address} `) // Serf keeps the dead one until it is reaped
+  await new Promise(done => setTimeout(done, 6_000)) // the vote is over
+  expect(back.part.output).not.toContain('another node holds our name')
+  expect(await addressSeenBy(ours)).toEqual([`${back.address} alive`])
+}, 90_000)

@@ -102,7 +102,7 @@ export class Ring implements AsyncDisposable {
       ...flags,
     ]
     const command = kind === 'serf' ? [part('serf'), ...common] : [process.execPath, MUSTER, ...common]
-    const own = join(this.directory, name)
+    const own = join(this.directory, `${name}.${host}`)
     const agent: RingAgent = {
       ...{ kind, name, rpc },
       address: this.addressOf(host),

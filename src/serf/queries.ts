@@ -42,6 +42,8 @@ const QUERY_TIMEOUT_MULT = 16
  */
 const BALLOT_SHARE = 0.8
 const BALLOTS_MAX = 64
+/** Long enough for each voter to hear of the claim and to probe whoever has the name. */
+const VOTE_MS_MIN = 5_000
 /** After a vote in which nobody voted. */
 const VOTE_AGAIN_MS = 30_000
 /** memberlist understands relaying from this protocol version on. */
@@ -112,7 +114,9 @@ export class Queries {
   startVote(nowMs: number): SerfEffect[] {
     if (this.#vote !== undefined || nowMs < this.#voteAgainAtMs) return []
     const { name } = this.#config
-    const sent = this.send({ name: '_serf_conflict', payload: Buffer.from(name) }, nowMs)
+    const alive = this.#members.count('alive') + this.#members.count('leaving')
+    const timeoutMs = Math.max(VOTE_MS_MIN, this.defaultTimeoutMs(alive))
+    const sent = this.send({ name: '_serf_conflict', payload: Buffer.from(name), timeoutMs }, nowMs)
     this.#vote = new NameVote(name, sent.ltime)
     return [warned('another node claims our name; asking the others', { member: name }), ...sent.effects]
   }
