@@ -11,6 +11,7 @@ import type { MsgpackValue } from '../src/codec/index.ts'
 import { eventually, Part, part } from './parts.ts'
 import { type RecordedRun, recordedRuns } from './recorded-runs.ts'
 import { ScriptedAgent } from './scripted-agent.ts'
+import { settled } from './settled-runs.ts'
 
 const IP = '127.0.71.1'
 const runs = recordedRuns(IP)
@@ -129,48 +130,6 @@ function expectHelp(text: string, recorded: string): void {
   const [, head = '', bytes] = /^([\s\S]*)<remainder of the help text: (\d+) bytes>$/.exec(recorded) ?? []
   expect(text.slice(0, head.length)).toBe(head)
   expect(text.length - head.length + 1).toBe(Number(bytes))
-}
-
-/** Takes out what is random: order of members, tags, acks and failures, times, keys, and figures of the process. */
-function settled({ argv }: RecordedRun, text: string): string {
-  switch (argv[1]) {
-    case 'members': // a row without tags ends in the column's blanks unless it is the last
-      if (text.startsWith('{')) return settledJson(text)
-      return sortedLines(text.replaceAll(/\S+=\S+(,\S+=\S+)+/g, sortedTags).replaceAll(/ +$/gm, ''))
-    case 'query':
-      return text.startsWith('{') ? settledJson(text) : sortedAnswers(text)
-    case 'reachability':
-      return sortedLines(text.replaceAll(/\d+\.\d\d sec/g, 'N sec'))
-    case 'rtt':
-      return text.replace(/\d+\.\d{3} ms/, 'N ms')
-    case 'keygen':
-      return text.replace(/^[\w+/]{43}=$/m, 'KEY')
-    case 'keys':
-      return sortedLines(text)
-    case 'info':
-      return text.replaceAll(/^(\s*"?[a-z_]+"?(?: =|:) "?)(?:\d+|go[\d.]+)("?,?)$/gm, '$1N$2')
-    default:
-      return text
-  }
-}
-
-const sortedTags = (tags: string) => tags.split(',').sort().join(',')
-const sortedLines = (text: string) => text.split('\n').sort().join('\n')
-
-/** The first line and the totals keep their place. */
-function sortedAnswers(text: string): string {
-  const [first = '', ...lines] = text.replace('a\nb', 'a b').split('\n')
-  const isAnswer = (line: string) => /^(Ack|Response) from/.test(line)
-  return [first, ...lines.filter(isAnswer).sort(), ...lines.filter(line => !isAnswer(line))].join('\n')
-}
-
-/** The layout must be that of two spaces before the order is settled. */
-function settledJson(text: string): string {
-  const value = JSON.parse(text) as { members?: { name: string }[] | null; Acks?: string[] | null }
-  expect(text).toBe(`${JSON.stringify(value, undefined, 2)}\n`)
-  value.members?.sort((a, b) => (a.name < b.name ? -1 : 1))
-  value.Acks?.sort()
-  return JSON.stringify(value)
 }
 
 for (const [i, run] of runs.entries()) {

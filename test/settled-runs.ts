@@ -13,6 +13,8 @@ export function settled({ argv }: Pick<RecordedRun, 'argv'>, text: string): stri
       return sortedLines(text.replaceAll(/\d+\.\d\d sec/g, 'N sec'))
     case 'rtt':
       return text.replace(/\d+\.\d{3} ms/, 'N ms')
+    case 'keygen':
+      return text.replace(/^[\w+/]{43}=$/m, 'KEY')
     case 'keys':
       return sortedLines(text)
     case 'info':
