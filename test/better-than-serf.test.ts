@@ -112,3 +112,36 @@ test('a container that is back with its name and a new address is taken in at on
   expect(back.part.output).not.toContain('another node holds our name')
   expect(await addressSeenBy(ours)).toEqual([`${back.address} alive`])
 }, 90_000)
+
+test('a ring whose seed is gone for good forms again after all have been off, whoever starts first (serf#333)', async () => {
+  for (const [at, kind] of (['serf', 'muster'] as const).entries()) {
+    await using ring = new Ring(`127.0.${147 + at}`, ['-profile=local'])
+    const seed = await ring.start(kind, 'seed', 1)
+    const flags = (name: string) => [`-snapshot=${join(ring.directory, name)}`]
+    for (const [name, host] of [
+      ['a', 2],
+      ['b', 3],
+    ] as const)
+      await ring.start(kind, name, host, [...flags(name), `-join=${seed.address}`])
+    for (const name of ['a', 'b'])
+      await eventually(
+        () => members(ring.agents.get(name) as RingAgent, 'serf'),
+        rows => rows.length === 3,
+      )
+    await new Promise(done => setTimeout(done, 1_000)) // snapshots are written within half a second
+    await Promise.all([...ring.agents.values()].map(agent => agent.part.end('SIGKILL')))
+    const a = await ring.start(kind, 'a', 2, flags('a')) // tries b and the seed, who are not there yet
+    await new Promise(done => setTimeout(done, 3_000))
+    expect(a.part.output).toMatch(/no peer of the snapshot answered|Failed to re-join any previously known node/)
+    const lonely = await ring.start(kind, 'b', 3) // without its snapshot: it knows nobody
+    const found = async () => {
+      await eventually(
+        () => members(lonely, 'serf'),
+        rows => rows.filter(row => row.status === 'alive').length === 2,
+        8_000,
+      )
+      return true
+    }
+    expect(await found().catch(() => false)).toBe(kind === 'muster')
+  }
+}, 90_000)
