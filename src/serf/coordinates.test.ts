@@ -89,6 +89,26 @@ test('two that start in one place part in a random direction, and settle at the 
   expect(isSound(a.own)).toBe(true)
 })
 
+test('a ring spread over a continent estimates round trips that it never measured, within a tenth (Vivaldi)', () => {
+  const random = seededRandom(16)
+  const places = Array.from({ length: 24 }, () => ({ x: random.float() * 0.08, y: random.float() * 0.04, link: 0.001 }))
+  const nodes = places.map((place, i) => ({ ...place, name: `n${i}`, coordinates: new Coordinates(seededRandom(i)) }))
+  type Node = (typeof nodes)[number]
+  const rttS = (a: Node, b: Node) => Math.hypot(a.x - b.x, a.y - b.y) + a.link + b.link
+  for (let round = 0; round < 400; round++) {
+    for (const [i, node] of nodes.entries()) {
+      const peer = nodes[(i + 1 + random.below(8)) % nodes.length] as Node // a third of the ring, never the rest
+      node.coordinates.observe(peer.name, peer.coordinates.own, rttS(node, peer) * (1 + 0.05 * random.float()))
+    }
+  }
+  const errors = nodes.flatMap(a =>
+    nodes.filter(b => b !== a).map(b => Math.abs(distanceS(a.coordinates.own, b.coordinates.own) / rttS(a, b) - 1)),
+  )
+  errors.sort((a, b) => a - b)
+  expect(errors[errors.length >> 1]).toBeLessThan(0.1)
+  expect(nodes.map(node => node.coordinates.resets).every(resets => resets === 0)).toBe(true)
+})
+
 test('nonsense from a peer changes nothing: another dimension, not a number, a round trip below 0 or above 10 s', () => {
   const coordinates = new Coordinates(seededRandom(1))
   for (const bad of [
