@@ -17,13 +17,13 @@ const IP = '127.0.71.1'
 const runs = recordedRuns(IP)
 
 /** Runs that do not come out the same, with the reason. */
-const DIFFERENT: Readonly<Record<number, string>> = Object.fromEntries(
-  runs.flatMap((run, i) =>
-    run.argv[1] === 'agent' && run.argv[2] !== '-h' && run.argv[2] !== '-nosuch'
-      ? [[i, "the agent that runs is Muster's, with its own start-up texts, log and endings"]]
-      : [],
-  ),
-)
+const DIFFERENT: Readonly<Record<number, string>> = {
+  38: "past its checks the agent is Muster's: a join that fails does not end it",
+  48: "past its checks the agent is Muster's: it never gives up joining",
+  49: "past its checks the agent is Muster's, with its own log and endings",
+  143: "past its checks the agent is Muster's, which says of a taken port what to do",
+  144: "past its checks the agent is Muster's, which says of a taken port what to do",
+}
 /** Monitors: what the agent says depends on the clock and the ports of the day, so a scripted agent says it again. */
 const MONITORS = new Set([116, 138, 147])
 
@@ -86,6 +86,7 @@ beforeAll(async () => {
   await startAgent('n1', 28970, 28393, '-tag=role=web', '-tag=dc=east', ...handlers)
   const keys = ['-encrypt=AAECAwQFBgcICQoLDA0ODw==']
   const auth = join(directory, 'auth.json')
+  writeFileSync(join(directory, 'ring0.json'), '[]')
   writeFileSync(auth, '{"rpc_auth":"sekret"}')
   await Promise.all([
     startN2(),
@@ -125,6 +126,11 @@ async function coordinatesKnown(): Promise<void> {
   await eventually(ask, ({ exit }) => exit === 0)
 }
 
+/** The recordings name two keyring files without a directory. */
+function inDirectory(args: readonly string[]): string[] {
+  return args.map(word => word.replace(/^(-keyring-file=)(?=\w)/, `$1${directory}/`))
+}
+
 /** Help texts are recorded with their first line and the number of bytes that follow, from that line's end on. */
 function expectHelp(text: string, recorded: string): void {
   const [, head = '', bytes] = /^([\s\S]*)<remainder of the help text: (\d+) bytes>$/.exec(recorded) ?? []
@@ -137,7 +143,11 @@ for (const [i, run] of runs.entries()) {
   const words = run.argv.map(word => (word.length > 60 ? `${word.slice(0, 20)}…` : word)).join(' ')
   test(`run ${i}: ${words}${run.note === undefined ? '' : ` (${run.note})`}`, async () => {
     await before[i]?.()
-    const found = await ours(run.argv.slice(1), run.env, run.note === 'SIGINT after 1 s' ? 1000 : undefined)
+    const found = await ours(
+      inDirectory(run.argv.slice(1)),
+      run.env,
+      run.note === 'SIGINT after 1 s' ? 1000 : undefined,
+    )
     expect(found.exit).toBe(run.exit)
     for (const stream of ['stdout', 'stderr'] as const) {
       const recorded = run[stream] ?? ''
@@ -147,8 +157,8 @@ for (const [i, run] of runs.entries()) {
   })
 }
 
-test('the runs that differ are those of the agent', () => {
-  expect(Object.keys(DIFFERENT).length + MONITORS.size + 121).toBe(148)
+test('the runs that differ are those in which an agent gets as far as running', () => {
+  expect(Object.keys(DIFFERENT).length + MONITORS.size + 140).toBe(148)
 })
 
 test('every help text is what the serf command prints', async () => {

@@ -39,6 +39,7 @@ export {
   RpcTimedOutError,
   RpcUnreachableError,
 } from './rpc-errors.ts'
+export { decodeBase64 } from './base64.ts'
 export { QueryHandle } from './answer-stream.ts'
 export { type CoalesceOptions, type Coalescer, coalesceEvents, isMemberEvent } from './coalesce.ts'
 export { type Coordinate, distanceS } from './coordinate.ts'

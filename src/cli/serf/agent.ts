@@ -1,5 +1,6 @@
 import { SETTINGS } from '../../agent/config/settings.ts'
 import { messageOf } from '../../base/index.ts'
+import { startupComplaints } from './agent-checks.ts'
 import { type SerfCommand, say } from './console.ts'
 import { type FlagSpec, type GivenFlag, parseFlags } from './go-flags.ts'
 import { HELP } from './texts.ts'
@@ -27,6 +28,9 @@ export const agent: SerfCommand = async (args, console) => {
     console.out(`==> ${HELP.agent}`)
     return 1
   }
+  const { lines, isFatal } = startupComplaints(parsed.given)
+  for (const line of lines) say(console, `==> ${line}`)
+  if (isFatal) return 1
   const missing = parsed.given.find(({ name }) => !isFile(name) && !SETTINGS.some(({ flag }) => flag === name))
   if (missing !== undefined) return say(console, `==> Error: this agent has no -${missing.name}; leave it out`)
   try {

@@ -105,18 +105,21 @@ const READERS = {
     if (value > INT64_MAX || value < -INT64_MAX - 1n) return new Refusal('value out of range')
     return Number(value)
   },
-  duration(text: string): number | Refusal {
-    const found = /^([+-]?)(0|(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)$/.exec(text)
-    if (found === null) return NOT_PARSED
-    let sum = 0
-    for (const [, amount, unit] of (found[2] as string).matchAll(/([\d.]+)([a-zµμ]+)/g))
-      sum += Number(amount) * (NANOS[unit as string] ?? 0)
-    if (sum > Number(INT64_MAX)) return NOT_PARSED
-    return found[1] === '-' ? -sum : sum
-  },
+  duration: (text: string): number | Refusal => readDuration(text) ?? NOT_PARSED,
 } as const
 
 const INT64_MAX = 2n ** 63n - 1n
 const NANOS: Readonly<Record<string, number>> = {
   ...{ ns: 1, us: 1e3, µs: 1e3, μs: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 },
+}
+
+/** A duration in nanoseconds; undefined when it is none. */
+export function readDuration(text: string): number | undefined {
+  const found = /^([+-]?)(0|(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)$/.exec(text)
+  if (found === null) return undefined
+  let sum = 0
+  for (const [, amount, unit] of (found[2] as string).matchAll(/([\d.]+)([a-zµμ]+)/g))
+    sum += Number(amount) * (NANOS[unit as string] ?? 0)
+  if (sum > Number(INT64_MAX)) return undefined
+  return found[1] === '-' ? -sum : sum
 }
