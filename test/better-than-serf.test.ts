@@ -1,12 +1,13 @@
 /** What Serf's users ask for: each scenario with a real Serf agent beside ours, which does what they complain of. */
 import { chmodSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { seededRandom, silentLog, systemClock } from '../src/base/index.ts'
 import { startSerf } from '../src/serf/index.ts'
-import { eventually, members, Part, part, Ring, type RingAgent } from './parts.ts'
+import { eventually, members, Part, part, Ring, type RingAgent, serf } from './parts.ts'
 import { linesOf } from './tier.ts'
 
+const MUSTER = resolve(import.meta.dirname, '../bin/muster')
 const deps = { clock: systemClock, random: seededRandom(5), log: silentLog }
 
 /** A handler that notes each event of a member. */
@@ -145,3 +146,49 @@ test('a ring whose seed is gone for good forms again after all have been off, wh
     expect(await found().catch(() => false)).toBe(kind === 'muster')
   }
 }, 90_000)
+
+test('a monitor that was away goes on after the last index it has printed, without a gap; a Serf monitor has lost it', async () => {
+  await using ring = new Ring('127.0.149', ['-profile=local'])
+  const ours = await ring.start('muster', 'ours', 1)
+  const socket = join(ring.directory, 'ours.1/r/agent.sock')
+  const follow = (since: string) =>
+    new Part([process.execPath, MUSTER, 'monitor', `-since=${since}`, `-socket=${socket}`, '-o', 'json'])
+  const events = (monitor: Part) =>
+    monitor.output
+      .split('\n')
+      .filter(line => line.startsWith('{'))
+      .map(line => JSON.parse(line) as { index: number; payload?: string })
+  const send = (version: string) => serf(ours, 'event', '-coalesce=false', 'deploy', version)
+  const serfMonitor = () => new Part([part('serf'), 'monitor', '-log-level=debug', `-rpc-addr=${ours.rpc}`])
+  const [before, theirs] = [follow('0'), serfMonitor()]
+  await eventually(
+    () => theirs.output,
+    output => output.includes('[DEBUG]'),
+  )
+  await send('v1')
+  await eventually(
+    () => events(before),
+    list => list.at(-1)?.payload === 'v1',
+  )
+  const seen = events(before).at(-1)?.index ?? 0
+  await Promise.all([before.end('SIGKILL'), theirs.end('SIGKILL')])
+  await send('v2') // nobody listens
+  const after = follow(String(seen))
+  const theirsAgain = serfMonitor()
+  await eventually(
+    () => theirsAgain.output,
+    output => output.includes('[DEBUG]'),
+  )
+  await send('v3')
+  await eventually(
+    () => events(after),
+    list => list.at(-1)?.payload === 'v3',
+  )
+  expect(events(after).map(event => event.payload)).toEqual(['v2', 'v3'])
+  await eventually(
+    () => theirsAgain.output,
+    output => output.includes('Event Info'),
+  )
+  expect(theirsAgain.output.match(/Event Info/g)).toHaveLength(1) // of v3
+  await Promise.all([after.end('SIGKILL'), theirsAgain.end('SIGKILL')])
+}, 60_000)

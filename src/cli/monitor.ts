@@ -6,12 +6,16 @@ import { printable, printableLines } from './table.ts'
 
 interface MonitorOptions extends RpcOptions, OutputOptions {
   readonly logLevel?: string
+  readonly since?: string
+  readonly socket?: string
 }
 
 /** The agent's log, what it has kept first, and the ring's events, until Ctrl-C. In JSON, one record a line. */
 export async function runMonitor(options: MonitorOptions): Promise<void> {
   const isJson = formatOf(options) === 'json'
   const quitting = interrupted()
+  if (options.since !== undefined)
+    return await (await import('./events.ts')).runEvents(options, options.since, quitting)
   const onLine = (log: string) => (isJson ? printJson({ log }, 'compact') : print(printableLines(log)))
   const onEvent = (event: RpcEventRecord) =>
     isJson ? printJson(eventJson(event), 'compact') : print(`event ${eventText(event)}`)

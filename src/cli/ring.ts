@@ -82,8 +82,15 @@ const RING_COMMANDS: readonly RingCommand[] = [
   {
     usage: 'monitor',
     description: "follow the agent's log and the ring's events; Ctrl-C ends",
-    options: [flag('--log-level <LEVEL>', 'trace, debug, info, warn or err (info)')],
-    example: 'muster monitor -log-level debug',
+    options: [
+      flag('--log-level <LEVEL>', 'trace, debug, info, warn or err (info)'),
+      flag(
+        '--since <INDEX>',
+        'numbered events after this one, without a gap; 0: all that are kept, `now`: from now on',
+      ),
+      flag('--socket <PATH>', "with --since: the agent's unix socket (MUSTER_API_SOCKET, else /run/muster/agent.sock)"),
+    ],
+    example: 'muster monitor -since 1763714087123000',
     load: async () => (await import('./monitor.ts')).runMonitor,
   },
   {

@@ -24,12 +24,14 @@ export function apiRequest<K extends keyof ApiAnswers>(
   socketPath: string,
   what: K,
   query: Readonly<Record<string, string>> = {},
+  signal?: AbortSignal,
 ): Promise<ApiAnswers[K]> {
   const [method, route] = what.split(' ') as [string, string]
   const path = Object.keys(query).length === 0 ? route : `${route}?${new URLSearchParams(query).toString()}`
   return new Promise((resolve, reject) => {
     const fail = (cause: unknown) => reject(new AgentUnreachableError(socketPath, { cause }))
-    const sent = request({ socketPath, method, path, agent: false, timeout: ANSWER_MS_MAX }, response => {
+    const ending = signal === undefined ? {} : { signal }
+    const sent = request({ socketPath, method, path, agent: false, timeout: ANSWER_MS_MAX, ...ending }, response => {
       const chunks: Buffer[] = []
       let bytes = 0
       response.on('data', (chunk: Buffer) => {
