@@ -62,6 +62,10 @@ test('who learns of a leave from a list tells its member, which refutes it if it
   const effects = a.mergeState(encodeSerfMessage({ type: 'pushPull', ...clocks, ...left }), false, 0)
   const told = effects.find(effect => effect.kind === 'tell')
   expect([a.member('b')?.status, told?.nodes]).toEqual(['leaving', ['b']])
+  // Another list dates the same leave later, as late perhaps as b's join (sim, seed 54): asked again.
+  const later = { ...left, statusLTimes: new Map([['b', 41]]) }
+  const again = a.mergeState(encodeSerfMessage({ type: 'pushPull', ...clocks, ...later }), false, 0)
+  expect(kinds(again)).toEqual(['tell'])
   b.receive(told?.body ?? new Uint8Array(0), 1)
   for (const message of spread(b)) say(a, message)
   expect(a.member('b')?.status).toBe('alive')

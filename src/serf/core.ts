@@ -358,7 +358,7 @@ export class SerfCore {
       const ltime = Math.min((state.statusLTimes.get(node) ?? 0) + 1, Number.MAX_SAFE_INTEGER)
       const outcome = this.#applyIntent({ type: 'leave', ltime, node, prune: false }, nowMs)
       effects.push(...outcome.effects)
-      if (outcome.effects.some(({ kind }) => kind === 'intent')) effects.push(...this.#askWhetherItLeaves(node))
+      if (outcome.rebroadcast) effects.push(...this.#askWhetherItLeaves(node))
     }
     for (const [node, ltime] of state.statusLTimes) {
       if (!left.has(node)) effects.push(...this.#applyIntent({ type: 'join', ltime, node }, nowMs).effects)
