@@ -36,9 +36,16 @@ export function membersText(members: readonly SerfMember[], detailed: boolean): 
   const rows = [...members].sort(byName).map(member => {
     const row = [member.name, formatAddress(member), member.status, tagsText(member.tags)]
     const range = `[${member.delegateMin}, ${member.delegateMax}]`
-    return detailed ? [...row, `Protocol Version: ${member.delegateCur}`, `Available Protocol Range: ${range}`] : row
+    if (!detailed) return row
+    const versions = [`Protocol Version: ${member.delegateCur}`, `Available Protocol Range: ${range}`]
+    return [...row, ...versions, ...(member.flaps === undefined ? [] : [flapsText(member)])]
   })
   return formatTable(rows, hasColour() ? paintStatus : undefined).trim()
+}
+
+/** `Flaps: 4, held back`: how often it has failed of late, and whether it is there but does not count yet. */
+function flapsText({ flaps, held }: SerfMember): string {
+  return `Flaps: ${flaps}${held === true ? ', held back' : ''}`
 }
 
 export function tagsText(tags: Readonly<Record<string, string>>): string {

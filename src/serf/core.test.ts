@@ -358,3 +358,24 @@ test('another node that claims our name is voted on, unless conflicts are not to
   expect(claimed(core({}, ['a']))).toEqual([['_serf_conflict'], 'log'])
   expect(claimed(core({ resolveConflicts: false }, ['a']))).toEqual([[], 'log'])
 })
+
+test('a member that comes and goes is held back, longer each time, and counts again once it has stayed (serf#269)', () => {
+  const c = core({}, ['a', 'b'])
+  let nowMs = 0
+  const flap = (): string[] => {
+    const gone = kinds(c.memberChanged('leave', member('a', 2), nowMs))
+    nowMs += 2_000
+    return [...gone, ...kinds(c.memberChanged('join', member('a', 2), nowMs))]
+  }
+  for (let i = 0; i < 3; i++) expect(flap()).toEqual(['member-failed', 'member-join'])
+  expect(flap()).toEqual(['member-failed', 'log', 'intent'])
+  expect(c.member('a')).toMatchObject({ status: 'failed', held: true, flaps: 3 })
+  expect(kinds(c.tick(nowMs + 4_000))).not.toContain('member-join')
+  expect(kinds(c.tick(nowMs + 4_000))).not.toContain('greet') // it is there
+  expect(flap()).toEqual(['intent', 'log', 'intent']) // meanwhile: nobody's handlers run
+  expect(kinds(c.tick(nowMs + 9_900))).not.toContain('member-join') // twice as long now
+  expect(kinds(c.tick(nowMs + 10_000))).toContain('member-join')
+  expect(c.member('a')).toMatchObject({ status: 'alive', held: false })
+  c.tick(nowMs + 30 * 60_000)
+  expect(c.member('a')?.flaps).toBeUndefined()
+})

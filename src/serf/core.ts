@@ -288,7 +288,11 @@ export class SerfCore {
 
   /** Everything due by `nowMs`. Calling early, late or twice is safe. */
   tick(nowMs: number): SerfEffect[] {
-    const effects = [...this.#forgetting(this.#members.prunesDue(nowMs)), ...this.#queries.due(nowMs)]
+    const effects = [
+      ...this.#forgetting(this.#members.prunesDue(nowMs)),
+      ...this.#members.releasesDue(nowMs),
+      ...this.#queries.due(nowMs),
+    ]
     if (nowMs >= this.#reapAtMs) {
       this.#reapAtMs = nowMs + REAP_INTERVAL_MS
       effects.push(...this.#forgetting(this.#members.reap(nowMs)))
@@ -312,7 +316,7 @@ export class SerfCore {
     const prune = this.#members.nextPruneMs() ?? Number.POSITIVE_INFINITY
     const greet = this.#greets() ? this.#greetAtMs : Number.POSITIVE_INFINITY
     const own = Math.min(this.#reapAtMs, this.#reconnectAtMs, this.#queueCheckAtMs)
-    return Math.min(own, greet, prune, this.#queries.nextMs())
+    return Math.min(own, greet, prune, this.#members.nextReleaseMs(), this.#queries.nextMs())
   }
 
   /** Whom the member table has dropped has no coordinate either. */

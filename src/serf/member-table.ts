@@ -2,6 +2,7 @@ import { formatAddress, type Random } from '../base/index.ts'
 import type { Member } from '../memberlist/index.ts'
 import { type SerfEffect, warned } from './effects.ts'
 import type { MemberEventKind } from './events.ts'
+import { FlapDamper } from './flaps.ts'
 import { IntentBuffer } from './intents.ts'
 import type { LTime } from './lamport.ts'
 import { type MemberStatus, type SerfMember, versionFields } from './member.ts'
@@ -35,6 +36,9 @@ export class MemberTable {
   /** Those of them with that status: asked for with every packet. */
   readonly #failed = new Map<string, SerfMember>()
   readonly #prunes = new Map<string, number>()
+  readonly #damper = new FlapDamper()
+  /** Members that flap and are back: when they count as back. */
+  readonly #held = new Map<string, number>()
 
   constructor(self: string, timing: TableTiming) {
     this.#self = self
@@ -69,10 +73,11 @@ export class MemberTable {
 
   /** memberlist's word on who is there. */
   changed(change: 'join' | 'leave' | 'update', from: Member, nowMs: number): SerfEffect[] {
-    if (change === 'join') return this.#joined(from)
+    if (change === 'join') return this.#joined(from, nowMs)
     const known = this.#members.get(from.name)
     if (known === undefined) return []
-    return change === 'leave' ? this.#gone(known, nowMs) : this.#updated(known, from)
+    if (change === 'leave') return this.#held.has(known.name) ? this.#goneAgain(known, nowMs) : this.#gone(known, nowMs)
+    return this.#updated(known, from)
   }
 
   joinIntent(node: string, ltime: LTime, nowMs: number): IntentOutcome {
@@ -108,6 +113,7 @@ export class MemberTable {
       const keptMs = member.status === 'failed' ? this.#timing.reconnectTimeoutMs : this.#timing.tombstoneTimeoutMs
       const isGone = member.status === 'failed' || member.status === 'left'
       if (isGone && nowMs - member.leftAtMs > keptMs) effects.push(...this.#erase(member))
+      else if (member.flaps !== undefined) this.#calm(member, nowMs)
     }
     return effects
   }
@@ -124,13 +130,30 @@ export class MemberTable {
     return effects
   }
 
+  /** Members that flapped and have stayed long enough: they count as back. */
+  releasesDue(nowMs: number): SerfEffect[] {
+    const effects: SerfEffect[] = []
+    for (const [name, dueMs] of this.#held) {
+      if (dueMs > nowMs) continue
+      this.#held.delete(name)
+      const member = this.#members.get(name)
+      if (member?.status === 'failed')
+        effects.push(said('member-join', this.#set(member, { status: 'alive', leftAtMs: 0, held: false })))
+    }
+    return effects
+  }
+
+  nextReleaseMs(): number {
+    return Math.min(Number.POSITIVE_INFINITY, ...this.#held.values())
+  }
+
   nextPruneMs(): number | undefined {
     return this.#prunes.size === 0 ? undefined : Math.min(...this.#prunes.values())
   }
 
   /** One failed member to try again, with a chance that falls as fewer have failed, so that a big ring does not storm. */
   reconnect(random: Random): SerfEffect[] {
-    const failed = [...this.#failed.values()]
+    const failed = this.#away()
     if (failed.length === 0) return []
     const rest = Math.max(1, this.size - failed.length - this.count('left'))
     if (random.float() > failed.length / rest) return []
@@ -143,9 +166,14 @@ export class MemberTable {
    * 12 to 54 s; a ping is so cheap that each second has room for one.
    */
   greet(round: number): SerfEffect[] {
-    const failed = [...this.#failed.values()]
+    const failed = this.#away()
     const member = failed[round % Math.max(1, failed.length)]
     return member === undefined ? [] : [{ kind: 'greet', node: member.name, to: { ip: member.ip, port: member.port } }]
+  }
+
+  /** Failed, and not merely held back. */
+  #away(): SerfMember[] {
+    return [...this.#failed.values()].filter(member => member.held !== true)
   }
 
   #some(wanted: (member: SerfMember) => boolean): boolean {
@@ -153,8 +181,10 @@ export class MemberTable {
     return false
   }
 
-  #joined(from: Member): SerfEffect[] {
+  #joined(from: Member, nowMs: number): SerfEffect[] {
     const known = this.#members.get(from.name)
+    const holdMs = known?.status === 'failed' ? this.#damper.holdMs(from.name, nowMs) : 0
+    if (known !== undefined && holdMs > 0) return this.#hold(known, from, nowMs + holdMs, nowMs)
     const intent = known === undefined ? this.#intents.get(from.name) : undefined
     const { fields, effects } = fieldsOf(from)
     const member: SerfMember = {
@@ -169,14 +199,46 @@ export class MemberTable {
 
   #gone(known: SerfMember, nowMs: number): SerfEffect[] {
     if (known.status === 'leaving') return [said('member-leave', this.#set(known, { status: 'left', leftAtMs: nowMs }))]
-    if (known.status === 'alive')
-      return [said('member-failed', this.#set(known, { status: 'failed', leftAtMs: nowMs }))]
-    return []
+    if (known.status !== 'alive') return []
+    this.#damper.failed(known.name, nowMs)
+    return [
+      said('member-failed', this.#set(known, { status: 'failed', leftAtMs: nowMs, ...this.#flaps(known.name, nowMs) })),
+    ]
+  }
+
+  #flaps(name: string, nowMs: number): Pick<SerfMember, 'flaps'> {
+    const flaps = Math.floor(this.#damper.penalty(name, nowMs))
+    return flaps > 1 ? { flaps } : {}
+  }
+
+  /** What a member did a while ago is forgotten. */
+  #calm(member: SerfMember, nowMs: number): void {
+    const { flaps: _, ...calm } = member
+    if (member.held !== true) this.#put({ ...calm, ...this.#flaps(member.name, nowMs) })
+  }
+
+  /** It is back, and has come and gone too often: it stays failed, quietly, until it has stayed. */
+  #hold(known: SerfMember, from: Member, untilMs: number, nowMs: number): SerfEffect[] {
+    this.#held.set(known.name, untilMs)
+    const { fields, effects } = fieldsOf(from)
+    const member = this.#set(known, { ...fields, held: true, ...this.#flaps(known.name, nowMs) })
+    const forMs = Math.round(untilMs - nowMs)
+    const held = warned('a member flaps; its return is held back', { member: member.name, forMs, flaps: member.flaps })
+    return [...effects, held, { kind: 'intent', member }]
+  }
+
+  #goneAgain(known: SerfMember, nowMs: number): SerfEffect[] {
+    this.#held.delete(known.name)
+    this.#damper.failed(known.name, nowMs)
+    return [
+      { kind: 'intent', member: this.#set(known, { leftAtMs: nowMs, held: false, ...this.#flaps(known.name, nowMs) }) },
+    ]
   }
 
   #updated(known: SerfMember, from: Member): SerfEffect[] {
     const { fields, effects } = fieldsOf(from)
-    return [...effects, said('member-update', this.#set(known, fields))]
+    const member = this.#set(known, fields)
+    return [...effects, member.held === true ? { kind: 'intent', member } : said('member-update', member)]
   }
 
   #leaving(member: SerfMember): SerfEffect[] {
@@ -196,6 +258,8 @@ export class MemberTable {
   #erase(member: SerfMember): SerfEffect[] {
     this.#members.delete(member.name)
     this.#failed.delete(member.name)
+    this.#held.delete(member.name)
+    this.#damper.forget(member.name)
     return [said('member-reap', member)]
   }
 

@@ -25,6 +25,10 @@ export interface SerfMember {
   readonly statusLTime: LTime
   /** When it failed or left, on the injected clock; 0 for one that did neither. */
   readonly leftAtMs: number
+  /** How often it has failed of late; absent for a calm member. */
+  readonly flaps?: number
+  /** It is there, but has come and gone so often that it counts as failed until it has stayed for a while. */
+  readonly held?: boolean
 }
 
 /** The version fields of a member; zeros when it sent none. */

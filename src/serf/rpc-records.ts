@@ -101,6 +101,7 @@ export function memberRecord(member: SerfMember): MsgpackValue {
     DelegateCur: member.delegateCur,
     DelegateMax: member.delegateMax,
     DelegateMin: member.delegateMin,
+    ...(member.flaps === undefined ? {} : { Flaps: member.flaps, Held: member.held === true }), // Muster's own; others pass over it
     Name: member.name,
     Port: member.port,
     ProtocolCur: member.protocolCur,
@@ -129,6 +130,7 @@ export function memberFromFields(fields: Fields): SerfMember {
     delegateMin: uintField(fields, 'DelegateMin', 255),
     delegateMax: uintField(fields, 'DelegateMax', 255),
     delegateCur: uintField(fields, 'DelegateCur', 255),
+    ...(fields.has('Flaps') ? { flaps: uintField(fields, 'Flaps', 0xffff), held: boolField(fields, 'Held') } : {}),
     statusLTime: 0, // this wire has neither
     leftAtMs: 0,
   }
