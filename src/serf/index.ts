@@ -30,7 +30,14 @@ export {
 } from './event-filter.ts'
 export type { ConflictLostEvent, MemberEvent, MemberEventKind, QueryEvent, SerfEvent, UserEvent } from './events.ts'
 export type { MemberStatus, SerfMember } from './member.ts'
-export type { RpcBackend, RpcJoinResult, RpcLogSource, RpcQueryAnswer, RpcQueryParams } from './rpc-backend.ts'
+export type {
+  RpcBackend,
+  RpcJoinResult,
+  RpcLogSource,
+  RpcQueryAnswer,
+  RpcQueryAnswers,
+  RpcQueryParams,
+} from './rpc-backend.ts'
 export {
   RpcAuthError,
   RpcClosedError,

@@ -266,6 +266,8 @@ function pushPullToWire(state: PushPullState): MsgpackValue {
   }
 }
 
+/** 104 days; what asks for more gets no more. */
+export const TIMEOUT_NS_MAX = Number.MAX_SAFE_INTEGER
 const UINT8_MAX = 0xff
 const UINT16_MAX = 0xffff
 const UINT32_MAX = 0xffff_ffff
@@ -355,7 +357,7 @@ function decodeQuery(value: Decoded): QueryMessage {
     filters: r.list('Filters').map(filter => (filter === null ? new Uint8Array(0) : asBytes(filter))),
     flags: r.uint('Flags', UINT32_MAX),
     relayFactor: r.uint('RelayFactor', UINT8_MAX),
-    timeoutNs: r.uint('Timeout', Number.MAX_SAFE_INTEGER),
+    timeoutNs: r.cappedUint('Timeout', TIMEOUT_NS_MAX),
     name: r.text('Name'),
     payload: r.bytes('Payload'),
   }

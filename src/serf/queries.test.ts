@@ -120,6 +120,15 @@ test('without a timeout the ring has as long as its size needs: 3.2 s up to 9 me
   }
 })
 
+test('a timeout of years is sent and taken as 104 days, which is what a number holds exactly', () => {
+  const c = core(['a'])
+  c.sendQuery({ name: 'q', payload: NONE, timeoutMs: 9.2e12 }, 0)
+  expect(spread(c)).toMatchObject([{ type: 'query', timeoutNs: Number.MAX_SAFE_INTEGER }])
+  const years = Buffer.from(encodeSerfMessage({ ...asked, timeoutNs: Number.MAX_SAFE_INTEGER }))
+  years.fill(0x7f, years.length - 8, years.length - 7) // the last field is the timeout, of eight bytes
+  expect(delivered(c.receive(years, 0)).message.timeoutNs).toBe(Number.MAX_SAFE_INTEGER)
+})
+
 test('acks and responses count once for each member, by time and id, until the deadline (Serf 8.6)', () => {
   const c = core(['a', 'b'])
   const { ltime, id, deadlineMs } = c.sendQuery({ name: 'q', payload: NONE, wantAck: true, timeoutMs: 1000 }, 0)

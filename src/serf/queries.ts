@@ -7,7 +7,14 @@ import { isKeyQuery } from './keys.ts'
 import { LamportClock, type LTime } from './lamport.ts'
 import type { SerfMember } from './member.ts'
 import type { MemberTable } from './member-table.ts'
-import { encodeSerfMessage, QueryFlag, type QueryMessage, type QueryResponse, type Relay } from './messages.ts'
+import {
+  encodeSerfMessage,
+  QueryFlag,
+  TIMEOUT_NS_MAX,
+  type QueryMessage,
+  type QueryResponse,
+  type Relay,
+} from './messages.ts'
 import { NameVote } from './name-vote.ts'
 import { SEEN_TIMES, SeenQueries } from './seen.ts'
 
@@ -281,7 +288,7 @@ export class Queries {
       filters: encodeFilters(params.filters ?? {}),
       flags: params.wantAck === true ? QueryFlag.ack : 0,
       relayFactor: params.relayFactor ?? 0,
-      timeoutNs: Math.round(timeoutMs * 1e6),
+      timeoutNs: Math.min(Math.round(timeoutMs * 1e6), TIMEOUT_NS_MAX),
       name: params.name,
       payload: params.payload,
     }

@@ -1,4 +1,4 @@
-import { asBool, asBytes, asMap, asText, asUint, CodecError, type Decoded } from '../codec/index.ts'
+import { asBigUint, asBool, asBytes, asMap, asText, asUint, CodecError, type Decoded } from '../codec/index.ts'
 
 /**
  * One msgpack record as Serf reads it: a map by field name in any order, or an array in declaration order (accepted,
@@ -23,6 +23,12 @@ export class WireRecord {
   uint(name: string, max: number): number {
     const value = this.get(name)
     return value === undefined ? 0 : asUint(value, max)
+  }
+
+  /** As `uint`, of 64 bits on the wire: what is beyond `max` counts as `max`. */
+  cappedUint(name: string, max: number): number {
+    const value = asBigUint(this.get(name))
+    return value > BigInt(max) ? max : Number(value)
   }
 
   text(name: string): string {

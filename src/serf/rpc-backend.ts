@@ -25,7 +25,7 @@ export interface RpcBackend {
   /** The coalesced flow, without internal queries. @returns how to stop listening */
   onEvent(listener: (event: SerfEvent) => void): () => void
   /** Throws Serf's words when the query is too large or refused; the answers end at the deadline. */
-  query(params: RpcQueryParams): AsyncIterable<RpcQueryAnswer> | Promise<AsyncIterable<RpcQueryAnswer>>
+  query(params: RpcQueryParams): RpcQueryAnswers | Promise<RpcQueryAnswers>
   /** Of any member; undefined when unknown. Without this, all are. */
   coordinate?(node: string): Coordinate | undefined
   /** Asks the whole ring; never rejects. Without this, key commands are refused. @param key base64 */
@@ -58,6 +58,11 @@ export interface RpcQueryParams {
   readonly requestAck: boolean
   /** 0: the cluster's default. */
   readonly timeoutMs: number
+}
+
+export interface RpcQueryAnswers extends AsyncIterable<RpcQueryAnswer> {
+  /** Ends it before its deadline, also while nothing comes. */
+  close?(): void
 }
 
 export interface RpcQueryAnswer {

@@ -1,7 +1,7 @@
 import { type Clock, type Log, messageOf } from '../base/index.ts'
 import type { QueryEvent, SerfEvent } from './events.ts'
 import { type EventFilter, EventFilterError, matchesFilter, parseEventFilters } from './event-filter.ts'
-import type { RpcBackend, RpcJoinResult } from './rpc-backend.ts'
+import type { RpcBackend, RpcJoinResult, RpcQueryAnswers } from './rpc-backend.ts'
 import { filterMembers } from './rpc-filter.ts'
 import type { KeyAnswers, KeyOperation } from './key-requests.ts'
 import { joinErrors } from './join-words.ts'
@@ -38,7 +38,7 @@ export class RpcDispatcher {
   readonly #push: Push
   readonly #streams = new Map<string, { readonly seq: Seq; readonly filters: readonly EventFilter[] }>()
   readonly #handles = new Map<string, QueryEvent>()
-  readonly #queries = new Set<AsyncIterator<unknown>>()
+  readonly #queries = new Set<RpcQueryAnswers>()
   #monitored: { readonly seq: Seq; end?: () => void } | undefined
   #lastHandle = 0
   #dropped = 0
@@ -97,7 +97,7 @@ export class RpcDispatcher {
     this.#endMonitor()
     this.#streams.clear()
     this.#handles.clear()
-    for (const query of this.#queries) void this.#endQuery(query)
+    for (const query of this.#queries) this.#endQuery(query)
   }
 
   /** What is answered by a bare header. */
@@ -196,26 +196,20 @@ export class RpcDispatcher {
     if (this.#queries.size >= QUERIES_MAX) return refusal(seq, 'Too many queries on this connection')
     try {
       const answers = await this.#backend.query({ ...rest, filterTags: Object.fromEntries(rest.filterTags) })
-      const iterator = answers[Symbol.asyncIterator]()
-      this.#queries.add(iterator)
-      return { bytes: answerHeader(seq, ''), afterwards: () => void this.#pump(seq, iterator) }
+      if (this.#ended) answers.close?.()
+      else this.#queries.add(answers)
+      return { bytes: answerHeader(seq, ''), afterwards: () => void this.#pump(seq, answers) }
     } catch (failure) {
       return refusal(seq, messageOf(failure))
     }
   }
 
-  async #pump(
-    seq: Seq,
-    answers: Awaited<ReturnType<RpcBackend['query']>> extends AsyncIterable<infer A> ? AsyncIterator<A> : never,
-  ) {
+  async #pump(seq: Seq, answers: RpcQueryAnswers): Promise<void> {
     try {
-      for (let next = await answers.next(); next.done !== true && !this.#ended; next = await answers.next()) {
-        const { kind, from, payload } = next.value
-        const isAck = kind === 'ack'
-        this.#pushRecord(
-          seq,
-          encodeRecord({ From: from, Payload: isAck ? null : bytesOrNil(payload ?? NONE), Type: kind }),
-        )
+      for await (const { kind, from, payload } of answers) {
+        if (this.#ended) break
+        const body = kind === 'ack' ? null : bytesOrNil(payload ?? NONE)
+        this.#pushRecord(seq, encodeRecord({ From: from, Payload: body, Type: kind }))
       }
     } catch (failure) {
       this.#log.warn({ reason: messageOf(failure) }, 'a query over RPC ended early')
@@ -251,10 +245,10 @@ export class RpcDispatcher {
     this.#monitored = undefined
   }
 
-  async #endQuery(query: AsyncIterator<unknown>): Promise<void> {
-    this.#queries.delete(query)
-    const failure = await failureOf(async () => void (await query.return?.()))
-    if (failure !== '') this.#log.debug({ reason: failure }, 'a query over RPC did not end cleanly')
+  /** The pump sees the end, and nothing waits for a deadline that may be far. */
+  #endQuery(answers: RpcQueryAnswers): void {
+    this.#queries.delete(answers)
+    answers.close?.()
   }
 
   #pushRecord(seq: Seq, record: Uint8Array): void {

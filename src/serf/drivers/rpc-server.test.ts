@@ -10,7 +10,7 @@ import { startRpcServer } from './rpc-server.ts'
 
 const VALUE_BYTES_MAX = 1024 * 1024
 
-async function served(logs?: RpcBackend['logs']) {
+async function served(parts: Partial<RpcBackend> = {}) {
   const clock = new VirtualClock()
   const said: { fields: LogFields; sentence: string }[] = []
   const log: Log = {
@@ -18,7 +18,7 @@ async function served(logs?: RpcBackend['logs']) {
     warn: (fields, sentence) => void said.push({ fields, sentence }),
     child: () => log,
   }
-  const backend = { logs } as unknown as RpcBackend
+  const backend = parts as RpcBackend
   const server = await startRpcServer({ bind: { ip: '127.0.0.1', port: 0 } }, { clock, log, backend })
   onTestFinished(() => server.stop())
   const dial = async () => {
@@ -61,7 +61,7 @@ test('a monitor that does not read loses lines beyond a megabyte; when it reads,
     listening()
     return () => (say = undefined)
   }
-  const { said, dial } = await served({ recent: () => [], onLine })
+  const { said, dial } = await served({ logs: { recent: () => [], onLine } })
   const socket = await dial()
   const next = reader(socket)
   socket.write(Buffer.concat([request('handshake', 1, { Version: 1 }), request('monitor', 2, { LogLevel: 'info' })]))
@@ -115,4 +115,19 @@ test('an agent without a log, a ring or coordinates says so for each, and the co
   expect((await next()).get('NumNodes')).toBe(0)
   await next()
   expect((await next()).get('Ok')).toBe(false)
+})
+
+test('a client that goes away ends its queries, however far their deadline is', async () => {
+  let closed: () => void = () => {}
+  const closing = new Promise<void>(resolve => (closed = resolve))
+  const never = { next: () => new Promise<never>(() => {}) }
+  const query = async () => ({ [Symbol.asyncIterator]: () => never, close: () => closed() })
+  const { dial } = await served({ query })
+  const socket = await dial()
+  const next = reader(socket)
+  const years = { Name: 'q', Timeout: 9_200_000_000_000_000_000n }
+  socket.write(Buffer.concat([request('handshake', 1, { Version: 1 }), request('query', 2, years)]))
+  expect([textField(await next(), 'Error'), textField(await next(), 'Error')]).toEqual(['', ''])
+  socket.destroy()
+  await closing
 })
