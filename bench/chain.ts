@@ -1,6 +1,6 @@
 /** A balancer and its servers, joined by gossip: by Muster, or by what people put together by hand. */
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { apiRequest, type AgentStatus } from '../src/api/index.ts'
@@ -8,6 +8,7 @@ import { eventually, Part, part } from '../test/parts.ts'
 import { command, serving } from './haproxy.ts'
 import { type MembersPlan, membersCommand } from './members-plan.ts'
 import type { Place } from './place.ts'
+import { killAll } from './processes.ts'
 
 const MUSTER = resolve(import.meta.dirname, '../bin/muster')
 const HANDLERS = resolve(import.meta.dirname, 'hand-made')
@@ -91,7 +92,7 @@ export class Chain implements AsyncDisposable {
   /** Kills the balancer's agent and HAProxy, and removes all that they have written. */
   async loseBalancer(): Promise<void> {
     await this.balancer.end('SIGKILL')
-    await this.#endHaproxy()
+    await killAll(`${this.#directory}/`, 'haproxy.cfg')
     for (const name of ['lb', 'haproxy.cfg', 'haproxy.pid', 'haproxy.sock', 'members'])
       rmSync(join(this.#directory, name), { recursive: true, force: true })
   }
@@ -162,18 +163,7 @@ export class Chain implements AsyncDisposable {
     const stopped = Promise.all(this.#supervising.map(one => one.exited))
     await Promise.race([stopped, pause(STOP_MS, undefined, { ref: false })])
     await Promise.all(this.#parts.map(one => one.end('SIGKILL')))
-    await this.#endHaproxy()
-  }
-
-  async #endHaproxy(): Promise<void> {
-    await eventually(
-      () => {
-        const pids = pidsOf(`${this.#directory}/`, 'haproxy.cfg')
-        for (const pid of pids) kill(pid)
-        return pids.length
-      },
-      left => left === 0,
-    )
+    await killAll(`${this.#directory}/`, 'haproxy.cfg')
   }
 
   #musterBalancer({ slots, joins }: BalancerOptions): Part {
@@ -237,29 +227,4 @@ export class Chain implements AsyncDisposable {
 export async function ended(one: Part, withinMs: number): Promise<void> {
   if (one.child.exitCode !== null || one.child.signalCode !== null) return
   await once(one.child, 'exit', { signal: AbortSignal.timeout(withinMs) })
-}
-
-/** Processes of this benchmark whose command line has a word with all of these texts. */
-function pidsOf(...texts: readonly string[]): number[] {
-  return readdirSync('/proc')
-    .filter(name => /^\d+$/.test(name))
-    .filter(pid => wordsOf(pid).some(word => texts.every(text => word.includes(text))))
-    .map(Number)
-}
-
-/** None of a process that has ended meanwhile. */
-function wordsOf(pid: string): string[] {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
-  } catch {
-    return []
-  }
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error // has ended by itself
-  }
 }
