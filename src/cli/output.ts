@@ -18,8 +18,17 @@ export function formatOf(options: OutputOptions): Format {
 
 /** Data: what was asked for, for whoever reads on. */
 export function print(text: string): void {
+  endWithReader()
   process.stdout.write(`${text}\n`)
 }
+
+/** When nobody reads any more (`| head`), the command ends as any program that writes into a closed pipe. */
+export function endWithReader(): void {
+  if (process.stdout.listenerCount('error') === 0) process.stdout.on('error', () => process.exit(BROKEN_PIPE))
+}
+
+/** 128 and the number of SIGPIPE. */
+const BROKEN_PIPE = 141
 
 /** Data as one JSON document; `compact` on one line, for what comes record by record. */
 export function printJson(value: unknown, style: 'indented' | 'compact' = 'indented'): void {

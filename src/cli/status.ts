@@ -1,5 +1,5 @@
 import { type AgentStatus, apiRequest } from '../api/index.ts'
-import { formatOf, report } from './output.ts'
+import { formatOf, print, printJson, report } from './output.ts'
 import { formatTable } from './table.ts'
 
 export interface ApiOptions {
@@ -15,7 +15,8 @@ export function socketOf(options: ApiOptions): string {
 export async function runStatus(options: ApiOptions): Promise<void> {
   const format = formatOf(options)
   const status = await apiRequest(socketOf(options), 'GET /v1/status')
-  process.stdout.write(format === 'json' ? `${JSON.stringify(status, undefined, 2)}\n` : statusText(status))
+  if (format === 'json') printJson(status)
+  else print(statusText(status).trimEnd())
 }
 
 export async function runHandover(options: ApiOptions): Promise<void> {

@@ -1,10 +1,10 @@
 import { systemClock } from '../../base/index.ts'
+import { endWithReader } from '../output.ts'
 import type { Console } from './console.ts'
 
 /** The process's own streams, environment and Ctrl-C. */
 export function processConsole(): Console {
-  // Nobody reads any more (`| head`): end as a program that wrote into a closed pipe does.
-  process.stdout.on('error', () => process.exit(BROKEN_PIPE))
+  endWithReader()
   return {
     out: text => void process.stdout.write(text),
     err: text => void process.stderr.write(text),
@@ -17,6 +17,3 @@ export function processConsole(): Console {
     },
   }
 }
-
-/** 128 and the number of SIGPIPE. */
-const BROKEN_PIPE = 141
