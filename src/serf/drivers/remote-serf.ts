@@ -1,4 +1,13 @@
-import { type Address, type Clock, formatAddress, type Log, messageOf, sleep, type Timer } from '../../base/index.ts'
+import {
+  type Address,
+  type Clock,
+  formatAddress,
+  Listeners,
+  type Log,
+  messageOf,
+  sleep,
+  type Timer,
+} from '../../base/index.ts'
 import type { JoinResult } from '../../memberlist/index.ts'
 import type { SerfState } from '../core.ts'
 import type { QueryAnswer } from '../effects.ts'
@@ -71,8 +80,8 @@ export class RemoteSerf implements Engine {
   readonly #config: RemoteSerfConfig
   readonly #deps: RemoteSerfDeps
   readonly #view = new MemberView()
-  readonly #listeners = new Set<(event: SerfEvent) => void>()
-  readonly #changeListeners = new Set<() => void>()
+  readonly #events: Listeners<SerfEvent>
+  readonly #changes: Listeners
   readonly #stopping = new AbortController()
   readonly #looks = new Set<Timer>()
   readonly #running: Promise<void>
@@ -92,6 +101,8 @@ export class RemoteSerf implements Engine {
     this.#config = config
     this.#deps = deps
     this.#tags = config.tags
+    this.#events = new Listeners('events', deps.log)
+    this.#changes = new Listeners('changes', deps.log)
     this.#ownKeys = new Set(Object.keys(config.tags))
     this.#isConnected = new Promise((resolve, reject) => {
       this.#first = { resolve, reject }
@@ -128,13 +139,11 @@ export class RemoteSerf implements Engine {
   }
 
   onEvent(listener: (event: SerfEvent) => void): () => void {
-    this.#listeners.add(listener)
-    return () => void this.#listeners.delete(listener)
+    return this.#events.add(listener)
   }
 
   onChange(listener: () => void): () => void {
-    this.#changeListeners.add(listener)
-    return () => void this.#changeListeners.delete(listener)
+    return this.#changes.add(listener)
   }
 
   async join(addresses: readonly string[], options: JoinOptions = {}): Promise<JoinResult> {
@@ -270,7 +279,7 @@ export class RemoteSerf implements Engine {
       await this.#with(one => this.#sendTags(one))
       await this.#read(client)
     }
-    for (const event of this.#view.untold()) this.#tell(event)
+    for (const event of this.#view.untold()) this.#events.tell(event)
   }
 
   #sendTags(client: RpcClient): Promise<void> {
@@ -285,10 +294,10 @@ export class RemoteSerf implements Engine {
       void this.#lookAfter(Buffer.from(record.payload).toString())
     } else if (record.kind === 'user') {
       const { name, payload, ltime } = record
-      this.#tell({ kind: 'user', name, payload, ltime, coalesce: false })
-    } else if (record.kind === 'query') this.#tell(this.#queryOf(record, client))
+      this.#events.tell({ kind: 'user', name, payload, ltime, coalesce: false })
+    } else if (record.kind === 'query') this.#events.tell(this.#queryOf(record, client))
     else {
-      for (const event of this.#view.heard(record)) this.#tell(event)
+      for (const event of this.#view.heard(record)) this.#events.tell(event)
       this.#look()
     }
   }
@@ -341,20 +350,7 @@ export class RemoteSerf implements Engine {
   }
 
   async #read(client: RpcClient): Promise<void> {
-    if (!this.#view.update(await client.members())) return
-    for (const listener of this.#changeListeners) this.#guarded('change', () => listener())
-  }
-
-  #tell(event: SerfEvent): void {
-    for (const listener of this.#listeners) this.#guarded(event.kind, () => listener(event))
-  }
-
-  #guarded(event: string, act: () => void): void {
-    try {
-      act()
-    } catch (failure) {
-      this.#deps.log.error({ event, reason: messageOf(failure) }, 'a listener of events failed')
-    }
+    if (this.#view.update(await client.members())) this.#changes.tell()
   }
 }
 

@@ -1,6 +1,7 @@
 import {
   type Clock,
   deferred,
+  Listeners,
   type Log,
   messageOf,
   type Random,
@@ -77,8 +78,8 @@ export class Serf implements Engine {
   readonly #core: SerfCore
   readonly #snapshot: SnapshotFile | undefined
   readonly #record: SnapshotRecord
-  readonly #listeners = new Set<(event: SerfEvent) => void>()
-  readonly #changeListeners = new Set<() => void>()
+  readonly #events: Listeners<SerfEvent>
+  readonly #changes: Listeners
   readonly #queries = new Map<LTime, QueryHandle>()
   readonly #keyRequests = new KeyRequests({
     query: params => this.query(params),
@@ -110,6 +111,8 @@ export class Serf implements Engine {
     this.#snapshot = snapshot
     this.#record = record
     this.#tags = config.tags
+    this.#events = new Listeners('events', deps.log)
+    this.#changes = new Listeners('changes', deps.log)
   }
 
   /** What memberlist calls. @internal */
@@ -179,13 +182,11 @@ export class Serf implements Engine {
 
   /** Every event at once and uncoalesced; what a listener throws is logged. @returns how to stop listening */
   onEvent(listener: (event: SerfEvent) => void): () => void {
-    this.#listeners.add(listener)
-    return () => void this.#listeners.delete(listener)
+    return this.#events.add(listener)
   }
 
   onChange(listener: () => void): () => void {
-    this.#changeListeners.add(listener)
-    return () => void this.#changeListeners.delete(listener)
+    return this.#changes.add(listener)
   }
 
   /**
@@ -383,7 +384,7 @@ export class Serf implements Engine {
       case 'tell':
         return this.memberlist.tellUser(effect.nodes, effect.body)
       case 'intent':
-        return this.#tell(this.#changeListeners, listener => listener(), 'a change of intent')
+        return this.#changes.tell()
       case 'reconnect':
         return void this.#reconnect(effect.address)
       case 'greet':
@@ -400,18 +401,8 @@ export class Serf implements Engine {
   #event(event: SerfEvent): void {
     this.#snapshot?.append(this.#record.record(event))
     if (event.kind === 'conflict-lost') this.#conflictLost(event)
-    this.#tell(this.#listeners, listener => listener(event), event.kind)
-    if (isMemberEvent(event)) this.#tell(this.#changeListeners, listener => listener(), event.kind)
-  }
-
-  #tell<L>(listeners: ReadonlySet<L>, tell: (listener: L) => void, event: string): void {
-    for (const listener of listeners) {
-      try {
-        tell(listener)
-      } catch (failure) {
-        this.#deps.log.error({ event, reason: messageOf(failure) }, 'a listener of events failed')
-      }
-    }
+    this.#events.tell(event)
+    if (isMemberEvent(event)) this.#changes.tell()
   }
 
   #conflictLost({ name, responses, matching }: { name: string; responses: number; matching: number }): void {
