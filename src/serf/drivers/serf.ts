@@ -6,7 +6,6 @@ import {
   messageOf,
   type Random,
   Scope,
-  shuffle,
   sleep,
   type Timer,
   within,
@@ -28,6 +27,7 @@ import { SnapshotRecord } from '../snapshot.ts'
 import { encodeTags, type Tags } from '../tags.ts'
 import { answerKeys } from './key-answers.ts'
 import { coreConfig, type SerfConfig } from './serf-config.ts'
+import { rejoin } from './rejoin.ts'
 import { SnapshotFile } from './snapshot-file.ts'
 
 export interface SerfDeps {
@@ -39,10 +39,6 @@ export interface SerfDeps {
 /** memberlist 1 to 5, speaking 2; Serf 2 to 5, speaking 5: what real agents of the 0.9 line and later advertise. */
 const VERSIONS = [1, 5, 2, 2, 5, 5] as const
 const CLOCK_NOTE_MS = 500
-/** A peer that is silent takes ten seconds. */
-const REJOIN_AT_A_TIME = 8
-const REJOIN_MS_MIN = 500
-const REJOIN_MS_MAX = 30_000
 
 /**
  * A Serf agent without its RPC: listening, with its tags announced, and (with a snapshot) looking for the peers it knew.
@@ -136,7 +132,11 @@ export class Serf implements Engine {
     this.#memberlist = memberlist
     this.#arm()
     this.#noteClock()
-    if (known.length > 0) void this.#rejoin(shuffle(known, this.#deps.random))
+    const ring = {
+      join: async (address: string) => (await this.memberlist.join([address])).contacted > 0,
+      isAlone: () => this.state() === 'alive' && !this.#core.hasOtherAlive(),
+    }
+    void rejoin(known, ring, this.#deps, this.#stopping.signal)
   }
 
   /** memberlist itself: counters, health, keys. */
@@ -312,28 +312,6 @@ export class Serf implements Engine {
     const result = await this.memberlist.join(addresses, signal === undefined ? {} : { signal })
     if (result.contacted > 0 && this.state() === 'alive') this.#perform(this.#core.broadcastJoin(this.#nowMs()))
     return result
-  }
-
-  /**
-   * Peers of the snapshot, a few at a time until one answers; no join intent, as Serf. Serf tries them once: after a power
-   * failure, when all start at the same time, nobody is found. Here they are tried until somebody is there, whoever found whom.
-   */
-  async #rejoin(known: readonly string[]): Promise<void> {
-    const { clock, log, random } = this.#deps
-    const { signal } = this.#stopping
-    let pauseMs = REJOIN_MS_MIN
-    for (let round = 0; !signal.aborted && this.state() === 'alive'; round++) {
-      for (let at = 0; at < known.length; at += REJOIN_AT_A_TIME) {
-        if (signal.aborted || this.#core.hasOtherAlive()) return
-        const addresses = known.slice(at, at + REJOIN_AT_A_TIME)
-        const joined = await Promise.all(addresses.map(address => this.memberlist.join([address])))
-        if (joined.some(({ contacted }) => contacted > 0))
-          return log.info({}, 'rejoined through a peer of the snapshot')
-      }
-      if (round === 0) log.warn({ tried: known.length }, 'no peer of the snapshot answered; trying on')
-      await sleep(clock, pauseMs * (0.75 + random.float() / 2), signal).catch(() => undefined) // aborted: the loop ends
-      pauseMs = Math.min(2 * pauseMs, REJOIN_MS_MAX)
-    }
   }
 
   /** Resolves when the intent was sent its full number of times. */
