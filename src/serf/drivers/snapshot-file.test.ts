@@ -136,6 +136,22 @@ test('a directory that cannot be written costs sentences half a minute apart, an
   await file.close()
 })
 
+test('a snapshot that shows up when the agent runs already (a disk mounted late) is set aside, not overwritten', async () => {
+  const base = directory()
+  const [late, path] = [join(base, 'late'), join(base, 'late', 's')]
+  writeFileSync(late, 'in the way')
+  const { file, record, clock, said, text } = await opened(path)
+  rmSync(late)
+  mkdirSync(late)
+  writeFileSync(path, ALIVE)
+  clock.advance(30_000)
+  file.append(record.memberClock(1))
+  await file.flush(false)
+  expect(readFileSync(`${path}.set-aside`, 'utf8')).toBe(ALIVE)
+  expect(text()).toMatch(/^clock: 1$/m)
+  expect(said.map(({ level }) => level)).toEqual(['warn', 'warn', 'info'])
+})
+
 rootTest('a full disk loses lines, says so once, and once there is room the file holds their sum', async () => {
   const disk = directory()
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'tmpfs', disk])

@@ -35,6 +35,8 @@ export class SnapshotFile {
   /** After the last compaction; a file of long names would otherwise be compacted with every line. */
   #compactedBytes = 0
   #isBroken = false
+  /** It is known what was at the path at the start; until then whatever shows up there is somebody's. */
+  #isLookedAt = false
   /** What is at the path must not be written to. */
   #isRefused = false
   #retryAtMs = 0
@@ -54,6 +56,7 @@ export class SnapshotFile {
       await makeDirectory(dirname(this.#path))
       const found = await statIfThere(this.#path)
       if (found !== undefined) await this.#take(found)
+      this.#isLookedAt = true
       if (this.#isRefused) return
       this.#file = await open(this.#path, 'a', MODE)
       await this.#file.truncate(this.#bytes) // what a crash cut off must not become a line, or a part of the next one
@@ -123,6 +126,14 @@ export class SnapshotFile {
     )
   }
 
+  /** The place could not be looked at when the agent started: a disk that was mounted late. */
+  async #lookLate(): Promise<void> {
+    const found = await statIfThere(this.#path)
+    if (found?.isFile() === false) this.#refuse('it is no file')
+    else if (found !== undefined) await this.#setAside('it could not be read when the agent started')
+    this.#isLookedAt = true
+  }
+
   #refuse(reason: string): void {
     this.#isRefused = true
     const fields = { path: this.#path, reason }
@@ -149,6 +160,8 @@ export class SnapshotFile {
     this.#pending = ''
     if (!now && this.#deps.clock.nowMs() < this.#retryAtMs) return
     await makeDirectory(dirname(this.#path))
+    if (!this.#isLookedAt) await this.#lookLate()
+    if (this.#isRefused) return
     await this.#compact()
     this.#isBroken = false
     this.#deps.log.info({ path: this.#path }, 'the snapshot is written again')
