@@ -40,6 +40,7 @@ function statusOf(agent: Agent): AgentStatus {
     version: VERSION,
     members,
     services: servicesOf(agent),
+    warnings: serf.warnings(),
     ...(balancing === undefined ? {} : { balancer: balancerOf(agent) as BalancerReport }),
   }
 }

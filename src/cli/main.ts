@@ -70,6 +70,14 @@ function apiCommands(muster: Command): void {
     .option('-o, --output <FORMAT>', 'text or json')
     .addHelpText('after', '\nExample:\n  $ muster status -o json')
   status.action(async (options: object) => (await import('./status.ts')).runStatus(options))
+  const doctor = muster
+    .command('doctor')
+    .description('what is wrong with the agent, and what to do; exit 1 if anything is')
+  doctor
+    .option(...socket)
+    .option('-o, --output <FORMAT>', 'text or json')
+    .addHelpText('after', '\nExample:\n  $ muster doctor')
+  doctor.action(async (options: object) => (await import('./doctor.ts')).runDoctor(options))
   const handover = muster
     .command('handover')
     .description('end the agent without leaving; services and HAProxy run on, for an upgrade')

@@ -23,6 +23,9 @@ export function encryptPayload(
   return concat([Uint8Array.of(version), o.nonce, body, cipher.getAuthTag()])
 }
 
+/** Encrypted with none of our keys, or not at all what it claims to be. */
+export class UndecryptableError extends CodecError {}
+
 /**
  * Tries every key in order; reads versions 0 and 1.
  * @throws CodecError in memberlist's words
@@ -37,7 +40,7 @@ export function decryptPayload(payload: Uint8Array, keyring: Keyring, aad: Uint8
     const plaintext = decryptWith(key, payload, aad)
     if (plaintext !== undefined) return version === 0 ? unpadded(plaintext) : plaintext
   }
-  throw new CodecError('No installed keys could decrypt the message')
+  throw new UndecryptableError('No installed keys could decrypt the message')
 }
 
 export function concat(parts: readonly Uint8Array[]): Uint8Array {

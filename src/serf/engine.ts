@@ -20,6 +20,8 @@ export interface Engine extends AsyncDisposable {
   members(): SerfMember[]
   tags(): Record<string, string>
   stats(): Record<string, string>
+  /** What an operator should know or do, in sentences; empty when all is well. */
+  warnings(): string[]
   /** What a listener throws is logged. @returns how to stop listening */
   onEvent(listener: (event: SerfEvent) => void): () => void
   /** Something in `members()` differs from before, whether Serf makes an event of it or not. @returns how to stop listening */

@@ -9,7 +9,9 @@ import {
   type Random,
   within,
 } from '../../base/index.ts'
+import { UndecryptableError } from '../encryption.ts'
 import type { Change, Claim, Counters, Effect, Host } from '../effects.ts'
+import { ForeignKeys } from '../foreign-keys.ts'
 import type { Keyring } from '../keyring.ts'
 import { type Member, META_BYTES_MAX, understandsCrc } from '../member.ts'
 import type { Ping, PushPull, StreamMessage, Versions } from '../messages.ts'
@@ -74,6 +76,9 @@ const LATE_MS = 250
 const READ_FIRST_MS = 50
 const READING_FIRST = Number.NEGATIVE_INFINITY
 const MEMBERS_MAX = 10_000
+const FOREIGN_KEY =
+  'a packet is encrypted with a key that this node does not have: it, or the sender, was away while keys were changed. ' +
+  'Compare on both: muster keys -list. To heal: put the key of the ring first into the keyring file of the other, and start it again'
 
 /**
  * Joins nobody yet: listens, announces itself to itself, and answers.
@@ -110,6 +115,7 @@ export class Memberlist implements AsyncDisposable {
   readonly #stopping = new AbortController()
   readonly #announcements = new Map<number, () => void>()
   readonly #leftWaiters = new Set<() => void>()
+  readonly #foreignKeys = new ForeignKeys()
   #tickets = 0
   #wake: { atMs: number; cancel(): void } | undefined
   #stopped: Promise<void> | undefined
@@ -172,6 +178,11 @@ export class Memberlist implements AsyncDisposable {
   /** 0: healthy, to 7: we see so little of others that we doubt ourselves. */
   healthScore(): number {
     return this.#swim.healthScore
+  }
+
+  /** Who has spoken with a key that we do not have in the last ten minutes: addresses, with the member's name where it is known. */
+  foreignKeys(): { readonly ip: string; readonly member: string | undefined }[] {
+    return this.#foreignKeys.senders(this.#deps.clock.nowMs()).map(ip => ({ ip, member: this.#nameAt(ip) }))
   }
 
   /** How often each broadcast of a ring of `members` is sent; default: of this ring. */
@@ -329,10 +340,23 @@ export class Memberlist implements AsyncDisposable {
       parts = openPacket(packet, { keyring, label })
     } catch (thrown) {
       this.#swim.counters.packetsRefused++
+      if (thrown instanceof UndecryptableError) return this.#foreignKey(from)
       this.#deps.log.debug({ from: formatAddress(from), reason: messageOf(thrown) }, 'dropped a packet')
       return
     }
+    this.#foreignKeys.understood(from.ip)
     this.#perform(this.#swim.receive(parts, from, this.#deps.clock.nowMs()))
+  }
+
+  #foreignKey(from: Address): void {
+    const { clock, log } = this.#deps
+    if (!this.#foreignKeys.heard(from.ip, clock.nowMs())) return
+    log.warn({ from: formatAddress(from), member: this.#nameAt(from.ip) }, FOREIGN_KEY)
+  }
+
+  #nameAt(ip: string): string | undefined {
+    for (const member of this.#swim.members()) if (member.ip === ip && member !== this.local) return member.name
+    return undefined
   }
 
   #perform(effects: readonly Effect[]): void {

@@ -138,6 +138,15 @@ export class RemoteSerf implements Engine {
     return { ...this.#stats }
   }
 
+  warnings(): string[] {
+    const { rpc } = this.#config
+    return this.#client === undefined
+      ? [
+          `the Serf agent at ${formatAddress(rpc)} does not answer; the last known members stand. To look: serf info -rpc-addr=${formatAddress(rpc)}`,
+        ]
+      : []
+  }
+
   onEvent(listener: (event: SerfEvent) => void): () => void {
     return this.#events.add(listener)
   }

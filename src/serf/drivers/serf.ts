@@ -180,6 +180,18 @@ export class Serf implements Engine {
     return this.#core.coordinate(name)
   }
 
+  warnings(): string[] {
+    const heal =
+      'compare `muster keys -list` on both, put the key of the ring first into the other keyring file, start it again'
+    const foreign = this.memberlist.foreignKeys().map(({ ip, member }) => {
+      const who = member === undefined ? ip : `${member} (${ip})`
+      return `${who} speaks with a key that this node does not have; one of them has missed a rotation: ${heal}`
+    })
+    const lost =
+      this.state() === 'shutdown' ? ['gossip has stopped: another node holds this name, or the agent ends'] : []
+    return [...lost, ...foreign]
+  }
+
   /** Every event at once and uncoalesced; what a listener throws is logged. @returns how to stop listening */
   onEvent(listener: (event: SerfEvent) => void): () => void {
     return this.#events.add(listener)

@@ -1,0 +1,27 @@
+import { type AgentStatus, apiRequest } from '../api/index.ts'
+import { EXIT } from './exit.ts'
+import { formatOf, print, printJson } from './output.ts'
+import { type ApiOptions, socketOf } from './status.ts'
+
+/** What is wrong with the agent, a sentence each with what to do; exit 1 when there is anything. */
+export async function runDoctor(options: ApiOptions): Promise<void> {
+  const isJson = formatOf(options) === 'json'
+  const findings = findingsOf(await apiRequest(socketOf(options), 'GET /v1/status'))
+  if (isJson) printJson({ findings })
+  else print(findings.length === 0 ? 'Nothing is wrong that the agent knows of' : findings.join('\n'))
+  if (findings.length > 0) process.exitCode = EXIT.failed
+}
+
+export function findingsOf({ members, services, balancer, warnings = [] }: AgentStatus): string[] {
+  const lost =
+    members.failed === 0 ? [] : [`${members.failed} members have failed. To see which: muster members -status failed`]
+  const sick = services
+    .filter(({ state }) => state === 'quarantined' || state === 'backoff')
+    .map(({ name, state, reason = 'no reason known' }) => `service ${name} is in ${state}: ${reason}`)
+  const haproxy =
+    balancer === undefined || balancer.haproxy.state === 'ready' ? [] : [`haproxy is ${balancer.haproxy.state}`]
+  const empty = (balancer?.pools ?? [])
+    .filter(pool => !pool.servers.some(({ state }) => state === 'ready'))
+    .map(({ name }) => `pool ${name} has no server that takes requests. To see why: muster status`)
+  return [...warnings, ...haproxy, ...empty, ...sick, ...lost, ...(balancer?.advice ?? [])]
+}
