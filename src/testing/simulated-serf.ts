@@ -24,6 +24,8 @@ export class SimulatedSerf {
   readonly core: SerfCore
   /** How often each user event was delivered, by its name. */
   readonly delivered = new Map<string, number>()
+  /** Whom it has seen leave. */
+  readonly sawLeave = new Set<string>()
   readonly #name: string
   readonly #clock: VirtualClock
   readonly #floor: SerfFloor
@@ -101,10 +103,12 @@ export class SimulatedSerf {
     else if (effect.kind === 'tell') this.#floor.tell(effect.nodes, effect.body)
     else if (effect.kind === 'greet') this.#floor.greet(effect.node, effect.to)
     else if (effect.kind === 'reconnect') this.#reconnect(effect.address)
-    else if (effect.kind === 'event' && effect.event.kind === 'user') {
-      const { name } = effect.event
-      this.delivered.set(name, (this.delivered.get(name) ?? 0) + 1)
-    }
+    else if (effect.kind === 'event') this.#happened(effect.event)
+  }
+
+  #happened(event: Extract<SerfEffect, { kind: 'event' }>['event']): void {
+    if (event.kind === 'user') this.delivered.set(event.name, (this.delivered.get(event.name) ?? 0) + 1)
+    else if (event.kind === 'member-leave') for (const { name } of event.members) this.sawLeave.add(name)
   }
 
   /** @param address `name/ip:port` */
