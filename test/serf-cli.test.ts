@@ -22,8 +22,6 @@ const DIFFERENT: Readonly<Record<number, string>> = {
   38: "past its checks the agent is Muster's: a join that fails does not end it",
   48: "past its checks the agent is Muster's: it never gives up joining",
   49: "past its checks the agent is Muster's, with its own log and endings",
-  143: "past its checks the agent is Muster's, which says of a taken port what to do",
-  144: "past its checks the agent is Muster's, which says of a taken port what to do",
 }
 /** Monitors: what the agent says depends on the clock and the ports of the day, so a scripted agent says it again. */
 const MONITORS = new Set([116, 138, 147])
@@ -48,6 +46,20 @@ async function ours(args: readonly string[], env: Record<string, string> = {}, i
   const exit = await runSerf(args, console)
   timer.cancel()
   return { stdout, stderr, exit }
+}
+
+/** Runs in which an agent starts, if only to fail: in a process of its own. */
+const AGENT_STARTS = new Set([143, 144])
+
+function asProcess(args: readonly string[]): Promise<Outcome> {
+  const state = mkdtempSync(join(tmpdir(), 'serf-cli-agent-'))
+  const env = { ...process.env, MUSTER_STATE_DIR: `${state}/s`, MUSTER_RUN_DIR: `${state}/r` }
+  return new Promise(done =>
+    execFile(process.execPath, [MUSTER, 'serf', ...args], { env }, (failure, stdout, stderr) => {
+      rmSync(state, { recursive: true, force: true })
+      done({ stdout, stderr, exit: failure === null ? 0 : Number(failure.code) })
+    }),
+  )
 }
 
 /** Serf's own. */
@@ -155,7 +167,7 @@ describe.each([
     const words = run.argv.map(word => (word.length > 60 ? `${word.slice(0, 20)}…` : word)).join(' ')
     test(`run ${i}: ${words}${run.note === undefined ? '' : ` (${run.note})`}`, async () => {
       await before[i]?.()
-      const found = await ours(
+      const found = await (AGENT_STARTS.has(i) ? asProcess : ours)(
         inDirectory(run.argv.slice(1)),
         run.env,
         run.note === 'SIGINT after 1 s' ? 1000 : undefined,
@@ -171,7 +183,7 @@ describe.each([
 })
 
 test('the runs that differ are those in which an agent gets as far as running', () => {
-  expect(Object.keys(DIFFERENT).length + MONITORS.size + 140).toBe(148)
+  expect(Object.keys(DIFFERENT).length + MONITORS.size + 142).toBe(148)
 })
 
 test('every help text is what the serf command prints', async () => {
@@ -341,7 +353,12 @@ for (const [title, script] of Object.entries(odd)) {
       const [name = '', ...rest] = words.split(' ')
       const args = [name, `-rpc-addr=${agent.rpc}`, ...rest]
       const [found, wanted] = [await ours(args), await theirs(args)]
-      const settle = (text: string) => text.replaceAll(/\d+\.\d\d sec/g, 'N sec').replace(/127\.0\.71\.1:\d+->/g, '')
+      // Serf's client says the one or the other, as it happens, when the agent goes away under a stream.
+      const settle = (text: string) =>
+        text
+          .replaceAll(/\d+\.\d\d sec/g, 'N sec')
+          .replace(/127\.0\.71\.1:\d+->/g, '')
+          .replace('Stream closed', 'client closed')
       expect([words, { ...found, stdout: settle(found.stdout) }]).toEqual([
         words,
         { ...wanted, stdout: settle(wanted.stdout) },

@@ -1,5 +1,5 @@
 import { SETTINGS } from '../../agent/config/settings.ts'
-import { messageOf } from '../../base/index.ts'
+import { formatAddress, messageOf } from '../../base/index.ts'
 import { startupComplaints } from './agent-checks.ts'
 import { type SerfCommand, say } from './console.ts'
 import { type FlagSpec, type GivenFlag, parseFlags } from './go-flags.ts'
@@ -37,8 +37,29 @@ export const agent: SerfCommand = async (args, console) => {
     const { runAgent } = await import('../agent.ts')
     return await runAgent({ files: filesOf(parsed.given), flags: flagsOf(parsed.given) })
   } catch (failure) {
-    return say(console, `==> ${messageOf(failure)}`)
+    const rpc = parsed.given.filter(({ name }) => name === 'rpc-addr').at(-1)?.value ?? '127.0.0.1:7373'
+    return say(console, `==> ${takenText(failure, rpc) ?? messageOf(failure)}`)
   }
+}
+
+/** In Serf's words which address could not be listened on; undefined when it is about something else. */
+export function takenText(failure: unknown, rpcAddress: string): string | undefined {
+  let cause = failure as { code?: string; address?: string; port?: number; cause?: unknown } | undefined
+  while (cause !== undefined && cause !== null && !(cause.code !== undefined && cause.code in BIND_ERRORS))
+    cause = cause.cause as typeof cause
+  if (cause?.address === undefined || cause.port === undefined) return undefined
+  const address = formatAddress({ ip: cause.address, port: cause.port })
+  const listen = `listen tcp ${address}: bind: ${BIND_ERRORS[cause.code ?? ''] ?? ''}`
+  if (address === rpcAddress) return `Error starting RPC listener: ${listen}`
+  const transport = 'Could not set up network transport: failed to obtain an address'
+  const socket = `Failed to start TCP listener on "${cause.address}" port ${cause.port}`
+  return `Failed to start the Serf agent: Error creating Serf: Failed to create memberlist: ${transport}: ${socket}: ${listen}`
+}
+
+const BIND_ERRORS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'address already in use',
+  EADDRNOTAVAIL: 'cannot assign requested address',
+  EACCES: 'permission denied',
 }
 
 function isFile(name: string): boolean {

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest'
 import { decodeMsgpack, encodeMsgpack } from '../../codec/index.ts'
+import { takenText } from './agent.ts'
+import { startupComplaints } from './agent-checks.ts'
 import { readTarget } from './connect.ts'
 import { parseFlags } from './go-flags.ts'
 import { columns, goSyntax, jsonText, quoted, trimmed } from './go-text.ts'
@@ -80,4 +82,41 @@ test('an address is a host and a port, the host perhaps empty', () => {
     { host: '', port: 1 },
     { host: 'host', port: 80 },
   ])
+})
+
+test('an address that another has is said as Serf says it, by what it was for', () => {
+  const cause = Object.assign(new Error(), { code: 'EADDRINUSE', address: '10.0.0.1', port: 7373 })
+  const failure = new Error('in use', { cause })
+  const listen = 'listen tcp 10.0.0.1:7373: bind: address already in use'
+  expect(takenText(failure, '10.0.0.1:7373')).toBe(`Error starting RPC listener: ${listen}`)
+  expect(takenText(failure, '10.0.0.1:7374')).toContain(
+    `Failed to start TCP listener on "10.0.0.1" port 7373: ${listen}`,
+  )
+  expect(takenText(new Error('else'), '10.0.0.1:7374')).toBeUndefined()
+})
+
+test.each([
+  [['tag', '=v'], "Error: Invalid tag: '=v'"],
+  [['retry-interval', '5'], 'Error: time: missing unit in duration "5"'],
+  [['retry-interval', '5s3'], 'Error: time: missing unit in duration "5s3"'],
+  [['retry-interval', '1h5q'], 'Error: time: unknown unit "q" in duration "1h5q"'],
+  [['event-handler', 'member-join,bogus=x.sh'], "Invalid event script: Event 'bogus' invoking 'x.sh'"],
+  [['encrypt', 'AA==A'], 'Invalid encryption key: illegal base64 data at input byte 4'],
+  [['advertise', '::1'], 'Invalid advertise address: address ::1: too many colons in address'],
+])('serf agent with %j is refused in the words of Serf', ([name = '', value = ''], words) => {
+  expect(startupComplaints([{ name, value }])).toEqual({ lines: [words], isFatal: true })
+})
+
+test('serf agent warns before it starts, and starts', () => {
+  const given = { rejoin: 'true', role: 'web', 'retry-interval': '1ms', 'broadcast-timeout': '2s' }
+  const flags = Object.entries(given).map(([name, value]) => ({ name, value }))
+  expect(startupComplaints(flags)).toEqual({
+    lines: [
+      "Deprecation warning: 'Role' has been replaced with 'Tags'",
+      "Warning: 'RetryInterval' is too low. Setting to 1s",
+      "Warning: 'RejoinAfterLeave' enabled without snapshot file",
+      'Starting Serf agent...',
+    ],
+    isFatal: false,
+  })
 })
