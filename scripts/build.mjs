@@ -7,7 +7,7 @@ import { rolldown } from 'rolldown'
 
 const rooms = readdirSync('src', { withFileTypes: true }).filter(entry => existsSync(`src/${entry.name}/index.ts`))
 const input = Object.fromEntries(rooms.map(room => [room.name, `src/${room.name}/index.ts`]))
-if (existsSync('src/cli/main.ts')) input.main = 'src/cli/main.ts'
+input.main = 'src/cli/main.ts'
 input.webapp = 'examples/webapp/main.ts'
 
 const fresh = `dist-${process.pid}.tmp`

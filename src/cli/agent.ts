@@ -4,7 +4,8 @@ import { createLog, type ProcessLog } from './log.ts'
 
 /** Runs an agent in the foreground until it is told to stop; resolves with the exit code. */
 export async function runAgent(input: ConfigInput): Promise<number> {
-  const config = loadConfig({ ...input, env: process.env })
+  const load = () => loadConfig({ ...input, env: process.env })
+  const config = load()
   const log = createLog({ level: config.logLevel, format: config.logFormat })
   const start = new AbortController()
   const early = () => start.abort(new Error('stopped by a signal before it was up'))
@@ -17,17 +18,17 @@ export async function runAgent(input: ConfigInput): Promise<number> {
   )
   process.removeListener('SIGTERM', early).removeListener('SIGINT', early)
   const code = watchSignals(agent, config, log)
-  process.on('SIGHUP', () => void reload(agent, input, log))
+  process.on('SIGHUP', () => void reload(agent, load, log))
   catchStrays(agent, log)
   await agent.ended
   return code()
 }
 
 /** Reads flags, environment and files again, as at the start. A configuration that is wrong changes nothing. */
-async function reload(agent: RunningAgent, input: ConfigInput, log: ProcessLog): Promise<void> {
+async function reload(agent: RunningAgent, load: () => AgentConfig, log: ProcessLog): Promise<void> {
   log.info({}, 'reloading configuration')
   try {
-    const next = loadConfig({ ...input, env: process.env })
+    const next = load()
     for (const warning of next.warnings) log.warn({}, warning)
     log.setLevel(next.logLevel)
     const held = await agent.reload(next)
