@@ -71,7 +71,7 @@ const RING_COMMANDS: readonly RingCommand[] = [
     options: [
       list('--node <NAME>', 'only this node'),
       list('--tag <KEY=RE>', 'only nodes whose tag matches'),
-      flag('--timeout <DURATION>', 'how long to wait (by the size of the ring: 3.2 s for 100)'),
+      flag('--timeout <DURATION>', 'how long to wait (3.2 s in a ring of up to 9, 6.4 s up to 99, and so on)'),
       flag('--no-ack', 'ask for no acknowledgements'),
       flag('--relay-factor <N>', 'answers also by way of so many others, 0 to 255 (0)'),
       format(),
