@@ -10,8 +10,8 @@ const RESTART = { minMs: 20, maxMs: 2_000, stableMs: 5_000, quarantineAfter: 1_0
 export function haproxySupervise(supervisor: Supervisor): Supervise {
   const status = () => supervisor.services().find(service => service.name === 'haproxy')
   return {
-    async start(spec) {
-      if (status() === undefined) await supervisor.add({ ...spec, restart: RESTART })
+    async start(spec, runningPid) {
+      if (status() === undefined) await supervisor.add({ ...spec, restart: RESTART }, runningPid)
       else await supervisor.start(spec.name)
     },
     status() {

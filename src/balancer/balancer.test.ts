@@ -177,6 +177,39 @@ test('an agent that is replaced adopts HAProxy and its servers without a reload,
   expect(second.status()).toMatchObject({ reloads: 0, runtimeCommands: 0 })
 })
 
+test.each(['another file is configured', 'every file is lost'])(
+  'HAProxy is adopted with its servers though %s: nothing is taken out, and the wanted configuration comes into force',
+  async what => {
+    const { start, port, config, supervise } = await rig()
+    const first = await start()
+    const a = await web('127.0.21.2')
+    const b = await web('127.0.21.3')
+    first.wanted([a.server, b.server])
+    await until(() => stateOf(first, b.server) === 'ready' && stateOf(first, a.server) === 'ready')
+    await first.stop({ keepHaproxy: true })
+    const isLost = what === 'every file is lost'
+    if (isLost) for (const end of ['', '.loaded']) await rm(`${config.configPath}${end}`)
+    const other = isLost ? config.configPath : join(config.runDir, 'other.cfg')
+    const deps = { clock: systemClock, random: systemRandom, log: silentLog, supervise }
+    const next: BalancerConfig = { ...config, configPath: other, pools: { web: { balance: 'roundrobin' } } }
+    const second = await startBalancer(next, deps)
+    endings.push(() => second.stop({ keepHaproxy: true }))
+    const answers: number[] = []
+    const isInForce = () => second.status().reloads === 1 && second.status().problem === undefined
+    await until(async () => answers.push((await get(port)).status) > 0 && isInForce())
+    await second.settle()
+    second.wanted([a.server, b.server])
+    await second.settle()
+    for (let i = 0; i < 20; i++) answers.push((await get(port)).status)
+    expect(answers.filter(status => status !== 200)).toEqual([])
+    expect(second.status().pools[0]?.servers.map(({ name, state }) => ({ name, state }))).toEqual([
+      { name: a.server.name, state: 'ready' },
+      { name: b.server.name, state: 'ready' },
+    ])
+    expect(await readFile(config.configPath, 'utf8')).toContain('balance roundrobin')
+  },
+)
+
 test('sixty servers that join at once all serve, after few reloads', async () => {
   const { start } = await rig()
   const balancer = await start()

@@ -100,11 +100,16 @@ export class Passes {
     return this.#prober.reasonOf(entry.key)
   }
 
-  /** Remembers who is in a running HAProxy (`seen`), or in the last file when none runs. */
-  adopt(text: string, seen: Seen | undefined): void {
+  /**
+   * Remembers who is in a running HAProxy, or in the last file when none runs. What runs counts even where every file is lost.
+   * @param text the file, which names the members
+   * @param config what runs; empty when nothing tells
+   */
+  adopt(text: string, config: Structure, live: Seen['servers'] | undefined): void {
     const names = namesOf(text)
-    for (const [key, line] of serverLines(parseStructure(text)))
-      this.#adoptLine(key, line, names.get(key), seen?.servers.get(key))
+    const lines = serverLines(config)
+    for (const key of live?.keys() ?? lines.keys())
+      this.#adoptServer(key, lines.get(key), names.get(key), live?.get(key))
   }
 
   /** The same for a user's template, whose lines do not tell our servers from the user's own. */
@@ -118,19 +123,24 @@ export class Passes {
     }
   }
 
-  #adoptLine(key: string, line: ServerLine, name: string | undefined, live: ServerState | undefined): void {
-    const [pool = ''] = key.split('/')
-    const slots = this.#slots.get(pool)
-    if (slots === undefined || line.track !== undefined) return
-    const number = /^slot(\d{1,5})$/.exec(line.name)
-    const ip = live?.ip ?? line.ip
-    const port = live?.port ?? line.port
+  #adoptServer(
+    key: string,
+    line: ServerLine | undefined,
+    name: string | undefined,
+    live: ServerState | undefined,
+  ): void {
+    const [pool = '', server = ''] = key.split('/')
+    const slots = this.#slots.get(pool) // the companions of a backend, `web.unsafe`, are no pools
+    if (slots === undefined || line?.track !== undefined) return
+    const number = /^slot(\d{1,5})$/.exec(server)
+    const ip = live?.ip ?? line?.ip
+    const port = live?.port ?? line?.port
     if (this.#usesSlots && number !== null) slots.reserve(Number(number[1]))
     if (ip === undefined || port === undefined || port < 1 || (ip === '127.0.0.1' && port === 1)) return
-    if (live === undefined ? line.disabled : live.admin === 'maint') return
-    const member = name ?? (SERVER_NAME.test(line.name) ? line.name : undefined)
-    if (member === undefined || !POOL_NAME.test(pool)) return
-    const weight = live?.admin === 'drain' || line.weight === 0 ? 1 : (live?.weight ?? line.weight ?? 1)
+    if (live === undefined ? line?.disabled : live.admin === 'maint') return
+    const member = name ?? server
+    if (!SERVER_NAME.test(member) || !POOL_NAME.test(pool)) return
+    const weight = live?.admin === 'drain' || line?.weight === 0 ? 1 : (live?.weight ?? line?.weight ?? 1)
     const entry = this.roster.adopt(
       { pool, name: member, ip, port, weight },
       this.#deps.clock.nowMs(),

@@ -3,7 +3,8 @@ import { Balancer } from './balancer.ts'
 import { NAMED_TEMPLATE, SLOTS_TEMPLATE } from './built-in-templates.ts'
 import { assertSound, type BalancerConfig, socketPaths } from './config.ts'
 import { HaproxyControl } from './drivers/haproxy-control.ts'
-import { descriptorLimit, findHaproxy } from './drivers/haproxy-process.ts'
+import { descriptorLimit, findHaproxy, findMaster } from './drivers/haproxy-process.ts'
+import { parseStructure } from './config-structure.ts'
 import { makeDirectories, readTemplate } from './drivers/template-file.ts'
 import { assertBindable } from './drivers/test-bind.ts'
 import { ConfigRefusedError, HaproxyStartError } from './errors.ts'
@@ -20,6 +21,8 @@ export interface BalancerDeps {
 
 const START_TIMEOUT_MS = 10_000
 const START_POLL_MS = 10
+const OTHER_FILE =
+  'the HAProxy that runs reads another file than balancer.config says; it is kept until HAProxy is stopped'
 
 /**
  * Starts HAProxy, or adopts the one that runs, and keeps it equal to what is wanted. A cold start begins with the servers
@@ -28,12 +31,16 @@ const START_POLL_MS = 10
  * file to start from), HaproxyStartError; nothing is left running that was not there before
  */
 export async function startBalancer(
-  config: BalancerConfig,
+  given: BalancerConfig,
   deps: BalancerDeps,
   signal?: AbortSignal,
 ): Promise<Balancer> {
-  assertSound(config)
-  const haproxy = await findHaproxy(config.haproxyPath)
+  assertSound(given)
+  const haproxy = await findHaproxy(given.haproxyPath)
+  const running = await findMaster(socketPaths(given).master, deps.clock)
+  const config = { ...given, configPath: running?.configPath ?? given.configPath }
+  if (config.configPath !== given.configPath)
+    deps.log.warn({ reads: config.configPath, configured: given.configPath }, OTHER_FILE)
   const render = await renderOf(config)
   await makeDirectories(config.runDir, config.configPath)
   const paths = { config: config.configPath, ...socketPaths(config) }
@@ -43,11 +50,11 @@ export async function startBalancer(
   const descriptors = await descriptorLimit()
   const maxconn = (checks: number) => maxconnFor(descriptors, checks)
   const passes = new Passes(config, maxconn, { ...deps, control, render, probe, wake })
-  const adopted = await control.isRunning()
+  const adopted = running !== undefined
   if (typeof config.template === 'object') passes.adoptRemembered(await control.rememberedServers())
   if (adopted) await adopt(config, control, passes)
   else await prepare(config, control, passes, deps.log)
-  await deps.supervise.start(haproxySpec(config, haproxy.path)) // adopts the one that runs
+  await deps.supervise.start(haproxySpec(config, haproxy.path), running?.pid)
   if (!adopted) {
     try {
       await untilReady(control, deps, signal)
@@ -92,13 +99,14 @@ async function renderOf(config: BalancerConfig): Promise<Render> {
 
 async function adopt(config: BalancerConfig, control: HaproxyControl, passes: Passes): Promise<void> {
   await control.attach()
-  if (typeof config.template !== 'object') passes.adopt(control.fileText ?? '', await control.look(false))
+  if (typeof config.template === 'object') return
+  passes.adopt(control.fileText ?? '', control.loaded, (await control.look(false)).servers)
 }
 
 /** The file for a cold start: the last known pool, in today's template; the last good file itself if that is refused. */
 async function prepare(config: BalancerConfig, control: HaproxyControl, passes: Passes, log: Log): Promise<void> {
   const last = await control.readFile()
-  if (typeof config.template !== 'object') passes.adopt(last ?? '', undefined)
+  if (typeof config.template !== 'object') passes.adopt(last ?? '', parseStructure(last ?? ''), undefined)
   passes.decideOffline()
   await assertBindable(
     Object.values(config.frontends).map(({ bind }) => bind.split(' ')[0] ?? ''),
@@ -117,7 +125,7 @@ async function untilReady(control: HaproxyControl, deps: BalancerDeps, signal?: 
   let failure: unknown
   while (deps.clock.nowMs() < deadlineMs) {
     try {
-      if (await control.isRunning()) return await control.attach()
+      if ((await findMaster(control.masterSocket, deps.clock)) !== undefined) return await control.attach()
     } catch (thrown) {
       failure = thrown
     }

@@ -18,8 +18,11 @@ export interface HaproxyProcessStatus {
  * HAProxy again when it dies, guards against a second one by a lock, and adopts the one of a former agent.
  */
 export interface Supervise {
-  /** Starts it, or does nothing if it runs already (adopted, say). Resolves when it has been started, not when it is ready. */
-  start(spec: HaproxySpec): Promise<void>
+  /**
+   * Starts it, or does nothing if it runs already (adopted, say). Resolves when it has been started, not when it is ready.
+   * @param runningPid the master that answers on the socket: it is adopted, also when no record tells of it
+   */
+  start(spec: HaproxySpec, runningPid?: number): Promise<void>
   status(): HaproxyProcessStatus
   /** To the master process. */
   signal(signal: 'SIGUSR2' | 'SIGUSR1' | 'SIGTERM'): void

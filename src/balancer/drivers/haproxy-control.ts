@@ -60,6 +60,8 @@ export class HaproxyControl {
   #fileText: string | undefined
   #workerPid: number | undefined
   #loaded: Structure = []
+  /** Some file tells what the worker loaded. */
+  #isKnown = false
   #throughMaster = false
   #serversText: string | undefined
 
@@ -72,6 +74,10 @@ export class HaproxyControl {
   /** What the worker runs, but for what the socket can change. */
   get loaded(): Structure {
     return this.#loaded
+  }
+
+  get masterSocket(): string {
+    return this.#paths.master
   }
 
   get workerPid(): number | undefined {
@@ -87,12 +93,6 @@ export class HaproxyControl {
   async readFile(): Promise<string | undefined> {
     this.#fileText = await readIfThere(this.#paths.config)
     return this.#fileText
-  }
-
-  /** Whether a master listens, and its worker serves. */
-  async isRunning(): Promise<boolean> {
-    const processes = await showProcesses(this.#paths.master, this.#clock).catch(() => undefined)
-    return processes?.workerPid !== undefined
   }
 
   /**
@@ -188,7 +188,8 @@ export class HaproxyControl {
    */
   async reload(text: string, signal?: AbortSignal): Promise<void> {
     const before = this.#fileText
-    await assertBindable(bindAddresses(parseStructure(text)), bindAddresses(this.#loaded))
+    const wanted = bindAddresses(parseStructure(text))
+    await assertBindable(wanted, this.#isKnown ? bindAddresses(this.#loaded) : wanted.map(anyAddress))
     await this.install(text)
     try {
       await this.#remember(await reload(this.#paths.master, this.#clock, signal), text)
@@ -209,8 +210,9 @@ export class HaproxyControl {
   async #adoptWorker(workerPid: number): Promise<void> {
     const record = await readIfThere(this.#recordPath())
     const text = record?.startsWith(`# worker ${workerPid}\n`) === true ? record : await this.readFile()
+    this.#isKnown = text !== undefined
     this.#loaded = parseStructure(text ?? '')
-    if (record !== text) await this.#remember(workerPid, text ?? '')
+    if (text !== undefined && record !== text) await this.#remember(workerPid, text)
     this.#workerPid = workerPid
     this.#throughMaster = !this.#loaded.some(section =>
       section.lines.some(line => line.startsWith(`stats socket ${this.#paths.admin} `)),
@@ -221,6 +223,7 @@ export class HaproxyControl {
     await writeFileAtomic(this.#recordPath(), `# worker ${workerPid}\n${text}`)
     this.#workerPid = workerPid
     this.#loaded = parseStructure(text)
+    this.#isKnown = true
   }
 
   #recordPath(): string {
@@ -238,6 +241,11 @@ export class HaproxyControl {
       session.close()
     }
   }
+}
+
+/** A port that HAProxy may well hold itself: nothing tells what it listens on. */
+function anyAddress(address: string): string {
+  return `*:${/:(\d+)$/.exec(address)?.[1] ?? ''}`
 }
 
 async function pidOf(session: RuntimeSession): Promise<number> {

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
-import { readFile, rename, rm } from 'node:fs/promises'
+import { readFile, readlink, rename, rm } from 'node:fs/promises'
+import { resolve as resolvePath } from 'node:path'
 import { type Clock, messageOf, sleep, writeFileAtomic } from '../../base/index.ts'
 import { ConfigRefusedError, HaproxyMissingError, HaproxyTooOldError, ReloadFailedError } from '../errors.ts'
 import { askMaster } from './runtime-socket.ts'
@@ -82,6 +83,26 @@ export async function readIfThere(path: string): Promise<string | undefined> {
 export async function showProcesses(masterSocket: string, clock: Clock): Promise<Processes> {
   const ask = (line: string) => askMaster(masterSocket, line, { timeoutMs: 2_000, clock })
   return parseProcesses(await ask('show proc'), await ask('@1 show info'))
+}
+
+/** An HAProxy that serves already. */
+export interface RunningMaster {
+  readonly pid: number
+  /** The file that it reads at each reload, whatever today's configuration says; undefined when /proc does not tell. */
+  readonly configPath: string | undefined
+}
+
+/** The master that listens on this socket; undefined when none does, or its worker does not serve yet. */
+export async function findMaster(masterSocket: string, clock: Clock): Promise<RunningMaster | undefined> {
+  const processes = await showProcesses(masterSocket, clock).catch(() => undefined)
+  if (processes?.workerPid === undefined) return undefined
+  return { pid: processes.masterPid, configPath: await configPathOf(processes.masterPid).catch(() => undefined) }
+}
+
+async function configPathOf(pid: number): Promise<string | undefined> {
+  const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0')
+  const path = words[words.indexOf('-f') + 1]
+  return !words.includes('-f') || !path ? undefined : resolvePath(await readlink(`/proc/${pid}/cwd`), path)
 }
 
 /**

@@ -120,13 +120,13 @@ export class ServiceRunner {
   }
 
   /** Takes over what an earlier agent left running, else starts. Resolves when a process runs or could not be started. */
-  async begin(): Promise<void> {
-    if (!(await this.adopt())) await this.start()
+  async begin(runningPid?: number): Promise<void> {
+    if (!(await this.adopt(runningPid))) await this.start()
   }
 
   /** Takes over what an earlier agent left running. False when there is nothing. */
-  async adopt(): Promise<boolean> {
-    const found = await this.#find()
+  async adopt(runningPid?: number): Promise<boolean> {
+    const found = (await this.#find()) ?? identified(runningPid)
     if (found === undefined) return false
     this.#deps.log.info({ pid: found.identity.pid }, 'adopted a running service')
     this.#identity = found.identity
@@ -356,4 +356,12 @@ export class ServiceRunner {
   #nowMs(): number {
     return this.#deps.clock.nowMs()
   }
+}
+
+/** Somebody else's word that this is the service's main process. */
+function identified(
+  pid: number | undefined,
+): { identity: ProcessIdentity; hash: string; wasReady: boolean } | undefined {
+  const identity = pid === undefined ? undefined : identify(pid)
+  return identity === undefined ? undefined : { identity, hash: 'unknown', wasReady: true }
 }

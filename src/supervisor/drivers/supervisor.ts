@@ -80,15 +80,16 @@ export class Supervisor implements AsyncDisposable {
 
   /**
    * One more service: adopted when it runs, else started. Resolves as `startSupervisor` does.
+   * @param runningPid a leader of its own session that is known to be this service: adopted when no record or lock tells of another
    * @throws ServiceSpecError when the spec cannot work or the name is taken
    */
-  async add(service: ServiceSpec): Promise<void> {
+  async add(service: ServiceSpec, runningPid?: number): Promise<void> {
     const spec = completeSpec(service)
     if (this.#runners.has(spec.name)) throw new ServiceSpecError(`there is a service ${spec.name} already`)
     if (this.#ending !== undefined) throw new UnknownServiceError('this supervisor has ended')
     const runner = this.#makeRunner(spec)
     this.#runners.set(spec.name, runner)
-    await runner.begin()
+    await runner.begin(runningPid)
     this.#deps.clock.after(0, () => runner.listen()) // whoever started us adds a listener first
   }
 
