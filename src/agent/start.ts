@@ -26,6 +26,13 @@ export interface AgentDeps {
   readonly log: Log & { readonly lines?: RpcLogSource }
   /** This process, as the status names it. */
   readonly pid: number
+  /** How a start ends that is given up: by default its services end, each in its time. */
+  readonly giveUp?: {
+    /** Aborted: its services are killed. */
+    readonly hurry: AbortSignal
+    /** Its services run on, for the next agent. */
+    readonly keepsServices: boolean
+  }
 }
 
 /**
@@ -34,6 +41,7 @@ export interface AgentDeps {
  * @throws with everything released; services that an earlier agent left running keep running
  */
 export async function startAgent(given: AgentConfig, deps: AgentDeps, signal?: AbortSignal): Promise<Agent> {
+  signal?.throwIfAborted()
   await using scope = new Scope()
   for (const warning of given.warnings) deps.log.warn({}, warning)
   const endpoints = new LocalEndpoints(given.services)
@@ -88,13 +96,21 @@ async function startServices(
     signal,
   )
   scope.defer(() => supervisor.detach())
-  scope.defer(async () => {
-    const started = supervisor.services().filter(service => !service.adopted)
-    await Promise.all(started.map(service => supervisor.stop(service.name)))
-  })
+  scope.defer(() => stopStarted(supervisor, deps.giveUp))
   supervisor.onOutput((service, line) => deps.log.info({ service }, line))
   await adoptedAreReady(supervisor, ms => sleep(deps.clock, ms))
   return supervisor
+}
+
+/** What was started here and not found running; after an orderly end of the agent there is none left. */
+async function stopStarted(supervisor: Supervisor, giveUp: AgentDeps['giveUp']): Promise<void> {
+  if (giveUp?.keepsServices === true) return
+  const started = supervisor.services().filter(service => !service.adopted)
+  const stopAll = (options = {}) => Promise.all(started.map(service => supervisor.stop(service.name, options)))
+  const hurry = () => void stopAll({ timeoutMs: 0 })
+  giveUp?.hurry.addEventListener('abort', hurry)
+  await stopAll(giveUp?.hurry.aborted === true ? { timeoutMs: 0 } : {})
+  giveUp?.hurry.removeEventListener('abort', hurry)
 }
 
 function specOf(service: ServiceConfig): ServiceSpec {

@@ -1,27 +1,30 @@
 import { type AgentConfig, type ConfigInput, loadConfig } from '../agent/config/index.ts'
 import { messageOf, systemClock, systemRandom } from '../base/index.ts'
 import { createLog, type ProcessLog } from './log.ts'
+import { Signals } from './signals.ts'
 
 /** Runs an agent in the foreground until it is told to stop; resolves with the exit code. */
 export async function runAgent(input: ConfigInput): Promise<number> {
   const load = () => loadConfig({ ...input, env: process.env })
   const config = load()
   const log = createLog({ level: config.logLevel, format: config.logFormat })
-  const start = new AbortController()
-  const early = () => start.abort(new Error('stopped by a signal before it was up'))
-  process.once('SIGTERM', early).once('SIGINT', early)
+  const signals = new Signals(log, {
+    skipLeaveOnInterrupt: config.cluster.skipLeaveOnInterrupt,
+    reload: agent => reload(agent as RunningAgent, load, log),
+  })
   const { startAgent } = await import('../agent/start.ts')
-  const agent = await startAgent(
-    config,
-    { clock: systemClock, random: systemRandom, log, pid: process.pid },
-    start.signal,
-  )
-  process.removeListener('SIGTERM', early).removeListener('SIGINT', early)
-  const code = watchSignals(agent, config, log)
-  process.on('SIGHUP', () => void reload(agent, load, log))
-  catchStrays(agent, log)
-  await agent.ended
-  return code()
+  const { starting: giveUp } = signals
+  const deps = { clock: systemClock, random: systemRandom, log, pid: process.pid, giveUp }
+  try {
+    const agent = await startAgent(config, deps, giveUp.signal)
+    catchStrays(agent, log)
+    signals.attach(agent)
+    await agent.ended
+  } catch (failure) {
+    if (!giveUp.signal.aborted) throw failure
+    log.info({ reason: messageOf(failure) }, 'ended before it was up')
+  }
+  return signals.exitCode
 }
 
 /** Reads flags, environment and files again, as at the start. A configuration that is wrong changes nothing. */
@@ -55,34 +58,3 @@ function catchStrays(agent: RunningAgent, log: ProcessLog): void {
 }
 
 type RunningAgent = Awaited<ReturnType<typeof import('../agent/start.ts')['startAgent']>>
-
-/**
- * SIGTERM and SIGINT drain, leave and stop; a second one stops at once. SIGUSR2 hands over: the agent ends, its services and
- * HAProxy run on. @returns what the process should end with
- */
-function watchSignals(agent: RunningAgent, config: AgentConfig, log: ProcessLog): () => number {
-  let code = 0
-  let asked = 0
-  const act = (what: Promise<void>) => {
-    what.catch((error: unknown) => {
-      code = 1
-      log.error({ error: String(error) }, 'ending failed')
-    })
-  }
-  const end = (name: NodeJS.Signals) => {
-    log.info(
-      { signal: name },
-      asked === 0
-        ? 'caught a signal; draining and leaving, a second one hurries'
-        : 'caught a second signal; stopping now',
-    )
-    asked++
-    act(agent.stop({ leave: asked === 1 && !(name === 'SIGINT' && config.cluster.skipLeaveOnInterrupt) }))
-  }
-  process.on('SIGTERM', end).on('SIGINT', end)
-  process.on('SIGUSR2', () => {
-    log.info({}, 'caught SIGUSR2; handing over')
-    act(agent.handover())
-  })
-  return () => code
-}

@@ -1,0 +1,56 @@
+/** Starts that are interrupted, ends that leave something behind, and configurations that cannot work. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { eventually } from './parts.ts'
+import { linesOf, Tier } from './tier.ts'
+
+/** Prints its pid into `pids`, and does not end when it is asked to. */
+const stubborn = (pids: string) => [
+  'sh',
+  '-c',
+  `trap 'echo asked >> ${pids}' TERM; echo $$ >> ${pids}; while :; do sleep 0.05; done`,
+]
+/** A start that does not end: it waits for a real Serf agent that is not there. */
+const waits = (tier: Tier) => ({ engine: 'serf', rpc: `${tier.ip(9)}:7373` })
+
+test('signals during a start end it: the second one hurries, and no service stays behind', async () => {
+  await using tier = await Tier.open('127.0.170')
+  const pids = join(tier.directory, 'pids')
+  const services = { slow: { command: stubborn(pids), stop: { timeout: '30s' } } }
+  const agent = tier.muster('a', 1, { cluster: waits(tier), services })
+  await eventually(
+    () => linesOf(pids),
+    lines => lines.length === 1,
+  )
+  await tier.signal('a', 'HUP') // no reason to end
+  await tier.signal('a', 'TERM')
+  await eventually(
+    () => linesOf(pids),
+    lines => lines.includes('asked'),
+  )
+  await tier.signal('a', 'TERM')
+  expect(await agent.part.exited).toBe(0)
+  await expect(tier.signal(Number(linesOf(pids)[0]), '0')).rejects.toThrow()
+})
+
+test('SIGUSR2 during a start hands over: the services run on, and the next agent adopts them', async () => {
+  await using tier = await Tier.open('127.0.171')
+  const pids = join(tier.directory, 'pids')
+  const services = { slow: { command: stubborn(pids), stop: { timeout: '100ms' } } }
+  const agent = tier.muster('a', 1, { cluster: waits(tier), services })
+  await eventually(
+    () => linesOf(pids),
+    lines => lines.length === 1,
+  )
+  await tier.signal('a', 'USR2')
+  expect(await agent.part.exited).toBe(0)
+  const next = tier.muster('a', 1, { services })
+  const status = await eventually(
+    () => next.status(),
+    ({ services }) => services[0]?.state === 'ready',
+  )
+  const [pid] = readFileSync(pids, 'utf8').split('\n')
+  expect(linesOf(pids)).toEqual([pid])
+  expect(status.services[0]?.pid).toBe(Number(pid))
+})
