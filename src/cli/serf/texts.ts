@@ -1,6 +1,8 @@
 /**
  * What Serf's command prints about itself, as recorded from it (0.9.4, which calls itself 0.8.2-dev): data that scripts and
  * people compare, so nothing here is to be improved. The manners of our own are in `muster COMMAND --help`.
+ *
+ * These texts are Serf's own (HashiCorp, Mozilla Public License 2.0) and stay under that licence.
  */
 
 /** Answer to `serf version`: of the protocol that both speak, by the version that was recorded. */
