@@ -23,3 +23,10 @@ test('a stable run makes the next failure the first', () => {
   expect(decision.kind === 'restart' && decision.delayMs <= 100).toBe(true)
   expect(policy.failures).toBe(1)
 })
+
+test('with a quarantine after 0 failures there is none: tried for ever, at the longest gap', () => {
+  const policy = new RestartPolicy({ ...spec, quarantineAfter: 0 }, seededRandom(1))
+  for (let i = 0; i < 1100; i++) policy.ended(0) // 2 ** 1100 is more than a number holds
+  const decision = policy.ended(0)
+  expect(decision.kind === 'restart' && decision.delayMs <= 30_000 && decision.delayMs >= 22_500).toBe(true)
+})

@@ -25,7 +25,9 @@ export class RestartPolicy {
   /** @param ranMs how long it ran; 0 when it could not be started */
   ended(ranMs: number): RestartDecision {
     this.#failures = ranMs >= this.#spec.stableMs ? 1 : this.#failures + 1
-    if (this.#failures >= this.#spec.quarantineAfter) return { kind: 'quarantine', failures: this.#failures }
+    const { quarantineAfter } = this.#spec
+    if (quarantineAfter > 0 && this.#failures >= quarantineAfter)
+      return { kind: 'quarantine', failures: this.#failures }
     const delayMs = Math.min(this.#spec.maxMs, this.#spec.minMs * 2 ** (this.#failures - 1))
     // A quarter of jitter, downwards, so that a hundred hosts do not come back in step and maxMs stays the longest wait.
     return { kind: 'restart', delayMs: Math.round(delayMs * (1 - this.#random.float() / 4)) }

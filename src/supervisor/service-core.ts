@@ -66,6 +66,11 @@ export class ServiceCore {
     return this.#restarts
   }
 
+  /** Unstable runs in a row so far. */
+  get failures(): number {
+    return this.#policy.failures
+  }
+
   /** A person, or the agent's start, wants it up. Nothing when it is; after a stop that is under way, when that is done. */
   start(): ServiceEffect[] {
     if (this.#state === 'stopping') this.#afterwards = 'start'

@@ -10,7 +10,7 @@ export interface RestartSpec {
   readonly maxMs?: number
   /** A run this long was stable: the next failure counts as the first. 10 000 by default. */
   readonly stableMs?: number
-  /** Unstable runs in a row after which nothing is tried any more. 20 by default: six minutes, a database's restart. */
+  /** Unstable runs in a row after which nothing is tried any more; 0: never. 20 by default: six minutes, a database's restart. */
   readonly quarantineAfter?: number
 }
 
@@ -66,7 +66,7 @@ export function completeSpec(spec: ServiceSpec): Spec {
     'command, env and cwd must not hold a NUL character',
   )
   refuse(complete.restart.minMs > complete.restart.maxMs, spec, 'restart.minMs is above restart.maxMs')
-  refuse(complete.restart.quarantineAfter < 1, spec, 'restart.quarantineAfter is below 1')
+  refuse(complete.restart.quarantineAfter < 0, spec, 'restart.quarantineAfter is below 0')
   return complete
 }
 

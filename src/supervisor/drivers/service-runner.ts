@@ -253,7 +253,6 @@ export class ServiceRunner {
       this.#apply(this.#core.spawned(identity.pid, this.#nowMs()))
       await this.#record.saved()
     } catch (failure) {
-      this.#deps.log.warn({ error: messageOf(failure) }, 'a service could not be started')
       this.#apply(this.#core.spawnFailed(messageOf(failure), this.#nowMs()))
     }
   }
@@ -316,6 +315,7 @@ export class ServiceRunner {
     this.#draining = undefined
     const identity = this.#identity
     if (identity === undefined) return
+    if (to === 'group') this.#deps.log.warn({ pid: identity.pid }, 'a service did not end in time and is killed')
     try {
       if (to === 'group') signalGroup(identity, signal)
       else signalProcess(identity, signal)
@@ -335,14 +335,34 @@ export class ServiceRunner {
     const told = JSON.stringify([state, pid, reason])
     if (told === this.#told) return
     this.#told = told
-    if (state !== this.#toldState) this.#since = this.#deps.clock.wallMs()
-    this.#toldState = state
+    if (state !== this.#toldState) this.#entered(state)
     if (state === 'ready') this.#wasReady = true
     const { stopSignal, stopTimeoutMs } = this.#spec
     const how = { specHash: this.#recordedHash, ready: this.#wasReady, stopSignal, stopTimeoutMs }
     this.#record.save(this.#identity && { version: 1, ...this.#identity, ...how })
     this.#deps.changed(this.status)
     for (const waiter of this.#waiters) if (waiter.isOver(state)) waiter.resolve()
+  }
+
+  /** What an operator reads of a service's life: each end that nobody asked for, what comes next, and the end of the trouble. */
+  #entered(state: ServiceState): void {
+    const { reason, restarts, failures } = this.#core
+    this.#since = this.#deps.clock.wallMs()
+    this.#toldState = state
+    if (state === 'backoff') {
+      const againInMs = Math.max(0, (this.#core.nextTickMs() ?? this.#nowMs()) - this.#nowMs())
+      this.#deps.log.warn(
+        { reason, failures, againInMs: Math.round(againInMs) },
+        'a service failed; it is started again',
+      )
+    }
+    if (state === 'quarantined') {
+      const advice =
+        'a service failed too often and is left alone; mend it, then start the agent anew (muster handover)'
+      this.#deps.log.error({ reason, failures }, advice)
+    }
+    if (state === 'ready' && restarts > 0)
+      this.#deps.log.info({ pid: this.#core.pid, restarts }, 'a service is ready again')
   }
 
   #until(isOver: (state: ServiceState) => boolean): Promise<void> {

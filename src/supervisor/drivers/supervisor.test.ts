@@ -6,7 +6,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { identify, isAlive, lockHolders, seededRandom, silentLog, systemClock } from '../../base/index.ts'
+import {
+  identify,
+  isAlive,
+  type Log,
+  type LogFields,
+  lockHolders,
+  seededRandom,
+  systemClock,
+} from '../../base/index.ts'
 import {
   AlreadySupervisedError,
   type ServiceSpec,
@@ -25,6 +33,7 @@ beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'muster-sup-'))
   supervisors = []
   agents = []
+  logged = []
 })
 
 afterEach(async () => {
@@ -36,8 +45,18 @@ afterEach(async () => {
 const stateDir = () => join(directory, 'state')
 const configOf = (services: ServiceSpec[]) => ({ stateDir: stateDir(), runDir: join(directory, 'run'), services })
 
+/** What the supervisors here have logged: level, sentence and fields. */
+let logged: { level: string; sentence: string; fields: LogFields }[]
+
+function logOf(more: LogFields): Log {
+  const at = (level: string) => (fields: LogFields, sentence: string) =>
+    void logged.push({ level, sentence, fields: { ...more, ...fields } })
+  const levels = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+  return { ...levels, child: fields => logOf({ ...more, ...fields }) }
+}
+
 async function supervise(...services: ServiceSpec[]): Promise<Supervisor> {
-  const deps = { clock: systemClock, random: seededRandom(1), log: silentLog }
+  const deps = { clock: systemClock, random: seededRandom(1), log: logOf({}) }
   const supervisor = await startSupervisor(configOf(services), deps)
   supervisors.push(supervisor)
   return supervisor
@@ -131,6 +150,37 @@ test('a crash loop is quarantined with the exit status and the last lines, one w
   const status = await reached(supervisor, ({ state }) => state === 'quarantined')
   expect(status.reason).toBe('exit status 3')
   expect(status.lastLines.slice(-2)).toEqual(['starting', 'café \ufffd'])
+})
+
+test('each death is logged with its reason and the next try, and the quarantine as an error', async () => {
+  const supervisor = await supervise({
+    ...sleeper,
+    command: ['sh', '-c', 'exit 3'],
+    restart: { minMs: 1, quarantineAfter: 3 },
+  })
+  await reached(supervisor, ({ state }) => state === 'quarantined')
+  const lines = logged.filter(({ level }) => level !== 'info')
+  expect(lines.map(({ level, fields }) => [level, fields['service'], fields['reason'], fields['failures']])).toEqual([
+    ['warn', 'web', 'exit status 3', 1],
+    ['warn', 'web', 'exit status 3', 2],
+    ['error', 'web', 'exit status 3', 3],
+  ])
+  expect(lines[0]?.fields['againInMs']).toBe(1)
+})
+
+test('a service that is ready again after a failure is said to be, and one that is killed for its slowness too', async () => {
+  const command = `trap '' TERM; echo up; while :; do sleep 0.02; done`
+  const supervisor = await supervise({ ...sleeper, command, restart: { minMs: 1 }, stopTimeoutMs: 30 })
+  if (supervisor.services()[0]?.lastLines.length === 0) await nextLine(supervisor)
+  process.kill(supervisor.services()[0]?.pid as number, 'SIGKILL')
+  await reached(supervisor, ({ state, restarts }) => state === 'ready' && restarts === 1)
+  while ((supervisor.services()[0]?.lastLines.length ?? 0) < 2) await nextLine(supervisor)
+  await supervisor.stop()
+  expect(logged.map(({ level, sentence }) => `${level} ${sentence}`)).toEqual([
+    'warn a service failed; it is started again',
+    'info a service is ready again',
+    'warn a service did not end in time and is killed',
+  ])
 })
 
 test('a program that does not exist is a reason in words, not an exception', async () => {
