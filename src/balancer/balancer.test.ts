@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server as HttpServer } from 'node:http'
 import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -209,6 +209,27 @@ test.each(['another file is configured', 'every file is lost'])(
     expect(await readFile(config.configPath, 'utf8')).toContain('balance roundrobin')
   },
 )
+
+test('a disk that takes no file keeps nobody out of traffic: status says so, and the file follows when it does', async () => {
+  const { port, config, supervise } = await rig()
+  const directory = join(config.runDir, 'state')
+  const deps = { clock: systemClock, random: systemRandom, log: silentLog, supervise }
+  const balancer = await startBalancer({ ...config, configPath: join(directory, 'haproxy.cfg') }, deps)
+  endings.push(() => balancer.stop({ keepHaproxy: true }))
+  const a = await web('127.0.21.2')
+  balancer.wanted([a.server])
+  await until(() => stateOf(balancer, a.server) === 'ready')
+  await rename(directory, `${directory}-away`)
+  const b = await web('127.0.21.3')
+  balancer.wanted([{ ...a.server, liveness: 'withdrawn' }, b.server])
+  await until(() => stateOf(balancer, b.server) === 'ready')
+  for (let i = 0; i < 10; i++) expect((await get(port)).body).toBe('127.0.21.3')
+  expect(balancer.status().haproxy.state).toBe('ready')
+  expect(balancer.status().problem).toContain("HAProxy's file cannot be written")
+  await rename(`${directory}-away`, directory)
+  await until(() => balancer.status().problem === undefined)
+  expect(await readFile(join(directory, 'haproxy.cfg'), 'utf8')).toContain(b.server.name)
+})
 
 test('sixty servers that join at once all serve, after few reloads', async () => {
   const { start } = await rig()

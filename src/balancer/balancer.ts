@@ -1,8 +1,9 @@
 import { type Clock, type Log, messageOf, type Random, type Timer } from '../base/index.ts'
 import type { HaproxyControl } from './drivers/haproxy-control.ts'
+import { RuntimeSocketError } from './errors.ts'
 import { missingRetries, type MissingRetry } from './retries.ts'
 import type { Passes } from './pass.ts'
-import type { MemberStates } from './roster.ts'
+import type { Entry, MemberStates } from './roster.ts'
 import { type Liveness, refusalOf, type Server } from './server.ts'
 import type { Supervise } from './supervise.ts'
 import type { Render } from './template.ts'
@@ -78,6 +79,8 @@ export class Balancer implements AsyncDisposable {
   #again = false
   #timer: Timer | undefined
   #failures = 0
+  /** Of the last pass. */
+  #failure: unknown
   #refused = 0
   #settled: (() => void)[] = []
 
@@ -134,14 +137,14 @@ export class Balancer implements AsyncDisposable {
       haproxy: {
         version,
         workerPid: control.workerPid,
-        state: this.#failures > 0 ? 'unreachable' : supervise.status().state,
+        state: this.#failure instanceof RuntimeSocketError ? 'unreachable' : supervise.status().state,
         adopted,
       },
       pools: passes.poolNames().map(name => ({ name, servers: this.#serverStatuses(name) })),
       reloads: passes.reloads,
       runtimeCommands: passes.runtimeChanges,
       refused: this.#refused,
-      problem: passes.problem,
+      problem: passes.problem ?? (this.#failure === undefined ? undefined : messageOf(this.#failure)),
       missingRetries: missingRetries(control.loaded),
     }
   }
@@ -190,9 +193,11 @@ export class Balancer implements AsyncDisposable {
     try {
       const { lookAtMs } = await passes.run(this.#abort.signal)
       this.#failures = 0
+      this.#failure = undefined
       this.#lookIn(Math.min(LOOK_MS, (lookAtMs ?? Number.POSITIVE_INFINITY) - clock.nowMs()))
     } catch (failure) {
       if (this.#abort.signal.aborted) return
+      this.#failure = failure
       if (this.#failures === 0) log.warn({ error: messageOf(failure) }, 'balancer pass failed; it is repeated')
       this.#again = false
       this.#lookIn(Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** this.#failures++))
@@ -213,7 +218,7 @@ export class Balancer implements AsyncDisposable {
       const isDown = stance === 'ready' && entry.up !== true
       const probeReason = stance === 'entering' ? passes.probeReasonOf(entry) : undefined
       const words =
-        probeReason !== undefined ? `${reason}: ${probeReason}` : isDown ? `${reason}; HAProxy's checks fail` : reason
+        probeReason !== undefined ? `${reason}: ${probeReason}` : isDown ? `${reason}; ${absence(entry)}` : reason
       return {
         name,
         ip,
@@ -226,4 +231,8 @@ export class Balancer implements AsyncDisposable {
       }
     })
   }
+}
+
+function absence(entry: Entry): string {
+  return entry.up === undefined ? 'HAProxy does not have it yet' : "HAProxy's checks fail"
 }

@@ -174,12 +174,20 @@ export class Passes {
     this.#prober.want(this.#targets())
     try {
       const applied = await this.#apply(seen, signal)
-      if (typeof this.#config.template === 'object') await control.rememberServers(this.#fileServers().map(placed))
+      if (typeof this.#config.template === 'object') await this.#rememberServers()
       return { lookAtMs: earliest(lookAtMs, applied) }
     } catch (failure) {
       if (!(failure instanceof UnknownReplyError) || clock.nowMs() < this.#trustAgainAtMs) throw failure
       this.#trustAgainAtMs = clock.nowMs() + MISTRUST_MS
       return { lookAtMs: await this.#reload(this.text(), [messageOf(failure)], seen, signal) }
+    }
+  }
+
+  async #rememberServers(): Promise<void> {
+    try {
+      await this.#deps.control.rememberServers(this.#fileServers().map(placed))
+    } catch (failure) {
+      this.problem ??= `the servers cannot be written down for the next agent: ${messageOf(failure)}`
     }
   }
 
@@ -229,12 +237,33 @@ export class Passes {
       await this.#sendWhatRuns(seen, wanted)
       return dueMs
     }
-    await control.write(text)
+    const unwritten = await this.#writeFile(text)
     if (step.kind === 'runtime') await this.#send(step.in)
     control.assume(config)
     this.#released = []
-    this.problem = undefined
+    this.problem = unwritten ?? this.#unrecorded()
     return undefined
+  }
+
+  /**
+   * A full disk keeps nobody out of traffic: the file is for HAProxy's next start, and written again at the next look.
+   * @returns why it could not be written
+   */
+  async #writeFile(text: string): Promise<string | undefined> {
+    const { control, log } = this.#deps
+    try {
+      await control.write(text)
+      return undefined
+    } catch (failure) {
+      const problem = `HAProxy's file cannot be written: ${messageOf(failure)}. HAProxy serves what is wanted; started anew it would serve the last file`
+      if (problem !== this.problem) log.error({ error: messageOf(failure) }, "HAProxy's file cannot be written")
+      return problem
+    }
+  }
+
+  #unrecorded(): string | undefined {
+    const failure = this.#deps.control.recordFailure
+    return failure === undefined ? undefined : `what HAProxy has loaded cannot be put on record: ${failure}`
   }
 
   /** While a reload waits, servers that have a line already need not; the file follows within the second. */

@@ -1,4 +1,4 @@
-import { type Clock, writeFileAtomic } from '../../base/index.ts'
+import { type Clock, messageOf, writeFileAtomic } from '../../base/index.ts'
 import { bindAddresses, parseStructure, serverLines, type Structure } from '../config-structure.ts'
 import { endpointOf } from '../server.ts'
 import { commandLine, type Command } from '../plan.ts'
@@ -62,6 +62,7 @@ export class HaproxyControl {
   #loaded: Structure = []
   /** Some file tells what the worker loaded. */
   #isKnown = false
+  #recordFailure: string | undefined
   #throughMaster = false
   #serversText: string | undefined
 
@@ -74,6 +75,11 @@ export class HaproxyControl {
   /** What the worker runs, but for what the socket can change. */
   get loaded(): Structure {
     return this.#loaded
+  }
+
+  /** Why what was loaded last is not on record; undefined when it is. */
+  get recordFailure(): string | undefined {
+    return this.#recordFailure
   }
 
   get masterSocket(): string {
@@ -219,11 +225,12 @@ export class HaproxyControl {
     )
   }
 
+  /** Without the record (a full disk) the next agent takes the file for what was loaded, as it does where the pid differs. */
   async #remember(workerPid: number, text: string): Promise<void> {
-    await writeFileAtomic(this.#recordPath(), `# worker ${workerPid}\n${text}`)
     this.#workerPid = workerPid
     this.#loaded = parseStructure(text)
     this.#isKnown = true
+    this.#recordFailure = await failureOf(writeFileAtomic(this.#recordPath(), `# worker ${workerPid}\n${text}`))
   }
 
   #recordPath(): string {
@@ -241,6 +248,13 @@ export class HaproxyControl {
       session.close()
     }
   }
+}
+
+function failureOf(work: Promise<void>): Promise<string | undefined> {
+  return work.then(
+    () => undefined,
+    (failure: unknown) => messageOf(failure),
+  )
 }
 
 /** A port that HAProxy may well hold itself: nothing tells what it listens on. */
