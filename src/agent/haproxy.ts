@@ -40,7 +40,7 @@ export function balancerConfigOf(config: AgentConfig, settings: BalancerSettings
     configPath: settings.configPath,
     runDir: config.runDir,
     haproxyPath: settings.haproxy,
-    frontends: Object.fromEntries(settings.frontends.map(f => [f.name, { bind: f.binds.join(','), pool: f.pool }])),
+    frontends: Object.fromEntries(settings.frontends.map(f => [f.name, { bind: f.binds, pool: f.pool }])),
     pools: Object.fromEntries(settings.pools.map(pool => [pool.name, poolConfigOf(pool)])),
     ...(stats === undefined ? {} : { stats: { bind: formatAddress(stats) } }),
     node: { name: config.node.name, ip },

@@ -3,8 +3,8 @@ import { POOL_NAME } from './server.ts'
 
 /** Where clients come in. */
 export interface FrontendConfig {
-  /** As after HAProxy's `bind`: `:80`, `10.0.0.1:443 ssl crt /etc/ssl/site.pem`. */
-  readonly bind: string
+  /** As after HAProxy's `bind`: `:80`, `10.0.0.1:443 ssl crt /etc/ssl/site.pem`. Each of several has a line of its own, and its own parameters. */
+  readonly bind: string | readonly string[]
   readonly pool: string
 }
 
@@ -84,7 +84,8 @@ function poolProblems(name: string, pool: PoolConfig): string[] {
 function frontendProblems(name: string, frontend: FrontendConfig, config: BalancerConfig): string[] {
   const problems: string[] = []
   if (!POOL_NAME.test(name)) problems.push(`frontends.${name}: a frontend's name is 1 to 48 of A-Z a-z 0-9 _ -`)
-  if (!BIND.test(frontend.bind)) problems.push(`frontends.${name}.bind: not an address to bind`)
+  if (bindsOf(frontend).length === 0 || bindsOf(frontend).some(bind => !BIND.test(bind)))
+    problems.push(`frontends.${name}.bind: not an address to bind`)
   if (!Object.hasOwn(config.pools, frontend.pool)) problems.push(`frontends.${name}.pool: no pool ${frontend.pool}`)
   return problems
 }
@@ -99,4 +100,9 @@ function socketProblems(config: BalancerConfig): string[] {
 /** The two unix sockets of HAProxy. */
 export function socketPaths(config: BalancerConfig): { readonly admin: string; readonly master: string } {
   return { admin: `${config.runDir}/haproxy.sock`, master: `${config.runDir}/haproxy-master.sock` }
+}
+
+/** What stands after `bind`, line by line. */
+export function bindsOf({ bind }: FrontendConfig): readonly string[] {
+  return typeof bind === 'string' ? [bind] : bind
 }

@@ -1,5 +1,5 @@
-import type { BalancerConfig, PoolConfig } from './config.ts'
-import { socketPaths } from './config.ts'
+import type { BalancerConfig, FrontendConfig, PoolConfig } from './config.ts'
+import { bindsOf, socketPaths } from './config.ts'
 import { endpointOf } from './server.ts'
 import type { Slot } from './slots.ts'
 
@@ -41,10 +41,18 @@ interface PoolData {
   readonly slots: readonly ServerData[]
 }
 
+interface FrontendData {
+  readonly name: string
+  /** For `bind {{bind}}`: of several each comes to stand on a `bind` line of its own. */
+  readonly bind: string
+  readonly binds: readonly string[]
+  readonly pool: string
+}
+
 /** What a template sees. Every key is always there; what has no value is null, so that `#if` is enough to ask. */
 export interface TemplateData {
   readonly node: { readonly name: string; readonly ip: string }
-  readonly frontends: readonly { readonly name: string; readonly bind: string; readonly pool: string }[]
+  readonly frontends: readonly FrontendData[]
   readonly pools: readonly PoolData[]
   readonly members: readonly { readonly name: string; readonly host: string; readonly ip: string }[]
   /** The servers of all pools, one per member and address, as simple as in the templates that people have had for years. */
@@ -68,7 +76,7 @@ export function templateData(
   const kept = ordered.filter(server => server.stance !== 'maint')
   return {
     node: { name: config.node.name, ip: config.node.ip },
-    frontends: Object.entries(config.frontends).map(([name, { bind, pool }]) => ({ name, bind, pool })),
+    frontends: Object.entries(config.frontends).map(([name, frontend]) => frontendData(name, frontend)),
     pools: Object.entries(config.pools).map(([name, pool]) =>
       poolData(
         name,
@@ -86,6 +94,11 @@ export function templateData(
       statsBind: config.stats?.bind ?? null,
     },
   }
+}
+
+function frontendData(name: string, frontend: FrontendConfig): FrontendData {
+  const binds = bindsOf(frontend)
+  return { name, bind: binds.join('\n    bind '), binds, pool: frontend.pool }
 }
 
 function poolData(

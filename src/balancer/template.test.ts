@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { SLOTS_TEMPLATE } from './built-in-templates.ts'
 import type { BalancerConfig } from './config.ts'
 import { type PlacedServer, templateData } from './data.ts'
 import { compileTemplate } from './template.ts'
@@ -63,4 +64,15 @@ test('the same servers in another order give the same bytes, and nothing is esca
 test('two endpoints of one member have two names', () => {
   const data = templateData(config, [web1, server('web-1', '10.0.0.1', 3001)], new Map(), 1)
   expect(data.pools[0]?.servers.map(({ server: name }) => name)).toEqual(['web-1', 'web-1:3001'])
+})
+
+test('each bind has a line of its own, so that its parameters are not those of another', async () => {
+  const two = { ...config, frontends: { www: { bind: [':80', ':443 ssl crt /x.pem'], pool: 'web' } } }
+  const render = async (source: string) =>
+    (await compileTemplate(source, 'slots'))(templateData(two, [], new Map(), 1))
+      .split('\n')
+      .map(line => line.trim())
+      .filter(line => line.startsWith('bind '))
+  expect(await render(SLOTS_TEMPLATE)).toEqual(['bind :80', 'bind :443 ssl crt /x.pem'])
+  expect(await render('{{#each frontends}}{{#each binds}}bind {{this}}\n{{/each}}{{/each}}')).toHaveLength(2)
 })

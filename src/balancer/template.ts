@@ -14,7 +14,7 @@ const SERVER: Shape = names('server id member host ip port address weight disabl
 const ADDRESS: Shape = names('host ip port')
 const DATA: Shape = {
   node: names('name ip'),
-  frontends: { [elementKey()]: names('name bind pool') },
+  frontends: { [elementKey()]: { ...names('name bind pool'), binds: { [elementKey()]: 'value' } } },
   pools: {
     [elementKey()]: {
       ...names('name balance checkPath sticky cookieKey timeoutServerMs maxconn'),
