@@ -416,6 +416,19 @@ test('an address that another process has is said before anything is started', a
   expect(supervise.status().state).toBe('stopped')
 })
 
+test.each([
+  ['in a list of binds', (bind: string) => ({ frontends: { www: { bind: ['127.0.21.1:0', bind], pool: 'web' } } })],
+  ['between commas', (bind: string) => ({ frontends: { www: { bind: `127.0.21.1:0,${bind}`, pool: 'web' } } })],
+  ['for the statistics', (bind: string) => ({ stats: { bind } })],
+])('an address that another HAProxy has is not shared with it: %s', async (_, taken) => {
+  const first = await rig()
+  await first.start()
+  const { config, supervise } = await rig(taken(`127.0.21.1:${first.port}`))
+  const deps = { clock: systemClock, random: systemRandom, log: silentLog, supervise }
+  await expect(startBalancer(config, deps)).rejects.toThrow(`127.0.21.1:${first.port}: another process has it`)
+  expect(supervise.status().state).toBe('stopped')
+})
+
 test('a server known to be down is not forgotten by a reload', async () => {
   const { start, port } = await rig({ template: 'named' })
   const balancer = await start()

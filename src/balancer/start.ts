@@ -4,7 +4,7 @@ import { NAMED_TEMPLATE, SLOTS_TEMPLATE } from './built-in-templates.ts'
 import { assertSound, type BalancerConfig, socketPaths } from './config.ts'
 import { HaproxyControl } from './drivers/haproxy-control.ts'
 import { descriptorLimit, findHaproxy, findMaster } from './drivers/haproxy-process.ts'
-import { parseStructure } from './config-structure.ts'
+import { bindAddresses, parseStructure } from './config-structure.ts'
 import { makeDirectories, readTemplate } from './drivers/template-file.ts'
 import { assertBindable } from './drivers/test-bind.ts'
 import { ConfigRefusedError, HaproxyStartError } from './errors.ts'
@@ -108,12 +108,10 @@ async function prepare(config: BalancerConfig, control: HaproxyControl, passes: 
   const last = await control.readFile()
   if (typeof config.template !== 'object') passes.adopt(last ?? '', parseStructure(last ?? ''), undefined)
   passes.decideOffline()
-  await assertBindable(
-    Object.values(config.frontends).map(({ bind }) => bind.split(' ')[0] ?? ''),
-    [],
-  )
+  const text = passes.text()
+  await assertBindable(bindAddresses(parseStructure(text)), []) // SO_REUSEPORT: HAProxy would share it without a word
   try {
-    await control.install(passes.text())
+    await control.install(text)
   } catch (failure) {
     if (last === undefined || !(failure instanceof ConfigRefusedError)) throw failure
     log.error({ error: failure.message }, 'the new configuration was refused; starting with the last good one')
