@@ -1,9 +1,11 @@
 /** Starts that are interrupted, ends that leave something behind, and configurations that cannot work. */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { eventually } from './parts.ts'
-import { linesOf, Tier } from './tier.ts'
+import { ask, linesOf, Tier, untilReady } from './tier.ts'
+
+const MUSTER = resolve(import.meta.dirname, '../bin/muster')
 
 /** Prints its pid into `pids`, and does not end when it is asked to. */
 const stubborn = (pids: string) => [
@@ -53,4 +55,27 @@ test('SIGUSR2 during a start hands over: the services run on, and the next agent
   const [pid] = readFileSync(pids, 'utf8').split('\n')
   expect(linesOf(pids)).toEqual([pid])
   expect(status.services[0]?.pid).toBe(Number(pid))
+})
+
+test('a second agent with the same run directory touches nothing of the first: not HAProxy, not a service', async () => {
+  await using tier = await Tier.open('127.0.172')
+  const balancer = tier.balancer()
+  tier.backend('web-2', 2)
+  await untilReady(balancer, ['web-2'])
+  const before = await balancer.status()
+  const file = join(tier.directory, 'second.yaml')
+  const first = JSON.parse(readFileSync(join(balancer.directory, 'muster.yaml'), 'utf8')) as Record<string, object>
+  const own = {
+    cluster: { bind: tier.gossip(3), rpc: false },
+    state_dir: join(tier.directory, 'other'),
+    api: { socket: join(tier.directory, 'other.sock') },
+    services: { mark: { command: ['touch', join(tier.directory, 'started')] } },
+  }
+  writeFileSync(file, JSON.stringify({ ...first, ...own }))
+  const second = tier.run('second', [process.execPath, MUSTER, 'agent', '-f', file])
+  expect(await second.exited).toBe(1)
+  expect(second.output).toMatch(/another agent \(pid \d+\) runs with the run directory .* nothing was started/)
+  expect(existsSync(join(tier.directory, 'started'))).toBe(false)
+  expect((await balancer.status()).balancer).toEqual(before.balancer)
+  expect(await ask(tier.site)).toBe('web-2')
 })

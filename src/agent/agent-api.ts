@@ -5,15 +5,23 @@ import type { Agent } from './agent.ts'
 import type { AgentConfig } from './config/index.ts'
 import { VERSION } from './version.ts'
 
-/** Serves the HTTP API for this agent. @throws SocketTakenError when another agent answers on the socket */
+/**
+ * Serves the HTTP API of an agent that is being started; the socket is this agent's before anything else is.
+ * @param deps.agent undefined while it starts
+ * @throws SocketTakenError when another agent answers on the socket
+ */
 export function startAgentApi(
   config: AgentConfig,
-  deps: { readonly log: Log; readonly agent: Agent },
+  deps: { readonly log: Log; readonly agent: () => Agent | undefined },
   signal?: AbortSignal,
 ): Promise<Api> {
   const { socketPath, listen } = config.api
   const api = { socketPath, ...(listen === undefined ? {} : { listen }) }
-  return startApi(api, { log: deps.log, routes: routesOf(deps.agent) }, signal)
+  const routes = () => {
+    const agent = deps.agent()
+    return agent === undefined ? undefined : routesOf(agent)
+  }
+  return startApi(api, { log: deps.log, routes }, signal)
 }
 
 function routesOf(agent: Agent): ApiBackend {

@@ -1,6 +1,6 @@
 /**
- * The running program's table of contents: services first, so that the very first alive tells what is ready; then the ring,
- * the balancer, and the ways in. Everything is owned by a scope and ends last first.
+ * The running program's table of contents: what is this agent's alone is claimed; then services, so that the very first alive
+ * tells what is ready; then the ring, the balancer, and the ways in. Everything is owned by a scope and ends last first.
  */
 import { join } from 'node:path'
 import { type Clock, type Log, type Random, Scope, sleep } from '../base/index.ts'
@@ -12,6 +12,7 @@ import { startAgentApi } from './agent-api.ts'
 import { aliveBalancers, Announcer, announcedTags, assertTagsFit } from './announcer.ts'
 import { startBalancing } from './balancing.ts'
 import type { AgentConfig, ServiceConfig } from './config/index.ts'
+import { claimRunDir } from './drivers/claim.ts'
 import { startEngine } from './engine.ts'
 import { EventLog } from './event-log.ts'
 import { startHandlers } from './handling.ts'
@@ -46,6 +47,9 @@ export async function startAgent(given: AgentConfig, deps: AgentDeps, signal?: A
   for (const warning of given.warnings) deps.log.warn({}, warning)
   const endpoints = new LocalEndpoints(given.services)
   assertTagsFit(given.node.tags, endpoints.longest())
+  scope.use(await claimRunDir(given.runDir, deps.clock, signal))
+  let agent: Agent | undefined
+  scope.use(await startAgentApi(given, { log: deps.log.child({ room: 'api' }), agent: () => agent }, signal))
   const supervisor = await startServices(given, deps, scope, signal)
   const tags = announcedTags(given.node.tags, endpoints.current(supervisor.services()))
 
@@ -56,12 +60,12 @@ export async function startAgent(given: AgentConfig, deps: AgentDeps, signal?: A
   const handlers = startHandlers(config, { ...deps, serf }, scope)
   const events = new EventLog(deps.clock)
   scope.defer(serf.onEvent(event => void (isOwnBusiness(event) || events.append(event))))
-  const agent = new Agent({ config, deps, serf, supervisor, endpoints, announcer, balancing, handlers, events })
-  scope.defer(supervisor.onChange(() => agent.announce()))
-  agent.announce()
+  const started = new Agent({ config, deps, serf, supervisor, endpoints, announcer, balancing, handlers, events })
+  scope.defer(supervisor.onChange(() => started.announce()))
+  started.announce()
+  agent = started
 
   if (gossip !== undefined) await serveRpc(config, { ...deps, agent, gossip }, scope, signal)
-  scope.use(await startAgentApi(config, { log: deps.log.child({ room: 'api' }), agent }, signal))
   startJoining(config, { ...deps, serf, supervisor }, () => balancing?.wake(), scope)
   agent.own(scope.move())
   return agent

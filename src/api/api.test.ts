@@ -93,3 +93,12 @@ test('events are asked for by the index that was seen last; nonsense is refused 
     'since: "-1" is not a whole number',
   )
 })
+
+test('while the agent starts the socket is its own already, and says so', async () => {
+  let routes: ApiBackend | undefined
+  await using _api = await startApi({ socketPath }, { log: silentLog, routes: () => routes })
+  await expect(apiRequest(socketPath, 'GET /v1/status')).rejects.toThrow('the agent is starting')
+  await expect(startApi({ socketPath }, { log: silentLog, routes: backend() })).rejects.toThrow(SocketTakenError)
+  routes = backend()
+  expect(await apiRequest(socketPath, 'GET /v1/status')).toEqual(STATUS)
+})

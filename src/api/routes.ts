@@ -31,14 +31,18 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
   },
 }
 
-/** Answers one request. Never throws: what the backend throws is logged and becomes a 500 with its sentence. */
-export async function answer(method: string, url: string, backend: ApiBackend, log: Log): Promise<Answer> {
+/**
+ * Answers one request. Never throws: what the backend throws is logged and becomes a 500 with its sentence.
+ * @param backend undefined: the agent is starting
+ */
+export async function answer(method: string, url: string, backend: ApiBackend | undefined, log: Log): Promise<Answer> {
   const [path = '', query = ''] = url.split('?', 2)
   const methods = Object.hasOwn(ROUTES, path) ? ROUTES[path] : undefined
   if (methods === undefined)
     return failed(404, `there is nothing at this path; there is ${Object.keys(ROUTES).join(', ')}`)
   const route = Object.hasOwn(methods, method) ? methods[method] : undefined
   if (route === undefined) return failed(405, `${path} takes ${Object.keys(methods).join(', ')}`)
+  if (backend === undefined) return failed(503, 'the agent is starting; ask again in a moment')
   try {
     return { status: 200, body: await route(backend, new URLSearchParams(query)) }
   } catch (error) {

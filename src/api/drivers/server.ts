@@ -6,6 +6,9 @@ import { SocketTakenError } from '../errors.ts'
 import { answer } from '../routes.ts'
 import type { ApiBackend } from '../status.ts'
 
+/** Where answers come from; undefined while the agent starts. */
+export type ApiRoutes = ApiBackend | (() => ApiBackend | undefined)
+
 export interface ApiConfig {
   /** Below 97 bytes; its directory must exist. */
   readonly socketPath: string
@@ -30,7 +33,7 @@ const REQUEST_MS_MAX = 10_000
  */
 export async function startApi(
   config: ApiConfig,
-  deps: { readonly log: Log; readonly routes: ApiBackend },
+  deps: { readonly log: Log; readonly routes: ApiRoutes },
   signal?: AbortSignal,
 ): Promise<Api> {
   signal?.throwIfAborted()
@@ -60,11 +63,13 @@ export async function startApi(
   return { stop, [Symbol.asyncDispose]: stop }
 }
 
-function serverFor(deps: { readonly log: Log; readonly routes: ApiBackend }): Server {
+function serverFor(deps: { readonly log: Log; readonly routes: ApiRoutes }): Server {
+  const { routes } = deps
   const server = createServer({ requestTimeout: REQUEST_MS_MAX, maxHeaderSize: 8192 }, (request, response) => {
     request.resume() // no route takes a body
     request.on('error', () => response.destroy())
-    void answer(request.method ?? 'GET', request.url ?? '/', deps.routes, deps.log).then(given => {
+    const backend = typeof routes === 'function' ? routes() : routes
+    void answer(request.method ?? 'GET', request.url ?? '/', backend, deps.log).then(given => {
       const body = `${JSON.stringify(given.body)}\n`
       response.writeHead(given.status, {
         'content-type': 'application/json',
