@@ -16,6 +16,7 @@ import { claimRunDir } from './drivers/claim.ts'
 import { startEngine } from './engine.ts'
 import { EventLog } from './event-log.ts'
 import { startHandlers } from './handling.ts'
+import { ringView } from './join-list.ts'
 import { keepJoined } from './joiner.ts'
 import { adoptedAreReady, LocalEndpoints, startedAreReady } from './local-endpoints.ts'
 import { rpcBackendOf } from './rpc-backend.ts'
@@ -146,7 +147,8 @@ function startJoining(
   const ended = new AbortController()
   const target = {
     join: (addresses: readonly string[]) => deps.serf.join([...addresses], { ignoreOld: !cluster.replay }),
-    hasCompany: () => deps.serf.members().some(m => m.status === 'alive' && m.name !== config.node.name),
+    canJoin: () => deps.serf.state() === 'alive',
+    view: () => ringView(deps.serf.members(), { ...cluster.bind, name: config.node.name }),
   }
   const addresses = [...new Set([...cluster.join, ...cluster.retryJoin])]
   const log = deps.log.child({ room: 'agent' })

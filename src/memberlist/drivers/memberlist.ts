@@ -66,6 +66,8 @@ export interface MemberlistDeps {
 export interface JoinResult {
   /** How many addresses answered, and had their list merged. */
   readonly contacted: number
+  /** Where they turned out to be: names lead to numbers. A driver that cannot tell leaves it out. */
+  readonly answered?: readonly Address[]
   readonly errors: readonly { readonly address: string; readonly error: Error }[]
 }
 
@@ -193,16 +195,16 @@ export class Memberlist implements AsyncDisposable {
   /** Tries all addresses, `[name/]host[:port]`, one after the other; never throws for those that fail. */
   async join(addresses: readonly string[], options: { signal?: AbortSignal } = {}): Promise<JoinResult> {
     const errors: { address: string; error: Error }[] = []
-    let contacted = 0
+    const answered: Address[] = []
     for (const address of addresses) {
       options.signal?.throwIfAborted()
       try {
-        contacted += await this.#joinOne(address, errors)
+        answered.push(...(await this.#joinOne(address, errors)))
       } catch (thrown) {
         errors.push({ address, error: thrown instanceof Error ? thrown : new ExchangeError(messageOf(thrown)) })
       }
     }
-    return { contacted, errors }
+    return { contacted: answered.length, answered, errors }
   }
 
   /**
@@ -279,18 +281,18 @@ export class Memberlist implements AsyncDisposable {
     await unlisten(this.#listener)
   }
 
-  async #joinOne(address: string, errors: { address: string; error: Error }[]): Promise<number> {
+  async #joinOne(address: string, errors: { address: string; error: Error }[]): Promise<Address[]> {
     const { node, at } = await resolveTarget(address, this.boundPort)
-    let contacted = 0
+    const answered: Address[] = []
     for (const peer of at) {
       try {
         await this.#pushPull(peer, true, node)
-        contacted++
+        answered.push(peer)
       } catch (error) {
         if (error instanceof Error) errors.push({ address, error })
       }
     }
-    return contacted
+    return answered
   }
 
   async #pushPull(peer: Address, join: boolean, node?: string): Promise<void> {
