@@ -231,6 +231,28 @@ test('a disk that takes no file keeps nobody out of traffic: status says so, and
   expect(await readFile(join(directory, 'haproxy.cfg'), 'utf8')).toContain(b.server.name)
 })
 
+test.each(['slots', 'named'] as const)(
+  'the only server of a pool that moves to another port serves on the old one until the new one does (%s)',
+  async template => {
+    const { start, port } = await rig({ template })
+    const balancer = await start()
+    const old = (await web('127.0.21.2')).server
+    const next = (await web('127.0.21.2')).server
+    balancer.wanted([{ ...old, state: 'plain' }])
+    await until(() => stateOf(balancer, old) === 'ready')
+    balancer.wanted([
+      { ...old, state: 'plain', liveness: 'withdrawn' },
+      { ...next, state: 'plain' },
+    ])
+    const answers: number[] = []
+    const ports = () => balancer.status().pools[0]?.servers.map(server => server.port) ?? []
+    await until(async () => answers.push((await get(port)).status) > 50 && ports().join() === `${next.port}`)
+    await balancer.settle()
+    for (let i = 0; i < 20; i++) answers.push((await get(port)).status)
+    expect(answers.filter(status => status !== 200)).toEqual([])
+  },
+)
+
 test('sixty servers that join at once all serve, after few reloads', async () => {
   const { start } = await rig()
   const balancer = await start()

@@ -8,7 +8,7 @@ import { type Command, plan, type Running, type Wanted } from './plan.ts'
 import { type ProbeFunction, Prober } from './prober.ts'
 import { type Entry, type MemberStates, placed, Roster } from './roster.ts'
 import type { ServerState } from './runtime-state.ts'
-import { POOL_NAME, refusalOf, type Server, SERVER_NAME } from './server.ts'
+import { endpointOf, POOL_NAME, refusalOf, type Server, SERVER_NAME } from './server.ts'
 import { SlotMap } from './slots.ts'
 import type { Render } from './template.ts'
 import { leavers, wantedServers } from './wanted.ts'
@@ -384,10 +384,11 @@ export class Passes {
     return found === undefined ? undefined : this.#withTwin(entry, found.name, found.state, seen)
   }
 
-  /** A user's template may have its own idea of the port: then the name tells. */
+  /** A user's template may have its own idea of the port: then the name tells, unless the address is another entry's. */
   #byName(entry: Entry, seen: Seen): { name: string; state: ServerState } | undefined {
     const state = seen.byName().get(`${entry.server.host} ${entry.server.ip}`)
-    return state === undefined ? undefined : { name: entry.server.host, state }
+    if (state === undefined || this.roster.get(entry.server.pool, endpointOf(state)) !== undefined) return undefined
+    return { name: entry.server.host, state }
   }
 
   #withTwin(entry: Entry, name: string, state: ServerState, seen: Seen): ServerState {

@@ -15,6 +15,8 @@ function situation(more: Partial<Situation>): Situation {
     sessions: 0,
     othersServing: 1,
     drainingSinceMs: undefined,
+    serving: true,
+    successorComes: false,
   }
   return { ...base, ...more }
 }
@@ -50,6 +52,14 @@ test('a member that left is drained until nothing is on it, or the deadline', ()
 test('what a member withdraws, and what is reaped, goes at once', () => {
   expect(stanceOf({ liveness: 'withdrawn', sessions: 9 })).toBe('maint, released')
   expect(stanceOf({ liveness: 'reaped' })).toBe('maint, released')
+})
+
+test('the last server of a member that moves stays until its new address serves, 5 s at most, and only while it serves', () => {
+  const moved = { liveness: 'withdrawn', successorComes: true, othersServing: 0, sinceMs: 95_001 } as const
+  expect(stanceOf(moved)).toBe('ready')
+  expect(stanceOf({ ...moved, sinceMs: 95_000 })).toBe('maint, released')
+  expect(stanceOf({ ...moved, serving: false })).toBe('maint, released')
+  expect(stanceOf({ ...moved, othersServing: 1 })).toBe('maint, released')
 })
 
 test('an address that another alive member has belongs to that one; an alive member is not evicted by a claim', () => {

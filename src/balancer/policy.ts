@@ -22,6 +22,10 @@ export interface Situation {
   readonly sessions: number | undefined
   /** Other servers of the pool that take traffic now. */
   readonly othersServing: number
+  /** It takes traffic now. */
+  readonly serving: boolean
+  /** Its member has another endpoint in the pool by now, which does not take traffic yet. */
+  readonly successorComes: boolean
   /** Since when it drains to leave, ms; undefined before. */
   readonly drainingSinceMs: number | undefined
 }
@@ -45,17 +49,26 @@ export interface Era {
 
 /** How long checks must fail, or an unexplained server stay unclaimed, before it is taken out. */
 export const PATIENCE_MS = 60_000
+/** How long a member's new address may take to prove itself: probes follow one another within 1 s, reloads too. */
+const HANDOVER_MS = 5_000
 const DRAIN_LOOK_MS = 100
 
 /** Left is not failed: only what is final takes a server out; a rumour leaves it to HAProxy's checks. Pure. */
 export function decide(s: Situation, era: Era): Decision {
   if (s.liveness !== 'alive' && s.claimedBy !== undefined) return out(`${s.claimedBy} has its address now`)
-  if (s.liveness === 'withdrawn') return out('its member withdrew it')
+  if (s.liveness === 'withdrawn') return withdrawn(s, era)
   if (s.liveness === 'reaped') return out('its member was reaped')
   if (s.liveness === 'left') return leaving(s, era, 'its member left')
   if (s.liveness === 'unexplained') return unexplained(s, era)
   if (s.liveness === 'failed') return failed(s, era)
   return alive(s)
+}
+
+/** A port that changes is taken back and named anew in one breath: the last server of a pool is kept until the new one serves. */
+function withdrawn(s: Situation, era: Era): Decision {
+  const dueMs = s.sinceMs + HANDOVER_MS
+  if (!s.serving || !s.successorComes || s.othersServing > 0 || era.nowMs >= dueMs) return out('its member withdrew it')
+  return { ...stay('ready', 'its member has moved, and its new address does not serve yet'), lookAtMs: dueMs }
 }
 
 function alive(s: Situation): Decision {

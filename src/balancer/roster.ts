@@ -84,11 +84,12 @@ export class Roster {
   decide(era: Era): { readonly released: readonly Entry[]; readonly lookAtMs: number | undefined } {
     const claims = this.#claims()
     const serving = this.#serving()
+    const coming = this.#coming()
     const released: Entry[] = []
     let lookAtMs: number | undefined
     for (const entry of this.#entries.values()) {
       const wasServing = entry.serving
-      const decision = decide(this.#situation(entry, claims, serving), era)
+      const decision = decide(this.#situation(entry, claims, serving, coming), era)
       entry.decision = decision
       if (decision.shelve === true) entry.shelved = true
       const drains = decision.stance === 'drain' && entry.liveness !== 'alive' && entry.liveness !== 'failed'
@@ -154,7 +155,20 @@ export class Roster {
     return serving
   }
 
-  #situation(entry: Entry, claims: ReadonlyMap<string, Entry>, serving: ReadonlyMap<string, number>): Situation {
+  /** `pool member` of those that have an endpoint which is about to take traffic. */
+  #coming(): Set<string> {
+    const coming = this.entries().filter(
+      entry => !entry.serving && entry.liveness === 'alive' && entry.server.state !== 'draining',
+    )
+    return new Set(coming.map(memberKey))
+  }
+
+  #situation(
+    entry: Entry,
+    claims: ReadonlyMap<string, Entry>,
+    serving: ReadonlyMap<string, number>,
+    coming: ReadonlySet<string>,
+  ): Situation {
     const claim = claims.get(entry.endpoint)
     const { state } = entry.server
     return {
@@ -168,6 +182,8 @@ export class Roster {
       sessions: entry.sessions,
       othersServing: (serving.get(entry.server.pool) ?? 0) - (entry.serving ? 1 : 0),
       drainingSinceMs: entry.drainingSinceMs,
+      serving: entry.serving,
+      successorComes: coming.has(memberKey(entry)),
     }
   }
 }
@@ -200,6 +216,10 @@ function newEntry(server: Server, nowMs: number): Entry {
     up: undefined,
     decision: NEW,
   }
+}
+
+function memberKey({ server }: Entry): string {
+  return `${server.pool} ${server.host}`
 }
 
 function addTo(counts: Map<string, number>, key: string, by: number): void {
