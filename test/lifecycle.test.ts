@@ -79,3 +79,18 @@ test('a second agent with the same run directory touches nothing of the first: n
   expect((await balancer.status()).balancer).toEqual(before.balancer)
   expect(await ask(tier.site)).toBe('web-2')
 })
+
+test('a request that takes 12 s is answered although its balancer is asked to stop meanwhile', async () => {
+  await using tier = await Tier.open('127.0.173')
+  const balancer = tier.balancer()
+  const answers = `setTimeout(() => { a.setHeader('x-backend-name', 'slow'); a.end('ok') }, q.url === '/slow' ? 12e3 : 0)`
+  const listens = `require('node:http').createServer((q, a) => ${answers}).listen(3000, '${tier.ip(2)}')`
+  const web = { command: [process.execPath, '-e', listens], pool: 'web', port: 3000 }
+  tier.muster('slow', 2, { cluster: { join: [tier.gossip(1)] }, services: { web } })
+  await untilReady(balancer, ['slow'])
+  const asked = ask(`${tier.site}slow`)
+  await ask(tier.site)
+  await tier.signal('lb', 'TERM')
+  expect(await asked).toBe('slow')
+  expect(await balancer.part.exited).toBe(0)
+})

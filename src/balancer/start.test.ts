@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { maxconnFor } from './start.ts'
+import { haproxySpec, maxconnFor } from './start.ts'
 
 test('maxconn leaves a descriptor for each checked server and is 10,000 at most', () => {
   for (const [descriptors, checks] of [
@@ -13,4 +13,13 @@ test('maxconn leaves a descriptor for each checked server and is 10,000 at most'
   expect(maxconnFor(20_000, 6_000)).toBeGreaterThan(5_000)
   expect(maxconnFor(1_048_576, 40_000)).toBe(10_000)
   expect(maxconnFor(4_096, 41)).toBe(maxconnFor(4_096, 60))
+})
+
+test('HAProxy is given as long to stop as the slowest server may take to answer, so that no request is cut', () => {
+  const config = {
+    ...{ template: 'slots' as const, configPath: '/c', runDir: '/r', node: { name: 'lb', ip: '10.0.0.1' } },
+    ...{ frontends: {}, pools: { web: {}, slow: { timeoutServerMs: 120_000 } } },
+  }
+  expect(haproxySpec(config, 'haproxy').stopTimeoutMs).toBeGreaterThanOrEqual(125_000)
+  expect(haproxySpec({ ...config, pools: { web: {} } }, 'haproxy').stopTimeoutMs).toBeGreaterThanOrEqual(35_000)
 })

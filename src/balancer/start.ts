@@ -69,11 +69,20 @@ export async function startBalancer(
   return balancer
 }
 
-/** How HAProxy is run for this configuration; a supervisor that is told of its services beforehand takes it from here. */
+/** What a server may take to answer where the configuration does not say. */
+const SERVER_MS_DEFAULT = 30_000
+/** A request also waits in the queue and is sent again, before and beside its server's time. */
+const STOP_SPARE_MS = 10_000
+
+/**
+ * How HAProxy is run for this configuration; asked to stop it may take as long as the slowest answer. A supervisor that is told
+ * of its services beforehand takes it from here.
+ */
 export function haproxySpec(config: BalancerConfig, haproxyPath: string): HaproxySpec {
   const master = `${socketPaths(config).master},mode,600,level,admin`
   const command = [haproxyPath, '-W', '-S', master, '-f', config.configPath]
-  return { name: 'haproxy', command, stopSignal: 'SIGUSR1', stopTimeoutMs: 10_000 }
+  const slowestMs = Math.max(0, ...Object.values(config.pools).map(pool => pool.timeoutServerMs ?? SERVER_MS_DEFAULT))
+  return { name: 'haproxy', command, stopSignal: 'SIGUSR1', stopTimeoutMs: slowestMs + STOP_SPARE_MS }
 }
 
 /** Where the descriptors are few, each block of so many servers has its own `maxconn`, not each server. */
