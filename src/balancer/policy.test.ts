@@ -14,6 +14,7 @@ function situation(more: Partial<Situation>): Situation {
     shelved: false,
     sessions: 0,
     othersServing: 1,
+    ringKnownSinceMs: 0,
     drainingSinceMs: undefined,
     serving: true,
     successorComes: false,
@@ -73,6 +74,21 @@ test('a server that nobody explains is drained 60 s after the first join, not be
   expect(stanceOf({ liveness: 'unexplained', sessions: 1 }, { nowMs: 59_999 })).toBe('ready')
   expect(stanceOf({ liveness: 'unexplained', sessions: 1 }, { nowMs: 60_000 })).toBe('drain')
   expect(stanceOf({ liveness: 'unexplained', sessions: 1, sinceMs: 50_000 })).toBe('ready')
+})
+
+test('the 60 s begin when the ring has accounted for half of what was found', () => {
+  const late = { liveness: 'unexplained', sessions: 1, ringKnownSinceMs: 80_000 } as const
+  expect(stanceOf(late, { nowMs: 139_999 })).toBe('ready')
+  expect(stanceOf(late, { nowMs: 140_000 })).toBe('drain')
+})
+
+test('an empty half of the ring drains nobody whose checks pass, however long; who fails them for 60 s goes', () => {
+  const strange = { liveness: 'unexplained', ringKnownSinceMs: undefined } as const
+  expect(stanceOf(strange, { nowMs: 1e9 })).toBe('ready')
+  expect(stanceOf({ ...strange, downSinceMs: 40_001 })).toBe('ready')
+  expect(stanceOf({ ...strange, downSinceMs: 40_000 })).toBe('maint, released')
+  expect(stanceOf({ ...strange, downSinceMs: 40_000 }, { joinedAtMs: 50_000 })).toBe('ready')
+  expect(stanceOf({ ...strange, downSinceMs: 40_000, othersServing: 0 })).toBe('ready')
 })
 
 test('a server found draining stays so until somebody explains it', () => {

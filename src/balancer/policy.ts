@@ -26,6 +26,11 @@ export interface Situation {
   readonly serving: boolean
   /** Its member has another endpoint in the pool by now, which does not take traffic yet. */
   readonly successorComes: boolean
+  /**
+   * Since when the ring has accounted for at least half of what was found in HAProxy at the start, ms; undefined before: it may
+   * be an empty half of the ring. Below every time for a server that this agent has heard of.
+   */
+  readonly ringKnownSinceMs: number | undefined
   /** Since when it drains to leave, ms; undefined before. */
   readonly drainingSinceMs: number | undefined
 }
@@ -101,10 +106,22 @@ function unexplained(s: Situation, era: Era): Decision {
   if (s.drainingSinceMs !== undefined) return leaving(s, era, 'nobody claimed it')
   const stance = s.proven ? 'ready' : 'drain' // found draining: neither in nor out before somebody explains it
   if (era.joinedAtMs === undefined) return stay(stance, 'found in HAProxy, the cluster has not been joined yet')
-  const dueMs = Math.max(era.joinedAtMs, s.sinceMs) + PATIENCE_MS
+  if (s.ringKnownSinceMs === undefined) return stranger(s, era, era.joinedAtMs)
+  const dueMs = Math.max(era.joinedAtMs, s.sinceMs, s.ringKnownSinceMs) + PATIENCE_MS
   if (era.nowMs < dueMs) return { ...stay(stance, 'nobody claims it, under checks'), lookAtMs: dueMs }
   if (s.proven && s.othersServing === 0) return stay('ready', 'nobody claims it, but it is the last of its pool')
   return leaving(s, era, 'nobody claimed it for 60 s')
+}
+
+/** The ring knows little of what serves here: an empty half must not drain a healthy pool, so its checks decide alone. */
+function stranger(s: Situation, era: Era, joinedAtMs: number): Decision {
+  const stance = s.proven ? 'ready' : 'drain'
+  const held = stay(stance, 'nobody claims it, nor most of what was found in HAProxy; its checks decide')
+  if (s.downSinceMs === undefined) return held
+  const dueMs = Math.max(joinedAtMs, s.downSinceMs) + PATIENCE_MS
+  if (era.nowMs < dueMs) return { ...held, lookAtMs: dueMs }
+  if (s.othersServing === 0) return stay(stance, 'nobody claims it and its checks fail, but it is the last of its pool')
+  return leaving(s, era, 'nobody claims it and its checks failed for 60 s')
 }
 
 function leaving(s: Situation, era: Era, reason: string): Decision {

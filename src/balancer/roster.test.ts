@@ -26,3 +26,27 @@ test('so was one of several of a member, whose server is called after member and
 test('a found server of which nobody knows the member stays', () => {
   expect(fateOf('web-9', 3000, new Map([['web-1', 'alive']]))).toBe('unexplained, ready')
 })
+
+/** Three servers found in HAProxy, serving, and a ring that names some of them. @returns what they are to be after 61 s */
+function afterAMinute(claimed: readonly string[]): string[] {
+  const roster = new Roster(false)
+  const names = ['web-1', 'web-2', 'web-3']
+  const servers = names.map((name, at) => ({ ...found(name), ip: `10.0.0.${at + 1}` }))
+  const entries = servers.map(server => roster.adopt(server, 0, true))
+  const wanted = servers
+    .filter(server => claimed.includes(server.name))
+    .map(server => ({ ...server, host: server.name, state: 'ready', liveness: 'alive' }) as const)
+  const newcomer = { ...found('new'), ip: '10.0.0.9', host: 'new', state: 'ready', liveness: 'alive' } as const
+  for (const nowMs of [0, 61_000]) {
+    roster.observe(({ server }) => ({ ...server, admin: 'ready', up: true, sessions: 1 }), nowMs)
+    roster.update([...wanted, newcomer], new Map([['new', 'alive']]), nowMs)
+    roster.decide({ nowMs, joinedAtMs: 0, drainTimeoutMs: 30_000 })
+  }
+  return entries.map(entry => entry.decision.stance)
+}
+
+test('a new server that joins an empty half does not make it drain what was found; a ring that knows most of it does', () => {
+  expect(afterAMinute([])).toEqual(['ready', 'ready', 'ready'])
+  expect(afterAMinute(['web-1'])).toEqual(['ready', 'ready', 'ready'])
+  expect(afterAMinute(['web-1', 'web-2'])).toEqual(['ready', 'ready', 'drain'])
+})

@@ -32,6 +32,11 @@ const NEW: Decision = { stance: 'entering', reason: 'new', release: false }
 export class Roster {
   readonly #entries = new Map<string, Entry>()
   readonly #gatesPlain: boolean
+  /** Keys of servers that were there before this agent, of which the ring has said nothing yet, and how many there were. */
+  readonly #strangers = new Set<string>()
+  #found = 0
+  /** Since when at least half of them are accounted for. */
+  #ringKnownSinceMs: number | undefined
 
   /** @param gatesPlain a plain server, too, waits for the agent's probe: in templates whose joins are reloads, which start servers as UP */
   constructor(gatesPlain: boolean) {
@@ -53,6 +58,8 @@ export class Roster {
     entry.liveness = 'unexplained'
     entry.proven = proven
     this.#entries.set(entry.key, entry)
+    if (!this.#strangers.has(entry.key)) this.#found++
+    this.#strangers.add(entry.key)
     return entry
   }
 
@@ -65,6 +72,7 @@ export class Roster {
     }
     for (const [key, server] of owners) this.#take(key, server, nowMs)
     for (const [key, entry] of this.#entries) if (!owners.has(key)) this.#explain(entry, members, nowMs)
+    this.#account(nowMs)
   }
 
   /** Takes over what HAProxy says; `undefined` while it cannot be asked. */
@@ -140,6 +148,17 @@ export class Roster {
     entry.liveness = liveness
   }
 
+  /** The ring that knows at least half of what was found is the one that this HAProxy served, not an empty half of it. */
+  #account(nowMs: number): void {
+    for (const key of this.#strangers) {
+      const entry = this.#entries.get(key)
+      if (entry?.liveness === 'unexplained') continue
+      this.#strangers.delete(key)
+      if (entry === undefined) this.#found-- // its checks failed: it says nothing of the others
+    }
+    if (2 * this.#strangers.size <= this.#found) this.#ringKnownSinceMs ??= nowMs
+  }
+
   /** `ip:port` → alive members that have it, whatever the pool. */
   #claims(): Map<string, Entry> {
     return new Map(
@@ -181,6 +200,7 @@ export class Roster {
       shelved: entry.shelved,
       sessions: entry.sessions,
       othersServing: (serving.get(entry.server.pool) ?? 0) - (entry.serving ? 1 : 0),
+      ringKnownSinceMs: this.#strangers.has(entry.key) ? this.#ringKnownSinceMs : 0,
       drainingSinceMs: entry.drainingSinceMs,
       serving: entry.serving,
       successorComes: coming.has(memberKey(entry)),
