@@ -1,19 +1,10 @@
-import { setFlagsFromString } from 'node:v8'
 import { type AgentConfig, type ConfigInput, loadConfig } from '../agent/config/index.ts'
 import { messageOf, systemClock, systemRandom } from '../base/index.ts'
 import { createLog, type ProcessLog } from './log.ts'
 import { Signals } from './signals.ts'
 
-/**
- * Code is optimized after ten times as much running as by default. What runs at the start and never again is then not, and the
- * optimizer, 3 MiB of the program, is not even read from the disk by an agent that has little to do. V8 passes over a flag that it
- * does not know.
- */
-const LATER_OPTIMIZED = '--interrupt-budget=1320000'
-
 /** Runs an agent in the foreground until it is told to stop; resolves with the exit code. */
 export async function runAgent(input: ConfigInput): Promise<number> {
-  setFlagsFromString(LATER_OPTIMIZED)
   const load = () => loadConfig({ ...input, env: process.env })
   const config = load()
   const log = createLog({ level: config.logLevel, format: config.logFormat })
