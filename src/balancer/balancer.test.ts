@@ -332,6 +332,23 @@ listen site
   expect((await get(frontPort)).status).toBe(503)
 })
 
+test('a classic template has no servers of pools that this balancer does not have', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'mbt-'))
+  endings.push(() => rm(dir, { recursive: true }))
+  const path = join(dir, 'classic.hbs')
+  const head = 'defaults\n  mode http\n  timeout connect 1s\n  timeout client 9s\n  timeout server 9s\n'
+  const site = `listen site\n  bind 127.0.21.1:${nextPort}\n`
+  const { start, port } = await rig({ template: { path } })
+  await writeFile(path, `${head}${site}{{#each addresses}}\n  server {{host}} {{ip}}:{{port}} check\n{{/each}}\n`)
+  const balancer = await start()
+  const a = await web('127.0.21.2')
+  const b = await web('127.0.21.3')
+  balancer.wanted([a.server, { ...b.server, name: a.server.name, host: a.server.host, pool: 'api' }])
+  await until(() => stateOf(balancer, a.server) === 'ready')
+  await balancer.settle()
+  for (let i = 0; i < 6; i++) expect((await get(port)).body).toBe('127.0.21.2')
+})
+
 test('a name that could break a configuration line is refused, counted and warned of once, and changes nothing else', async () => {
   const { start, config } = await rig()
   const balancer = await start()

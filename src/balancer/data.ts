@@ -55,7 +55,10 @@ export interface TemplateData {
   readonly frontends: readonly FrontendData[]
   readonly pools: readonly PoolData[]
   readonly members: readonly { readonly name: string; readonly host: string; readonly ip: string }[]
-  /** The servers of all pools, one per member and address, as simple as in the templates that people have had for years. */
+  /**
+   * The servers of this balancer's pools, one per member and address, as simple as in the templates that people have had for years.
+   * `host` is unique, as HAProxy wants its servers' names: the member's name, `name:port` from its second endpoint on.
+   */
   readonly addresses: readonly { readonly host: string; readonly ip: string; readonly port: number }[]
   readonly settings: {
     readonly adminSocket: string
@@ -73,7 +76,7 @@ export function templateData(
   maxconn: number,
 ): TemplateData {
   const ordered = [...servers].sort((a, b) => compare(orderKey(a), orderKey(b)))
-  const kept = ordered.filter(server => server.stance !== 'maint')
+  const kept = ordered.filter(server => server.stance !== 'maint' && Object.hasOwn(config.pools, server.pool))
   return {
     node: { name: config.node.name, ip: config.node.ip },
     frontends: Object.entries(config.frontends).map(([name, frontend]) => frontendData(name, frontend)),
@@ -86,7 +89,7 @@ export function templateData(
       ),
     ),
     members: uniqueBy(kept, server => server.name).map(({ name, host, ip }) => ({ name, host, ip })),
-    addresses: uniqueBy(kept, server => server.host).map(({ host, ip, port }) => ({ host, ip, port })),
+    addresses: addressesOf(kept),
     settings: {
       adminSocket: socketPaths(config).admin,
       masterSocket: socketPaths(config).master,
@@ -120,13 +123,25 @@ function poolData(
   }
 }
 
+function addressesOf(servers: readonly PlacedServer[]): TemplateData['addresses'] {
+  const unique = uniqueBy(servers, server => `${server.host} ${endpointOf(server)}`)
+  const taken = new Set<string>()
+  return unique.map(server => ({ host: uniqueName(server, taken), ip: server.ip, port: server.port }))
+}
+
+/** @param taken grows by the name */
+function uniqueName(server: PlacedServer, taken: Set<string>): string {
+  const { host, port } = server
+  const free = [host, `${host}:${port}`].find(name => !taken.has(name)) ?? `${host}:${fnv1a(endpointOf(server))}`
+  taken.add(free)
+  return free
+}
+
 function namedServers(servers: readonly PlacedServer[]): ServerData[] {
   const taken = new Set<string>()
   const ids = new Set<number>()
   return servers.map(server => {
-    const name = taken.has(server.host) ? `${server.host}:${server.port}` : server.host
-    const unique = taken.has(name) ? `${server.host}:${fnv1a(endpointOf(server))}` : name
-    taken.add(unique)
+    const unique = uniqueName(server, taken)
     let id = 1_000_000 + (fnv1a(unique) % 1_000_000_000)
     while (ids.has(id)) id++
     ids.add(id)

@@ -199,7 +199,7 @@ export class Passes {
     const { drainTimeoutMs = DRAIN_TIMEOUT_MS } = this.#config
     const era = { nowMs: this.#deps.clock.nowMs(), joinedAtMs: this.joinedAtMs, drainTimeoutMs }
     const { released, lookAtMs } = this.roster.decide(era)
-    for (const entry of released) {
+    for (const entry of released.filter(({ server }) => this.#slots.has(server.pool))) {
       this.#deps.log.info(
         { pool: entry.server.pool, server: entry.server.name, reason: entry.decision.reason },
         'server taken out',
@@ -331,9 +331,14 @@ export class Passes {
     return this.roster.entries().some(entry => entry.liveness === 'left' || entry.decision.stance === 'drain')
   }
 
+  /** Servers of pools that this balancer has; of others it only knows that they claim an address. */
+  #ownEntries(): Entry[] {
+    return this.roster.entries().filter(entry => this.#slots.has(entry.server.pool))
+  }
+
   /** Who has a line of their own in the file: whoever is in place, but not those that still have to prove themselves. */
   #fileServers(): Entry[] {
-    return this.roster.entries().filter(entry => entry.decision.stance !== 'entering')
+    return this.#ownEntries().filter(entry => entry.decision.stance !== 'entering')
   }
 
   #slotList(): Map<string, ReturnType<SlotMap['slots']>> {
@@ -341,7 +346,7 @@ export class Passes {
   }
 
   #targets(): Map<string, ProbeTarget> {
-    const entering = this.roster.entries().filter(entry => entry.decision.stance === 'entering' && !entry.proven)
+    const entering = this.#ownEntries().filter(entry => entry.decision.stance === 'entering' && !entry.proven)
     return new Map(entering.map(entry => [entry.key, this.#target(entry)]))
   }
 

@@ -76,3 +76,16 @@ test('each bind has a line of its own, so that its parameters are not those of a
   expect(await render(SLOTS_TEMPLATE)).toEqual(['bind :80', 'bind :443 ssl crt /x.pem'])
   expect(await render('{{#each frontends}}{{#each binds}}bind {{this}}\n{{/each}}{{/each}}')).toHaveLength(2)
 })
+
+test('addresses are those of the pools that this balancer has, each once and under a name of its own', () => {
+  const api = { ...server('web-1', '10.0.0.1', 14_000), pool: 'api' }
+  const servers = [api, server('web-1', '10.0.0.1', 13_000), server('web-1', '10.0.0.1', 13_001), web2]
+  expect(templateData(config, servers, new Map(), 1)).toMatchObject({
+    addresses: [
+      { host: 'web-1', port: 13_000 },
+      { host: 'web-1:13001', port: 13_001 },
+      { host: 'web-2', port: 3000 },
+    ],
+    members: [{ name: 'web-1' }, { name: 'web-2' }],
+  })
+})
