@@ -468,6 +468,25 @@ test.each([
   expect(supervise.status().state).toBe('stopped')
 })
 
+test('a port that was taken when the configuration changed is listened on soon after it is free', async () => {
+  const { start, config, supervise } = await rig()
+  const first = await start()
+  await first.stop({ keepHaproxy: true })
+  const taken = await web('127.0.21.1')
+  const deps = { clock: systemClock, random: systemRandom, log: silentLog, supervise }
+  const more = { bind: `127.0.21.1:${taken.server.port}`, pool: 'web' }
+  const second = await startBalancer({ ...config, frontends: { ...config.frontends, more } }, deps)
+  endings.push(() => second.stop({ keepHaproxy: true }))
+  await until(() => second.status().problem?.includes('another process has it') === true)
+  const a = await web('127.0.21.2')
+  second.wanted([a.server]) // what runs goes on following the ring
+  await until(() => stateOf(second, a.server) === 'ready')
+  taken.http.closeAllConnections()
+  taken.http.close()
+  await until(() => second.status().problem === undefined)
+  expect((await get(taken.server.port)).body).toBe('127.0.21.2')
+})
+
 test('a server known to be down is not forgotten by a reload', async () => {
   const { start, port } = await rig({ template: 'named' })
   const balancer = await start()

@@ -1,9 +1,15 @@
 import { type Clock, type Log, messageOf, type ProbeTarget } from '../base/index.ts'
 import type { BalancerConfig } from './config.ts'
-import { parseStructure, type ServerLine, type Structure, serverLines } from './config-structure.ts'
+import {
+  parseStructure,
+  type ServerLine,
+  type Structure,
+  serverLines,
+  structuralDifferences,
+} from './config-structure.ts'
 import { templateData } from './data.ts'
 import type { HaproxyControl, Seen } from './drivers/haproxy-control.ts'
-import { BindError, ConfigRefusedError, ReloadFailedError, UnknownReplyError } from './errors.ts'
+import { ConfigRefusedError, ReloadFailedError, RuntimeSocketError, UnknownReplyError } from './errors.ts'
 import { type Command, plan, type Running, type Wanted } from './plan.ts'
 import { type ProbeFunction, Prober } from './prober.ts'
 import { type Entry, type MemberStates, placed, Roster } from './roster.ts'
@@ -47,7 +53,7 @@ export class Passes {
   #lastReloadAtMs = Number.NEGATIVE_INFINITY
   #released: Entry[] = []
   #trustAgainAtMs = Number.NEGATIVE_INFINITY
-  #refusedText: string | undefined
+  #refused: { readonly config: Structure; readonly untilMs: number } | undefined
   problem: string | undefined
   reloads = 0
   runtimeChanges = 0
@@ -71,7 +77,7 @@ export class Passes {
   /** From the next pass on. */
   useTemplate(render: Render): void {
     this.#render = render
-    this.#refusedText = undefined
+    this.#refused = undefined
   }
 
   update(servers: readonly Server[], members: MemberStates | undefined): void {
@@ -228,11 +234,7 @@ export class Passes {
     const step = plan(running, wanted)
     if (step.kind !== 'nothing') await this.#send(step.out)
     if (step.kind === 'reload') {
-      if (text === this.#refusedText) {
-        await this.#sendWhatRuns(seen, wanted)
-        return undefined
-      }
-      const dueMs = this.#lastReloadAtMs + RELOAD_SPACING_MS
+      const dueMs = Math.max(this.#lastReloadAtMs + RELOAD_SPACING_MS, this.#refusedUntilMs(config))
       if (clock.nowMs() >= dueMs) return this.#reload(text, step.reasons, seen, signal)
       await this.#sendWhatRuns(seen, wanted)
       return dueMs
@@ -266,6 +268,12 @@ export class Passes {
     return failure === undefined ? undefined : `what HAProxy has loaded cannot be put on record: ${failure}`
   }
 
+  /** Until when a configuration of this structure need not be tried again; servers that come and go make no new one. */
+  #refusedUntilMs(config: Structure): number {
+    if (this.#refused === undefined || structuralDifferences(this.#refused.config, config).length > 0) return 0
+    return this.#refused.untilMs
+  }
+
   /** While a reload waits, servers that have a line already need not; the file follows within the second. */
   async #sendWhatRuns(seen: Seen, wanted: Wanted): Promise<void> {
     const { control } = this.#deps
@@ -287,18 +295,17 @@ export class Passes {
     try {
       await control.reload(text, signal)
     } catch (failure) {
-      if (
-        !(failure instanceof ConfigRefusedError || failure instanceof ReloadFailedError || failure instanceof BindError)
-      )
-        throw failure
-      this.#refusedText = text
+      if (failure instanceof RuntimeSocketError || signal.aborted) throw failure
+      this.#refused = { config: parseStructure(text), untilMs: clock.nowMs() + retryMsAfter(failure) }
       this.#deps.wake() // servers go on coming and going in the configuration that runs
-      this.problem = messageOf(failure)
-      log.error({ error: this.problem, reasons }, 'the new configuration was not taken; the old one serves')
+      const problem = messageOf(failure)
+      if (problem !== this.problem)
+        log.error({ error: problem, reasons }, 'the new configuration was not taken; the old one serves')
+      this.problem = problem
       return undefined
     }
     this.reloads++
-    this.#refusedText = undefined
+    this.#refused = undefined
     this.#released = []
     this.problem = undefined
     log.info({ reasons, tookMs: Math.round(clock.nowMs() - this.#lastReloadAtMs) }, 'haproxy reloaded')
@@ -400,6 +407,15 @@ export class Passes {
     const twin = seen.servers.get(`${entry.server.pool}.unsafe/${name}`)
     return { ...state, sessions: state.sessions + (twin?.sessions ?? 0) }
   }
+}
+
+/**
+ * What was refused may be taken later: a port is free again, a disk, a certificate is there. A failed reload refuses
+ * connections for 2 s, so it is seldom repeated.
+ */
+function retryMsAfter(failure: unknown): number {
+  if (failure instanceof ReloadFailedError) return 60_000
+  return failure instanceof ConfigRefusedError ? 30_000 : 2_000
 }
 
 function withMaxconn(seen: Seen, config: Structure): Running['servers'] {
