@@ -79,9 +79,23 @@ export class ServiceCore {
     return this.#spawn()
   }
 
-  /** One from before runs already. `wasReady` spares a service the ready timeout: it served once, so it is not killed. */
-  adopted(pid: number, nowMs: number, o: { readonly wasReady: boolean }): ServiceEffect[] {
+  /** It is to be started later, by `start`. */
+  hold(reason: string): ServiceEffect[] {
+    return this.#enter('stopped', reason)
+  }
+
+  /**
+   * One from before runs already.
+   * @param o.wasReady spares a service the ready timeout: it served once, so it is not killed
+   * @param o.isOther it was started from another specification, whose readiness is not that of this one: it counts as it was
+   */
+  adopted(pid: number, nowMs: number, o: { readonly wasReady: boolean; readonly isOther?: boolean }): ServiceEffect[] {
     this.#state = 'starting'
+    if (o.wasReady && o.isOther === true) {
+      this.#pid = pid
+      this.#startedAtMs = nowMs
+      return this.#enter('ready', undefined)
+    }
     this.#mayTimeOut = !o.wasReady
     return [CHANGED, ...this.spawned(pid, nowMs)]
   }
@@ -138,8 +152,10 @@ export class ServiceCore {
   ): ServiceEffect[] {
     if (this.#state === 'stopped') return []
     if (this.#state === 'backoff' || this.#state === 'quarantined') return this.#enter('stopped', this.#reason)
+    const restartDrains = this.#isDraining && this.#afterwards === 'start' && o.drain
     this.#afterwards = 'stop'
     this.#stopTimeoutMs = o.timeoutMs ?? this.#spec.stopTimeoutMs
+    if (restartDrains) return [] // what drains for a restart goes on to, it just is not started again
     if (this.#state === 'stopping') return this.#hurry(nowMs)
     const effects = this.#enter('stopping', o.why ?? 'asked to stop')
     if (this.#pid === undefined) return effects // being started: `spawned` goes on

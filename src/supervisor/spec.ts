@@ -14,6 +14,13 @@ export interface RestartSpec {
   readonly quarantineAfter?: number
 }
 
+/** The endpoint that a service's process offers while it is ready. */
+export interface Serves {
+  readonly pool: string
+  readonly port: number
+  readonly weight: number
+}
+
 /** One service: what to run, when it is ready, how it ends. */
 export interface ServiceSpec {
   /** A letter or digit, then at most 63 of letters, digits, `_`, `.` and `-`: it names files. */
@@ -36,13 +43,15 @@ export interface ServiceSpec {
   readonly restart?: RestartSpec
   /** Output kept on disk that has already been read. 1 MiB by default. */
   readonly logMaxBytes?: number
+  /** Remembered with the process, so that a next agent knows what one that was configured otherwise still serves. */
+  readonly serves?: Serves
   /** False: one found running is restarted, not adopted. True by default. */
   readonly adopt?: boolean
 }
 
 /** A specification with every default filled in. */
-export type Spec = Required<Omit<ServiceSpec, 'cwd' | 'user' | 'ready' | 'restart'>> &
-  Pick<ServiceSpec, 'cwd' | 'user' | 'ready'> & { readonly restart: Required<RestartSpec> }
+export type Spec = Required<Omit<ServiceSpec, 'cwd' | 'user' | 'ready' | 'serves' | 'restart'>> &
+  Pick<ServiceSpec, 'cwd' | 'user' | 'ready' | 'serves'> & { readonly restart: Required<RestartSpec> }
 
 /** @throws ServiceSpecError naming the field */
 export function completeSpec(spec: ServiceSpec): Spec {

@@ -1,5 +1,6 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { constants } from 'node:os'
+import type { Serves } from '../spec.ts'
 import { type Log, messageOf, type ProcessIdentity, writeFileAtomic } from '../../base/index.ts'
 
 /** What the next agent must know to adopt a running service. */
@@ -11,6 +12,8 @@ export interface ServiceRecord extends ProcessIdentity {
   /** How to end it when it is in the configuration no more. */
   readonly stopSignal: NodeJS.Signals
   readonly stopTimeoutMs: number
+  /** Null: no endpoint; undefined: whoever wrote this did not say. */
+  readonly serves?: Serves | null
 }
 
 /** One record's file. Writes follow one another, the latest wins. */
@@ -68,14 +71,32 @@ export function parseRecord(text: string): ServiceRecord | undefined {
     return undefined // cut short by a power failure, or somebody else's file
   }
   if (typeof value !== 'object' || value === null) return undefined
-  const { version, pid, startTime, bootId, specHash, ready, stopSignal, stopTimeoutMs } = value as Record<
+  const { version, pid, startTime, bootId, specHash, ready, stopSignal, stopTimeoutMs, serves } = value as Record<
     string,
     unknown
   >
   if (version !== 1 || typeof pid !== 'number' || !Number.isSafeInteger(pid) || pid < 2) return undefined
   if (typeof startTime !== 'string' || typeof bootId !== 'string' || typeof specHash !== 'string') return undefined
   if (!isSignal(stopSignal) || typeof stopTimeoutMs !== 'number' || !(stopTimeoutMs >= 0)) return undefined
-  return { version, pid, startTime, bootId, specHash, ready: ready === true, stopSignal, stopTimeoutMs }
+  const record = {
+    version,
+    pid,
+    startTime,
+    bootId,
+    specHash,
+    ready: ready === true,
+    stopSignal,
+    stopTimeoutMs,
+  } as const
+  const endpoint = servesOf(serves)
+  return endpoint === undefined ? record : { ...record, serves: endpoint }
+}
+
+function servesOf(value: unknown): Serves | null | undefined {
+  if (value === null) return null
+  const { pool, port, weight } = (value ?? {}) as Partial<Record<string, unknown>>
+  if (typeof pool !== 'string' || typeof port !== 'number' || typeof weight !== 'number') return undefined
+  return { pool, port, weight }
 }
 
 function isSignal(name: unknown): name is NodeJS.Signals {

@@ -17,7 +17,7 @@ import {
   type Timer,
 } from '../../base/index.ts'
 import { exitReason, ServiceCore, type ServiceEffect, type ServiceState } from '../service-core.ts'
-import { type Spec, specHash } from '../spec.ts'
+import { type Serves, type Spec, specHash } from '../spec.ts'
 import { DeathWatch } from './death-watch.ts'
 import { launch, type ServicePaths } from './launch.ts'
 import { LogTail } from './log-tail.ts'
@@ -36,8 +36,12 @@ export interface ServiceStatus {
   readonly restarts: number
   /** This run was started by an earlier agent. */
   readonly adopted: boolean
-  /** Adopted, and started from another command, environment, directory or user than now specified: a restart applies it. */
+  /** Adopted, and started from another command, environment, directory, user or port than now specified: a restart applies it. */
   readonly stale: boolean
+  /** It is in the configuration no more. */
+  readonly orphan: boolean
+  /** The endpoint of the process that runs; where none runs, of the one to come. */
+  readonly serves: Serves | undefined
   /** The last 20 lines of output. */
   readonly lastLines: readonly string[]
 }
@@ -58,10 +62,22 @@ export interface RunnerDeps {
   readonly log: Log
   changed(status: ServiceStatus): void
   output(name: string, line: string): void
+  /** It is in the configuration no more: adopted to be ended. */
+  readonly orphan: boolean
+}
+
+/** What runs already, and what is on record about it. */
+interface Found {
+  readonly identity: ProcessIdentity
+  /** `unknown` when only its lock tells of it. */
+  readonly hash: string
+  readonly wasReady: boolean
+  readonly serves?: Serves | null
 }
 
 const LAST_LINES_MAX = 20
 const DRAIN_TIMEOUT_MS = 60_000
+const UNKNOWN = 'unknown'
 
 /** Drives one service's core with a real process. */
 export class ServiceRunner {
@@ -75,6 +91,8 @@ export class ServiceRunner {
   readonly #waiters = new Set<{ readonly isOver: (state: ServiceState) => boolean; readonly resolve: () => void }>()
   #identity: ProcessIdentity | undefined
   #recordedHash = ''
+  #stale = false
+  #serves: Serves | undefined
   #child: ChildProcess | undefined
   #watch: DeathWatch | undefined
   #probing = new AbortController()
@@ -98,13 +116,13 @@ export class ServiceRunner {
     this.#core = new ServiceCore(spec, deps.random)
     this.#record = new RecordFile(paths.record, deps.log)
     this.#since = deps.clock.wallMs()
+    this.#serves = spec.serves
     const tailed = { path: paths.log, maxBytes: spec.logMaxBytes, clock: deps.clock, log: deps.log }
     this.#tail = new LogTail(tailed, line => this.#took(line))
   }
 
   get status(): ServiceStatus {
     const { state, pid, reason, restarts } = this.#core
-    const stale = this.#adopted && this.#recordedHash !== specHash(this.#spec)
     const lastLines = [...this.#lastLines]
     return {
       name: this.#spec.name,
@@ -114,7 +132,9 @@ export class ServiceRunner {
       reason,
       restarts,
       adopted: this.#adopted,
-      stale,
+      stale: this.#adopted && this.#stale,
+      orphan: this.#deps.orphan,
+      serves: this.#serves,
       lastLines,
     }
   }
@@ -132,14 +152,22 @@ export class ServiceRunner {
     this.#identity = found.identity
     this.#recordedHash = found.hash
     this.#adopted = true
+    this.#stale = this.#isOther(found)
+    if (this.#stale) this.#serves = found.serves === undefined ? this.#spec.serves : (found.serves ?? undefined)
     this.#wasReady = found.wasReady
     this.#watch = new DeathWatch(found.identity, this.#paths.fifo, this.#deps.clock, () =>
       this.#gone('gone, exit status unknown'),
     )
-    this.#apply(this.#core.adopted(found.identity.pid, this.#nowMs(), found))
+    const isOther = this.#stale && found.serves !== undefined
+    this.#apply(this.#core.adopted(found.identity.pid, this.#nowMs(), { wasReady: found.wasReady, isOther }))
     if (!this.#spec.adopt) this.#apply(this.#core.restart(this.#nowMs(), { drain: false, why: 'not to be adopted' }))
     await this.#record.saved()
     return true
+  }
+
+  /** To be started later, by `start`. */
+  hold(reason: string): void {
+    this.#apply(this.#core.hold(reason))
   }
 
   /** Lines of output are handed on from now on. */
@@ -200,11 +228,12 @@ export class ServiceRunner {
   }
 
   /** The running process of the record, or the one that holds the lock though its agent died before it was recorded. */
-  async #find(): Promise<{ identity: ProcessIdentity; hash: string; wasReady: boolean } | undefined> {
+  async #find(): Promise<Found | undefined> {
     const record = this.#record.read()
     if (record !== undefined && isAlive(record)) {
       const { pid, startTime, bootId } = record
-      return { identity: { pid, startTime, bootId }, hash: record.specHash, wasReady: record.ready }
+      const serves = record.serves === undefined ? {} : { serves: record.serves }
+      return { identity: { pid, startTime, bootId }, hash: record.specHash, wasReady: record.ready, ...serves }
     }
     if (record !== undefined) this.#deps.log.info({ pid: record.pid }, 'a service ended while no agent was there')
     const lock = await lockFile(this.#paths.lock)
@@ -212,9 +241,16 @@ export class ServiceRunner {
     if (lock !== undefined) return undefined
     const leader = lockHolders(this.#paths.lock).find(pid => readProcess(pid)?.session === pid)
     const identity = leader === undefined ? undefined : identify(leader)
-    if (identity !== undefined) return { identity, hash: 'unknown', wasReady: false }
+    if (identity !== undefined) return { identity, hash: UNKNOWN, wasReady: false }
     if (record !== undefined) signalGroup(record, 'SIGKILL') // children of a dead service hold its lock, and its port
     return undefined
+  }
+
+  /** Whether what runs is another process than the specification asks for, as far as is known. */
+  #isOther(found: Found): boolean {
+    if (found.hash === UNKNOWN) return false
+    const isMoved = found.serves !== undefined && found.serves?.port !== this.#spec.serves?.port
+    return isMoved || found.hash !== specHash(this.#spec)
   }
 
   #apply(effects: readonly ServiceEffect[]): void {
@@ -244,6 +280,7 @@ export class ServiceRunner {
   async #launch(): Promise<void> {
     this.#adopted = false
     this.#wasReady = false
+    this.#serves = this.#spec.serves
     try {
       const { child, identity } = await launch(this.#spec, this.#paths, this.#deps.clock)
       this.#child = child
@@ -338,7 +375,8 @@ export class ServiceRunner {
     if (state !== this.#toldState) this.#entered(state)
     if (state === 'ready') this.#wasReady = true
     const { stopSignal, stopTimeoutMs } = this.#spec
-    const how = { specHash: this.#recordedHash, ready: this.#wasReady, stopSignal, stopTimeoutMs }
+    const serves = this.#serves ?? null
+    const how = { specHash: this.#recordedHash, ready: this.#wasReady, stopSignal, stopTimeoutMs, serves }
     this.#record.save(this.#identity && { version: 1, ...this.#identity, ...how })
     this.#deps.changed(this.status)
     for (const waiter of this.#waiters) if (waiter.isOver(state)) waiter.resolve()
@@ -349,6 +387,7 @@ export class ServiceRunner {
     const { reason, restarts, failures } = this.#core
     this.#since = this.#deps.clock.wallMs()
     this.#toldState = state
+    if (this.#deps.orphan) return
     if (state === 'backoff') {
       const againInMs = Math.max(0, (this.#core.nextTickMs() ?? this.#nowMs()) - this.#nowMs())
       this.#deps.log.warn(
@@ -379,9 +418,7 @@ export class ServiceRunner {
 }
 
 /** Somebody else's word that this is the service's main process. */
-function identified(
-  pid: number | undefined,
-): { identity: ProcessIdentity; hash: string; wasReady: boolean } | undefined {
+function identified(pid: number | undefined): Found | undefined {
   const identity = pid === undefined ? undefined : identify(pid)
-  return identity === undefined ? undefined : { identity, hash: 'unknown', wasReady: true }
+  return identity === undefined ? undefined : { identity, hash: UNKNOWN, wasReady: true }
 }

@@ -263,7 +263,7 @@ test('a service whose record is lost is found by the lock it holds, and not star
   const pid = recordedPid()
   writeFileSync(join(stateDir(), 'web.json'), '{"version":1,"pid":')
   const supervisor = await supervise(sleeper)
-  expect(supervisor.services()[0]).toMatchObject({ pid, adopted: true, stale: true, state: 'ready' })
+  expect(supervisor.services()[0]).toMatchObject({ pid, adopted: true, stale: false, state: 'ready' })
   expect(lockHolders(join(stateDir(), 'web.lock'))).toEqual([pid])
 })
 
@@ -315,6 +315,51 @@ test('a service that left the configuration is an orphan, and ends by its own st
   expect(identify(pid)).toBeUndefined()
   expect(readFileSync(join(directory, 'bye'), 'utf8')).toBe('bye\n')
   expect([second.orphans(), second.services()]).toEqual([[], []])
+})
+
+test('a service that has moved to another port is adopted with the one that it still serves, and counts as ready', async () => {
+  const [old, next] = [await freePort(), await freePort()]
+  const at = (port: number): ServiceSpec => ({
+    ...sleeper,
+    command: ['node', '-e', `net.createServer().listen(${port}, '127.0.0.1'); setTimeout(process.exit, 60_000)`],
+    ready: { kind: 'tcp', ip: '127.0.0.1', port },
+    serves: { pool: 'web', port, weight: 1 },
+  })
+  const first = await supervise(at(old))
+  await reached(first, ({ state }) => state === 'ready')
+  await first.detach()
+  const second = await supervise(at(next))
+  expect(second.services()[0]).toMatchObject({ stale: true, state: 'ready', serves: { port: old } })
+  await second.restart('web')
+  expect(second.services()[0]).toMatchObject({ stale: false, state: 'ready', serves: { port: next } })
+})
+
+test('a renamed service waits for the port of its former self, and is started when that is gone', async () => {
+  const serves = { pool: 'web', port: 3000, weight: 1 }
+  const first = await supervise({ ...sleeper, serves })
+  await first.detach()
+  const second = await supervise({ ...sleeper, name: 'app', serves })
+  expect(second.services()[0]).toMatchObject({ state: 'stopped', reason: 'waits for port 3000, which web still has' })
+  expect(await second.adoptOrphan('web')).toBe(true)
+  expect(second.services()[1]).toMatchObject({ name: 'web', orphan: true, state: 'ready', serves })
+  await second.remove('web')
+  const started = await reached(second, ({ name, state }) => name === 'app' && state === 'ready')
+  expect(started.serves).toEqual(serves)
+})
+
+test('an orphan that ends by itself is not started again, and one that is not there any more leaves nothing', async () => {
+  const first = await supervise(sleeper, { ...sleeper, name: 'gone' })
+  const [web, other] = first.services().map(({ pid }) => pid as number)
+  await first.detach()
+  process.kill(other as number, 'SIGKILL')
+  await gone(other as number)
+  const second = await supervise()
+  expect(await second.adoptOrphan('gone')).toBe(false)
+  expect(await second.adoptOrphan('web')).toBe(true)
+  process.kill(web as number, 'SIGKILL')
+  await reached(second, ({ state }) => state === 'quarantined')
+  await second.remove('web')
+  expect([second.services(), readdirSync(stateDir())]).toEqual([[], ['.supervisor.lock']])
 })
 
 test('a service runs as its user where the agent may do that, and fails in words where it may not', async () => {

@@ -1,6 +1,15 @@
 import { accessSync, constants, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Clock, type FileLock, type Log, lockFile, messageOf, type Random, sleep } from '../../base/index.ts'
+import {
+  type Clock,
+  type FileLock,
+  isAlive,
+  type Log,
+  lockFile,
+  messageOf,
+  type Random,
+  sleep,
+} from '../../base/index.ts'
 import { AlreadySupervisedError, ServiceSpecError, StateDirError, UnknownServiceError } from '../errors.ts'
 import { completeSpec, type ServiceSpec, type Spec } from '../spec.ts'
 import type { ServicePaths } from './launch.ts'
@@ -42,7 +51,13 @@ export async function startSupervisor(
   makeDirectories(config)
   const lock = await takeOver(config.stateDir, deps.clock, signal)
   const supervisor = new Supervisor(config, deps, lock)
-  await Promise.all(specs.map(spec => supervisor.add(spec)))
+  const held = heldBack(specs, config, deps.log)
+  await Promise.all(
+    specs.map(spec => {
+      const holder = held.get(spec.name)
+      return holder === undefined ? supervisor.add(spec) : supervisor.hold(spec, holder)
+    }),
+  )
   return supervisor
 }
 
@@ -54,6 +69,8 @@ export class Supervisor implements AsyncDisposable {
   readonly #runners = new Map<string, ServiceRunner>()
   readonly #changeListeners = new Set<(status: ServiceStatus) => void>()
   readonly #outputListeners = new Set<(name: string, line: string) => void>()
+  /** What is started when another one's process is gone: by its own name, that one's. */
+  readonly #held = new Map<string, string>()
   #ending: Promise<void> | undefined
 
   constructor(config: SupervisorConfig, deps: SupervisorDeps, lock: FileLock) {
@@ -93,12 +110,22 @@ export class Supervisor implements AsyncDisposable {
     this.#deps.clock.after(0, () => runner.listen()) // whoever started us adds a listener first
   }
 
+  /** One more service, which is started as soon as the process of `holder` is gone: it has the port. */
+  async hold(service: ServiceSpec, holder: string): Promise<void> {
+    const runner = this.#makeRunner(completeSpec(service))
+    this.#runners.set(service.name, runner)
+    this.#held.set(service.name, holder)
+    runner.hold(`waits for port ${service.serves?.port}, which ${holder} still has`)
+    this.#deps.clock.after(0, () => runner.listen())
+  }
+
   /** Stops a service and forgets it, with its files. */
   async remove(name: string, options: StopOptions = {}): Promise<void> {
     const runner = this.#runner(name)
     await runner.stop(options)
     this.#runners.delete(name)
     await runner.remove()
+    this.#releaseHeld(name)
   }
 
   /** Also takes it out of quarantine. Resolves when its process runs, or could not be started. */
@@ -142,19 +169,30 @@ export class Supervisor implements AsyncDisposable {
    * `removeOrphan`, since whoever adds services later (a balancer its HAProxy) may still want them.
    */
   orphans(): string[] {
-    const files = readdirSync(this.#config.stateDir).filter(file => file.endsWith('.json'))
-    return files.map(file => file.slice(0, -'.json'.length)).filter(name => !this.#runners.has(name))
+    return recordNames(this.#config.stateDir).filter(name => !this.#runners.has(name))
+  }
+
+  /**
+   * Takes an orphan over as it is, to be announced and drained; of one that has ended the files are taken away.
+   * @returns whether it runs
+   */
+  async adoptOrphan(name: string): Promise<boolean> {
+    if (!this.orphans().includes(name)) throw new UnknownServiceError(`there is no orphan ${JSON.stringify(name)}`)
+    const record = new RecordFile(pathsOf(name, this.#config).record, this.#deps.log).read()
+    const { stopSignal, stopTimeoutMs } = record ?? { stopSignal: 'SIGTERM', stopTimeoutMs: 10_000 }
+    // Nobody knows its command any more: when it ends by itself, that is that.
+    const spec = { name, command: ['true'], stopSignal, stopTimeoutMs, restart: { quarantineAfter: 1 } }
+    const runner = this.#makeRunner(completeSpec(spec), { orphan: true })
+    this.#runners.set(name, runner)
+    const runs = await runner.adopt()
+    if (runs) this.#deps.clock.after(0, () => runner.listen())
+    else await this.remove(name)
+    return runs
   }
 
   /** Ends an orphan as it wanted to be ended when it was started, and takes away its files. */
   async removeOrphan(name: string, options: StopOptions = {}): Promise<void> {
-    if (!this.orphans().includes(name)) throw new UnknownServiceError(`there is no orphan ${JSON.stringify(name)}`)
-    const record = new RecordFile(pathsOf(name, this.#config).record, this.#deps.log).read()
-    const { stopSignal, stopTimeoutMs } = record ?? { stopSignal: 'SIGTERM', stopTimeoutMs: 10_000 }
-    const runner = this.#makeRunner(completeSpec({ name, command: ['true'], stopSignal, stopTimeoutMs }))
-    this.#runners.set(name, runner)
-    await runner.adopt()
-    await this.remove(name, options)
+    if (await this.adoptOrphan(name)) await this.remove(name, options)
   }
 
   async #stopAll(options: StopOptions): Promise<void> {
@@ -175,12 +213,22 @@ export class Supervisor implements AsyncDisposable {
     throw new UnknownServiceError(`there is no service ${JSON.stringify(name)}; known: ${known}`)
   }
 
-  #makeRunner(spec: Spec): ServiceRunner {
+  #releaseHeld(holder: string): void {
+    for (const [name, by] of this.#held) {
+      if (by !== holder) continue
+      this.#held.delete(name)
+      void this.#runners.get(name)?.start() // a failure is its state
+    }
+  }
+
+  #makeRunner(spec: Spec, o: { readonly orphan: boolean } = { orphan: false }): ServiceRunner {
     const log = this.#deps.log.child({ service: spec.name })
     return new ServiceRunner(spec, pathsOf(spec.name, this.#config), {
       ...this.#deps,
+      ...o,
       log,
       changed: status => {
+        if (status.pid === undefined && this.#held.size > 0) this.#releaseHeld(status.name)
         for (const listener of this.#changeListeners) guarded(log, () => listener(status))
       },
       output: (name, line) => {
@@ -188,6 +236,31 @@ export class Supervisor implements AsyncDisposable {
       },
     })
   }
+}
+
+/**
+ * Services that do not run yet and whose port a running process still has that is to go: one that left the configuration, or
+ * moves to another port. Started beside it they would fail, or be taken for ready because that one answers.
+ * @returns by name: who has the port
+ */
+function heldBack(specs: readonly Spec[], config: SupervisorConfig, log: Log): Map<string, string> {
+  const running = recordNames(config.stateDir).flatMap(name => {
+    const record = new RecordFile(pathsOf(name, config).record, log).read()
+    return record !== undefined && isAlive(record) ? [{ name, port: record.serves?.port }] : []
+  })
+  const isLeaving = (name: string, port: number) => specs.find(spec => spec.name === name)?.serves?.port !== port
+  return new Map(
+    specs.flatMap(({ name, serves }) => {
+      if (serves === undefined || running.some(one => one.name === name)) return []
+      const holder = running.find(one => one.port === serves.port && isLeaving(one.name, serves.port))
+      return holder === undefined ? [] : [[name, holder.name] as const]
+    }),
+  )
+}
+
+function recordNames(stateDir: string): string[] {
+  const files = readdirSync(stateDir).filter(file => file.endsWith('.json'))
+  return files.map(file => file.slice(0, -'.json'.length))
 }
 
 /** A listener's failure is its own: the service and the other listeners go on. */
