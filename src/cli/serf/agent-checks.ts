@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, readdirSync, readFileSync, type Stats, statSync } from 'node:fs'
 import { parseHandler } from '../../agent/handler-spec.ts'
 import { messageOf } from '../../base/index.ts'
 import { decodeBase64, encodeTags } from '../../serf/index.ts'
@@ -80,10 +80,11 @@ const ERRNO_WORDS: Readonly<Record<string, string>> = {
   ENOTDIR: 'not a directory',
 }
 
+/** Without reading it: a pipe (a process substitution) can be read once, and the agent is to have it. */
 function checkReadable(path: string): void {
   try {
     if (statSync(path).isDirectory()) readdirSync(path)
-    else readFileSync(path)
+    else accessSync(path, constants.R_OK)
   } catch (failure) {
     throw new Refused(`Error reading '${path}': open ${path}: ${errnoWords(failure)}`)
   }
@@ -138,6 +139,8 @@ function addressFlaw(text: string): string | undefined {
   return typeof again === 'string' ? again : undefined
 }
 
+/** White space included. */
+const EMPTY_KEYRING_BYTES_MAX = 1024
 const KEY_BYTES = [16, 24, 32]
 
 function checkStart(options: Options): void {
@@ -162,10 +165,12 @@ function checkStart(options: Options): void {
 function checkKeyring(setup: string, options: Options): void {
   const path = options.get('keyring-file')
   if (options.get('encrypt') !== '') throw new Refused(`${setup}Encryption key not allowed while using a keyring`)
+  let found: Stats
   try {
-    statSync(path)
+    found = statSync(path)
   } catch (failure) {
     throw new Refused(`${setup}stat ${path}: ${errnoWords(failure)}`)
   }
+  if (!found.isFile() || found.size > EMPTY_KEYRING_BYTES_MAX) return // whatever else it is, the agent reads it
   if (/^\s*\[\s*\]\s*$/.test(readFileSync(path, 'utf8'))) throw new Refused(`${setup}Keyring file contains no keys`)
 }

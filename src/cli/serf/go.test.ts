@@ -120,3 +120,11 @@ test('serf agent warns before it starts, and starts', () => {
     isFatal: false,
   })
 })
+
+test('the checks read neither a pipe, which can be read once, nor a device without an end', () => {
+  const flags = [
+    { name: 'config-file', value: '/dev/zero' },
+    { name: 'keyring-file', value: '/dev/zero' },
+  ]
+  expect(startupComplaints(flags)).toEqual({ lines: ['Starting Serf agent...'], isFatal: false })
+})
