@@ -2,8 +2,8 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
-import { eventually } from './parts.ts'
-import { ask, linesOf, Tier, untilReady } from './tier.ts'
+import { eventually, part } from './parts.ts'
+import { ask, linesOf, loadOn, poolOf, Tier, untilReady, WEBAPP } from './tier.ts'
 
 const MUSTER = resolve(import.meta.dirname, '../bin/muster')
 
@@ -93,4 +93,98 @@ test('a request that takes 12 s is answered although its balancer is asked to st
   await tier.signal('lb', 'TERM')
   expect(await asked).toBe('slow')
   expect(await balancer.part.exited).toBe(0)
+})
+
+/** The sample application as some service of pool `web` on some port. */
+const webOn = (tier: Tier, host: number, port: number, tag: string) => {
+  const ip = tier.ip(host)
+  const env = { PORT: String(port), HOST: ip, SERVER_IP: ip, SERVER_NAME: `web-${host}`, SERVER_TAG: tag }
+  return { command: [process.execPath, WEBAPP], env, pool: 'web', port, ready: { http: '/' } }
+}
+
+test('a service whose port has changed is drained and restarted at the next start; no request is lost', async () => {
+  await using tier = await Tier.open('127.0.174')
+  const balancer = tier.balancer()
+  tier.muster('web-3', 3, { cluster: { join: [tier.gossip(1)] }, services: { web: webOn(tier, 3, 3000, 'a') } })
+  const before = tier.muster('web-2', 2, {
+    cluster: { join: [tier.gossip(1)] },
+    services: { web: webOn(tier, 2, 3000, 'a') },
+  })
+  await untilReady(balancer, ['web-2', 'web-3'])
+  const load = loadOn(tier)
+  await tier.signal('web-2', 'USR2')
+  expect(await before.part.exited).toBe(0)
+  const next = tier.muster('web-2', 2, {
+    cluster: { join: [tier.gossip(1)] },
+    services: { web: webOn(tier, 2, 3001, 'b') },
+  })
+  await eventually(
+    () => poolOf(balancer),
+    servers => servers.some(({ address, state }) => address === `${tier.ip(2)}:3001` && state === 'ready'),
+  )
+  await load.stop()
+  expect(load.stats()).toMatchObject({ lost: 0, inFlight: 0 })
+  expect((await next.status()).services[0]).toMatchObject({ name: 'web', state: 'ready', port: 3001 })
+  expect(next.part.output).toContain('draining and restarting it')
+})
+
+test('a service that is renamed in the file is drained, ended and replaced; one that is removed is ended', async () => {
+  await using tier = await Tier.open('127.0.175')
+  const balancer = tier.balancer()
+  tier.muster('web-3', 3, { cluster: { join: [tier.gossip(1)] }, services: { web: webOn(tier, 3, 3000, 'a') } })
+  const pids = join(tier.directory, 'pids')
+  const other = { command: ['sh', '-c', `echo $$ > ${pids}; exec sleep 600`] }
+  const before = tier.muster('web-2', 2, {
+    cluster: { join: [tier.gossip(1)] },
+    services: { web: webOn(tier, 2, 3000, 'a'), other },
+  })
+  await untilReady(balancer, ['web-2', 'web-3'])
+  const load = loadOn(tier)
+  await tier.signal('web-2', 'USR2')
+  expect(await before.part.exited).toBe(0)
+  const next = tier.muster('web-2', 2, {
+    cluster: { join: [tier.gossip(1)] },
+    services: { app: webOn(tier, 2, 3000, 'b') },
+  })
+  const status = await eventually(
+    () => next.status(),
+    ({ services }) => services.length === 1 && services[0]?.state === 'ready',
+  )
+  expect(status.services[0]?.name).toBe('app')
+  await expect(tier.signal(Number(readFileSync(pids, 'utf8')), '0')).rejects.toThrow()
+  await untilReady(balancer, ['web-2', 'web-3'])
+  await load.stop()
+  expect(load.stats()).toMatchObject({ lost: 0, inFlight: 0 })
+})
+
+test('HAProxy ends when the balancer is taken out of the file, and runs on when only its command has changed', async () => {
+  await using tier = await Tier.open('127.0.176')
+  const balancer = tier.balancer()
+  tier.backend('web-2', 2)
+  await untilReady(balancer, ['web-2'])
+  const pid = (await balancer.status()).balancer?.haproxy.pid
+  await tier.signal('lb', 'USR2')
+  await balancer.part.exited
+  const wrapped = join(tier.directory, 'haproxy')
+  writeFileSync(wrapped, `#!/bin/sh\nexec ${part('haproxy')} "$@"\n`, { mode: 0o755 })
+  const again = tier.muster('lb', 1, {
+    node: { tags: { role: 'balancer' } },
+    balancer: {
+      haproxy: wrapped,
+      stats: `${tier.ip(1)}:1936`,
+      frontends: { http: { bind: `${tier.ip(1)}:8080`, pool: 'web' } },
+      pools: { web: { check: { http: '/' } } },
+    },
+  })
+  await untilReady(again, ['web-2'])
+  expect((await again.status()).balancer?.haproxy.pid).toBe(pid)
+  expect(again.part.output).not.toContain('restarting')
+  await tier.signal('lb', 'USR2')
+  await again.part.exited
+  const without = tier.muster('lb', 1, {})
+  await eventually(
+    () => without.status(),
+    ({ services }) => services.length === 0,
+  )
+  await expect(tier.signal(Number(pid), '0')).rejects.toThrow()
 })

@@ -1,6 +1,7 @@
 import type { AgentStatus, Api, ApiBackend, BalancerReport, ServiceReport } from '../api/index.ts'
 import { startApi } from '../api/index.ts'
 import { formatAddress, type Log } from '../base/index.ts'
+import type { ServiceStatus } from '../supervisor/index.ts'
 import type { Agent } from './agent.ts'
 import type { AgentConfig } from './config/index.ts'
 import { VERSION } from './version.ts'
@@ -55,16 +56,25 @@ function statusOf(agent: Agent): AgentStatus {
 
 function servicesOf(agent: Agent): ServiceReport[] {
   const { supervisor, config } = agent.parts
-  return supervisor.services().map(({ name, state, pid, restarts, reason }) => {
+  return supervisor.services().map(found => {
+    const { name, state, pid, restarts, serves } = found
+    const reason = found.reason ?? adoptedReasonOf(found)
     const service = config.services.find(candidate => candidate.name === name)
+    const port = serves?.port ?? service?.port
     return {
       ...{ name, state, restarts },
       ...(pid === undefined ? {} : { pid }),
       ...(reason === undefined ? {} : { reason }),
-      ...(service?.pool === undefined ? {} : { pool: service.pool }),
-      ...(service?.port === undefined ? {} : { port: service.port }),
+      ...(serves === undefined ? {} : { pool: serves.pool }),
+      ...(port === undefined ? {} : { port }),
     }
   })
+}
+
+/** Why a service that runs is not as it should be. */
+function adoptedReasonOf({ name, orphan, stale }: ServiceStatus): string | undefined {
+  if (orphan) return 'not in the configuration any more; it is drained and ended'
+  return stale && name !== 'haproxy' ? 'runs as it was configured before; it is drained and restarted' : undefined
 }
 
 function balancerOf(agent: Agent): BalancerReport | undefined {

@@ -1,6 +1,6 @@
 import { type Clock, type Log, messageOf, type Random, type Scope } from '../base/index.ts'
 import type { Engine } from '../serf/index.ts'
-import type { Supervisor } from '../supervisor/index.ts'
+import type { StopOptions, Supervisor } from '../supervisor/index.ts'
 import { aliveBalancers, type Announcer, announcedTags, assertTagsFit } from './announcer.ts'
 import type { Balancing } from './balancing.ts'
 import type { AgentConfig } from './config/index.ts'
@@ -11,6 +11,9 @@ import type { EventHandlers } from './event-handlers.ts'
 import { parseHandler } from './handler-spec.ts'
 import type { LocalEndpoints } from './local-endpoints.ts'
 import { heldBack, tagsAfterReload } from './reload.ts'
+
+/** How long balancers may take to let go of a service that is in the configuration no more. */
+const ORPHAN_DRAIN_MS = 30_000
 
 /** The parts that an agent was wired from. */
 export interface AgentParts {
@@ -62,9 +65,10 @@ export class Agent implements AsyncDisposable {
    * @throws TagsTooLargeError: nothing has changed
    */
   async setOwnTags(tags: Readonly<Record<string, string>>): Promise<void> {
-    const pools = new Set(Object.keys(announcedTags({}, this.parts.endpoints.current([]))))
+    const { endpoints, supervisor } = this.parts
+    const pools = new Set(Object.keys(announcedTags({}, endpoints.current(supervisor.services()))))
     const own = Object.fromEntries(Object.entries(tags).filter(([key]) => !pools.has(key)))
-    assertTagsFit(own, this.parts.endpoints.longest())
+    assertTagsFit(own, endpoints.longest())
     this.#ownTags = own
     await this.#announceNow()
   }
@@ -82,6 +86,16 @@ export class Agent implements AsyncDisposable {
     await this.setOwnTags(tagsAfterReload(this.#ownTags, before.node.tags, next.node.tags))
     await this.parts.balancing?.rereadTemplate()
     return heldBack(this.parts.config, next)
+  }
+
+  /** Drains a service and starts it as it is configured now. Resolves when the new process is ready, or has failed. */
+  restartService(name: string): Promise<void> {
+    return this.parts.supervisor.restart(name, this.#stopOptions(name, true))
+  }
+
+  /** Drains a service and ends it for good. */
+  removeService(name: string): Promise<void> {
+    return this.parts.supervisor.remove(name, this.#stopOptions(name, true))
   }
 
   /** Drains and stops the services, then leaves the ring; the agent itself goes on, and HAProxy. Idempotent. */
@@ -160,29 +174,33 @@ export class Agent implements AsyncDisposable {
   }
 
   async #stopService(name: string, isGraceful: boolean): Promise<void> {
-    const { supervisor, endpoints, config } = this.parts
-    const service = config.services.find(candidate => candidate.name === name)
-    const drain =
-      isGraceful && endpoints.isOffered(name) ? (signal: AbortSignal) => this.#drain(name, signal) : undefined
-    const stopped = supervisor.stop(name, {
-      ...(drain === undefined ? {} : { drain }),
-      ...(service === undefined ? {} : { drainTimeoutMs: service.drainTimeoutMs }),
-    })
+    const { supervisor } = this.parts
+    const stopped = supervisor.stop(name, this.#stopOptions(name, isGraceful))
     const hurry = () => void supervisor.stop(name, { timeoutMs: 0 })
     this.#hurry.signal.addEventListener('abort', hurry, { once: true })
     await stopped
     this.#hurry.signal.removeEventListener('abort', hurry)
   }
 
+  #stopOptions(name: string, isGraceful: boolean): StopOptions {
+    const { supervisor, config } = this.parts
+    const isOffered = supervisor.services().some(status => status.name === name && status.serves !== undefined)
+    const service = config.services.find(candidate => candidate.name === name)
+    return {
+      ...(isGraceful && isOffered ? { drain: (signal: AbortSignal) => this.#drain(name, signal) } : {}),
+      drainTimeoutMs: service?.drainTimeoutMs ?? ORPHAN_DRAIN_MS,
+    }
+  }
+
   /** Announces the service as draining and waits until every balancer has let go of it. */
   async #drain(name: string, signal: AbortSignal): Promise<void> {
-    const { endpoints, serf, deps } = this.parts
-    const port = endpoints.portOf(name)
-    if (port === undefined) return
-    endpoints.drain(name)
+    const { endpoints, serf, deps, supervisor } = this.parts
+    const status = supervisor.services().find(candidate => candidate.name === name)
+    if (status?.serves === undefined || status.pid === undefined) return
+    endpoints.drain(name, status.pid)
     this.announce()
     try {
-      const request = { ip: serf.local().ip, port }
+      const request = { ip: serf.local().ip, port: status.serves.port }
       const { left, silent } = await drainEverywhere(drainClusterOf(serf), request, deps.clock, signal)
       if (left.size + silent.length > 0) {
         deps.log.warn(

@@ -1,54 +1,46 @@
-import type { ServiceStatus, Supervisor } from '../supervisor/index.ts'
+import type { Serves, ServiceStatus, Supervisor } from '../supervisor/index.ts'
 import type { LocalEndpoint } from './announcer.ts'
 import type { ServiceConfig } from './config/types.ts'
 
-type Offering = ServiceConfig & { readonly pool: string; readonly port: number }
-
 /** The endpoints of this node, as its services come and go: only what is ready is offered. */
 export class LocalEndpoints {
-  readonly #offerings: readonly Offering[]
-  readonly #draining = new Set<string>()
+  readonly #configured: readonly LocalEndpoint[]
+  /** By service: the process that is being drained. */
+  readonly #draining = new Map<string, number>()
 
   constructor(services: readonly ServiceConfig[]) {
-    this.#offerings = services.filter((s): s is Offering => s.pool !== undefined && s.port !== undefined)
+    this.#configured = services.flatMap(service => {
+      const serves = servesOf(service)
+      return serves === undefined ? [] : [{ ...serves, state: 'down' as const }]
+    })
   }
 
-  /** Whether stopping this service takes something out of a pool. */
-  isOffered(service: string): boolean {
-    return this.#offerings.some(offering => offering.name === service)
-  }
-
-  /** From now on the service is announced as draining, until it is ready again after a stop. */
-  drain(service: string): void {
-    this.#draining.add(service)
-  }
-
-  /** Takes back `drain`, for a service that has stopped. */
-  undrain(service: string): void {
-    this.#draining.delete(service)
-  }
-
-  portOf(service: string): number | undefined {
-    return this.#offerings.find(offering => offering.name === service)?.port
+  /** From now on the service is announced as draining, as long as this process runs. */
+  drain(service: string, pid: number): void {
+    this.#draining.set(service, pid)
   }
 
   /** Every endpoint in the state that takes the most room in a tag. */
   longest(): LocalEndpoint[] {
-    return this.#offerings.map(({ pool, port, weight }) => ({ pool, port, weight, state: 'draining' }))
+    return this.#configured.map(endpoint => ({ ...endpoint, state: 'draining' }))
   }
 
+  /** What the processes that run serve, also where that is not what is configured now; and all pools that are configured. */
   current(statuses: readonly ServiceStatus[]): LocalEndpoint[] {
-    const states = new Map(statuses.map(status => [status.name, status.state]))
-    return this.#offerings.map(({ name, pool, port, weight }) => ({
-      pool,
-      port,
-      weight,
-      state: stateOf(states.get(name), this.#draining.has(name)),
-    }))
+    const running = statuses.flatMap(({ name, state, pid, serves }) => {
+      const isDraining = pid !== undefined && this.#draining.get(name) === pid
+      return serves === undefined ? [] : [{ ...serves, state: stateOf(state, isDraining) }]
+    })
+    return [...running, ...this.#configured]
   }
 }
 
-function stateOf(state: ServiceStatus['state'] | undefined, isDraining: boolean): LocalEndpoint['state'] {
+/** The endpoint that a service is configured to offer. */
+export function servesOf({ pool, port, weight }: ServiceConfig): Serves | undefined {
+  return pool === undefined || port === undefined ? undefined : { pool, port, weight }
+}
+
+function stateOf(state: ServiceStatus['state'], isDraining: boolean): LocalEndpoint['state'] {
   if (state === 'stopping' && isDraining) return 'draining'
   if (state !== 'ready') return 'down'
   return isDraining ? 'draining' : 'ready'

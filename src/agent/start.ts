@@ -12,13 +12,14 @@ import { startAgentApi } from './agent-api.ts'
 import { aliveBalancers, Announcer, announcedTags, assertTagsFit } from './announcer.ts'
 import { startBalancing } from './balancing.ts'
 import type { AgentConfig, ServiceConfig } from './config/index.ts'
+import { catchUp } from './catch-up.ts'
 import { claimRunDir } from './drivers/claim.ts'
 import { startEngine } from './engine.ts'
 import { EventLog } from './event-log.ts'
 import { startHandlers } from './handling.ts'
 import { ringView } from './join-list.ts'
 import { keepJoined } from './joiner.ts'
-import { adoptedAreReady, LocalEndpoints, startedAreReady } from './local-endpoints.ts'
+import { adoptedAreReady, LocalEndpoints, servesOf, startedAreReady } from './local-endpoints.ts'
 import { rpcBackendOf } from './rpc-backend.ts'
 
 export interface AgentDeps {
@@ -68,6 +69,7 @@ export async function startAgent(given: AgentConfig, deps: AgentDeps, signal?: A
 
   if (gossip !== undefined) await serveRpc(config, { ...deps, agent, gossip }, scope, signal)
   startJoining(config, { ...deps, serf, supervisor }, () => balancing?.wake(), scope)
+  startCatchingUp(config, { ...deps, serf, supervisor, agent }, scope)
   agent.own(scope.move())
   return agent
 }
@@ -103,6 +105,13 @@ async function startServices(
   scope.defer(() => supervisor.detach())
   scope.defer(() => stopStarted(supervisor, deps.giveUp))
   supervisor.onOutput((service, line) => deps.log.info({ service }, line))
+  const isOrphan = (name: string) => name !== 'haproxy' || config.balancer === undefined
+  await Promise.all(
+    supervisor
+      .orphans()
+      .filter(isOrphan)
+      .map(name => supervisor.adoptOrphan(name)),
+  )
   await adoptedAreReady(supervisor, ms => sleep(deps.clock, ms))
   return supervisor
 }
@@ -121,11 +130,13 @@ async function stopStarted(supervisor: Supervisor, giveUp: AgentDeps['giveUp']):
 function specOf(service: ServiceConfig): ServiceSpec {
   const { name, command, env, cwd, user, ready, readyTimeoutMs, stopSignal, stopTimeoutMs, restart, logMaxBytes } =
     service
+  const serves = servesOf(service)
   return {
     ...{ name, command, env, readyTimeoutMs, stopSignal, stopTimeoutMs, restart, logMaxBytes },
     ...(cwd === undefined ? {} : { cwd }),
     ...(user === undefined ? {} : { user }),
     ...(ready === undefined ? {} : { ready }),
+    ...(serves === undefined ? {} : { serves }),
   }
 }
 
@@ -158,6 +169,24 @@ function startJoining(
   )
   const joiner = { addresses, retryIntervalMs: cluster.retryIntervalMs }
   const done = untilReady.then(() => keepJoined(joiner, { ...deps, log }, target, onJoined, ended.signal))
+  scope.defer(async () => {
+    ended.abort()
+    await done
+  })
+}
+
+/** Once what is new is ready: nothing is taken away before its replacement serves. */
+function startCatchingUp(
+  config: AgentConfig,
+  deps: AgentDeps & { serf: Engine; supervisor: Supervisor; agent: Agent },
+  scope: Scope,
+): void {
+  const { join, retryJoin } = config.cluster
+  const ended = new AbortController()
+  const log = deps.log.child({ room: 'agent' })
+  const untilReady = startedAreReady(deps.supervisor, ms => sleep(deps.clock, ms, ended.signal).catch(() => undefined))
+  const joins = join.length + retryJoin.length > 0
+  const done = untilReady.then(() => catchUp({ ...deps, log, joins }, ended.signal))
   scope.defer(async () => {
     ended.abort()
     await done
