@@ -1,5 +1,6 @@
 /** What Serf's users ask for: each scenario with a real Serf agent beside ours, which does what they complain of. */
-import { chmodSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { chmodSync, existsSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { seededRandom, silentLog, systemClock } from '../src/base/index.ts'
@@ -192,3 +193,45 @@ test('a monitor that was away goes on after the last index it has printed, witho
   expect(theirsAgain.output.match(/Event Info/g)).toHaveLength(1) // of v3
   await Promise.all([after.end('SIGKILL'), theirsAgain.end('SIGKILL')])
 }, 60_000)
+
+test('a node that was down while the key was changed: it, the ring and doctor each say so in a line (serf#579)', async () => {
+  const key = () => randomBytes(16).toString('base64')
+  const [old, fresh] = [key(), key()]
+  await using ring = new Ring('127.0.150', ['-profile=local'])
+  const flags = (name: string) => {
+    const path = join(ring.directory, `${name}.keyring`)
+    if (!existsSync(path)) writeFileSync(path, JSON.stringify([old]))
+    return [`-keyring-file=${path}`]
+  }
+  const seed = await ring.start('muster', 'stays', 1, flags('stays'))
+  const away = () => ring.start('muster', 'away', 2, [...flags('away'), `-join=${seed.address}`])
+  const before = await away()
+  await ring.start('serf', 'real', 3, [...flags('real'), `-join=${seed.address}`])
+  await eventually(
+    () => members(seed, 'serf'),
+    rows => rows.length === 3,
+  )
+  await before.part.end('SIGKILL')
+  await eventually(
+    () => members(seed, 'serf'),
+    rows => rows.some(row => row.name === 'away' && row.status === 'failed'),
+    30_000,
+  )
+  for (const [flag, which] of [
+    ['-install', fresh],
+    ['-use', fresh],
+    ['-remove', old],
+  ] as const)
+    await serf(seed, 'keys', flag, which)
+  const back = await away()
+  const says = /encrypted with a key that this node does not have.*To heal: put the key of the ring first/
+  await eventually(
+    () => [seed.part.output, back.part.output],
+    outputs => outputs.every(output => says.test(output)),
+  )
+  expect(ring.agents.get('real')?.part.output).not.toMatch(/heal|keys -list/) // Serf: only that decrypting failed, for ever
+  const socket = join(ring.directory, 'stays.1/r/agent.sock')
+  const doctor = new Part([process.execPath, MUSTER, 'doctor', `-socket=${socket}`])
+  expect(await doctor.exited).toBe(1)
+  expect(doctor.output).toContain('speaks with a key that this node does not have')
+}, 90_000)

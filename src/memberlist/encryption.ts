@@ -26,6 +26,13 @@ export function encryptPayload(
 /** Encrypted with none of our keys, or not at all what it claims to be. */
 export class UndecryptableError extends CodecError {}
 
+/** Whether that was the reason, at whatever depth. */
+export function isUndecryptable(thrown: unknown): boolean {
+  for (let error = thrown; error instanceof Error; error = error.cause)
+    if (error instanceof UndecryptableError) return true
+  return false
+}
+
 /**
  * Tries every key in order; reads versions 0 and 1.
  * @throws CodecError in memberlist's words

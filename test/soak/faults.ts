@@ -10,6 +10,9 @@ export interface Fault {
   readonly end?: () => Promise<void>
 }
 
+/** Long enough for each member to be probed once or twice. */
+const LOSS_MS = 20_000
+
 type Draw = (ring: SoakRing, random: Random) => Fault
 
 /** The next one, drawn. */
@@ -85,7 +88,10 @@ const lose: Draw = (ring, random) => {
   const rule = ['INPUT', '-i', 'gossip', '-p', 'udp', '-m', 'statistic', '--mode', 'random', '--probability', '0.2']
   return {
     what: `lose a fifth of what ${host.name} is sent`,
-    begin: async () => void (await ring.network.exec(host.number, 'iptables', '-A', ...rule, '-j', 'DROP')),
+    async begin() {
+      await ring.network.exec(host.number, 'iptables', '-A', ...rule, '-j', 'DROP')
+      await new Promise(done => setTimeout(done, LOSS_MS))
+    },
     end: async () => void (await ring.network.exec(host.number, 'iptables', '-D', ...rule, '-j', 'DROP')),
   }
 }

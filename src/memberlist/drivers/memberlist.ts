@@ -9,7 +9,7 @@ import {
   type Random,
   within,
 } from '../../base/index.ts'
-import { UndecryptableError } from '../encryption.ts'
+import { isUndecryptable } from '../encryption.ts'
 import type { Change, Claim, Counters, Effect, Host } from '../effects.ts'
 import { ForeignKeys } from '../foreign-keys.ts'
 import type { Keyring } from '../keyring.ts'
@@ -147,7 +147,7 @@ export class Memberlist implements AsyncDisposable {
       ...this.#streamConfig,
       timeoutMs: this.#timing.tcpTimeoutMs,
       answer: message => this.#answer(message),
-      refused: (reason, peer) => this.#streamRefused(reason, peer),
+      refused: (reason, peer, thrown) => this.#streamRefused(reason, peer, thrown),
     })
     listener.udp.on('message', (packet, from) => this.#receive(packet, { ip: from.address, port: from.port }))
     listener.udp.on('error', failure => this.#sendError(failure, undefined))
@@ -298,7 +298,10 @@ export class Memberlist implements AsyncDisposable {
   async #pushPull(peer: Address, join: boolean, node?: string): Promise<void> {
     const own = this.#swim.ownList(join)
     const { signal } = this.#stopping
-    const answer = await exchange(peer, own, this.#timing.tcpTimeoutMs, this.#streamConfig, signal)
+    const answer = await exchange(peer, own, this.#timing.tcpTimeoutMs, this.#streamConfig, signal).catch(thrown => {
+      if (isUndecryptable(thrown)) this.#foreignKey(peer.ip)
+      throw thrown
+    })
     if (answer.type === 'err') throw new ExchangeError(`${formatAddress(peer)}: remote error: ${answer.error}`)
     if (answer.type !== 'pushPull') {
       throw new ExchangeError(`${formatAddress(peer)}: received ${answer.type}, expected pushPull`)
@@ -342,7 +345,7 @@ export class Memberlist implements AsyncDisposable {
       parts = openPacket(packet, { keyring, label })
     } catch (thrown) {
       this.#swim.counters.packetsRefused++
-      if (thrown instanceof UndecryptableError) return this.#foreignKey(from)
+      if (isUndecryptable(thrown)) return this.#foreignKey(from.ip)
       this.#deps.log.debug({ from: formatAddress(from), reason: messageOf(thrown) }, 'dropped a packet')
       return
     }
@@ -350,10 +353,9 @@ export class Memberlist implements AsyncDisposable {
     this.#perform(this.#swim.receive(parts, from, this.#deps.clock.nowMs()))
   }
 
-  #foreignKey(from: Address): void {
+  #foreignKey(ip: string): void {
     const { clock, log } = this.#deps
-    if (!this.#foreignKeys.heard(from.ip, clock.nowMs())) return
-    log.warn({ from: formatAddress(from), member: this.#nameAt(from.ip) }, FOREIGN_KEY)
+    if (this.#foreignKeys.heard(ip, clock.nowMs())) log.warn({ from: ip, member: this.#nameAt(ip) }, FOREIGN_KEY)
   }
 
   #nameAt(ip: string): string | undefined {
@@ -416,8 +418,9 @@ export class Memberlist implements AsyncDisposable {
     if (node !== undefined) this.#perform(this.#swim.sendFailed(node, this.#deps.clock.nowMs()))
   }
 
-  #streamRefused(reason: string, peer: string | undefined): void {
+  #streamRefused(reason: string, peer: string | undefined, thrown?: unknown): void {
     this.#swim.counters.streamsRefused++
+    if (isUndecryptable(thrown) && peer !== undefined) return this.#foreignKey(peer)
     this.#deps.log.debug({ from: peer, reason }, 'closed a stream')
   }
 

@@ -13,7 +13,7 @@ export interface StreamsInConfig extends StreamConfig {
   readonly timeoutMs: number
   /** What to answer; undefined: close without a word. Runs `after` once the answer is on its way. */
   readonly answer: (message: StreamMessage) => { answer?: StreamMessage; after?: () => void } | undefined
-  readonly refused: (reason: string, peer: string | undefined) => void
+  readonly refused: (reason: string, peer: string | undefined, thrown?: unknown) => void
 }
 
 /** Serves streams that others open: one message in, at most one out, then closed. */
@@ -69,7 +69,7 @@ export class StreamsIn {
     try {
       return reader.push(chunk)
     } catch (thrown) {
-      this.#config.refused(messageOf(thrown), socket.remoteAddress)
+      this.#config.refused(messageOf(thrown), socket.remoteAddress, thrown)
       const answer = thrown instanceof StreamRefusedError ? thrown.answer : undefined
       if (answer === undefined) socket.destroy()
       else socket.end(sealed({ type: 'err', error: answer }, this.#config, false))
