@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { type Clock, type Log, messageOf, type Random, type Scope } from '../base/index.ts'
 import type { Engine } from '../serf/index.ts'
 import type { StopOptions, Supervisor } from '../supervisor/index.ts'
@@ -6,6 +7,7 @@ import type { Balancing } from './balancing.ts'
 import type { AgentConfig } from './config/index.ts'
 import { drainEverywhere } from './drain.ts'
 import { drainClusterOf } from './drain-query.ts'
+import { TagsFile } from './drivers/tags-file.ts'
 import type { EventLog } from './event-log.ts'
 import type { EventHandlers } from './event-handlers.ts'
 import { parseHandler } from './handler-spec.ts'
@@ -35,6 +37,7 @@ export class Agent implements AsyncDisposable {
   /** Resolves when the agent has ended, whoever asked for it. */
   readonly ended: Promise<void>
   #resolveEnded: () => void = () => undefined
+  readonly #tagsFile: TagsFile | undefined
   #scope: Scope | undefined
   #ending: Promise<void> | undefined
   #config: AgentConfig
@@ -45,6 +48,8 @@ export class Agent implements AsyncDisposable {
     this.parts = parts
     this.#config = parts.config
     this.#ownTags = parts.config.node.tags
+    const { tagsPath } = parts.config.cluster
+    this.#tagsFile = tagsPath === undefined ? undefined : new TagsFile(tagsPath)
     this.ended = new Promise(resolve => {
       this.#resolveEnded = resolve
     })
@@ -62,13 +67,15 @@ export class Agent implements AsyncDisposable {
 
   /**
    * The node's own tags, without endpoints; a change that came over RPC replaces the configured ones until the end.
-   * @throws TagsTooLargeError: nothing has changed
+   * They are in the tags file, where there is one, before anybody is told.
+   * @throws TagsTooLargeError, or the system's error of the tags file: nothing has changed
    */
   async setOwnTags(tags: Readonly<Record<string, string>>): Promise<void> {
     const { endpoints, supervisor } = this.parts
     const pools = new Set(Object.keys(announcedTags({}, endpoints.current(supervisor.services()))))
     const own = Object.fromEntries(Object.entries(tags).filter(([key]) => !pools.has(key)))
     assertTagsFit(own, endpoints.longest())
+    if (!isDeepStrictEqual(own, this.#ownTags)) await this.#tagsFile?.keep(own)
     this.#ownTags = own
     await this.#announceNow()
   }
@@ -77,7 +84,7 @@ export class Agent implements AsyncDisposable {
    * Takes over what may change while it runs: event handlers, own tags (those that the configuration changes; what was set at run
    * time stays), and a user's template, which is read again.
    * @returns the keys that differ and take a restart, to say so
-   * @throws TemplateError, TagsTooLargeError: what is named in it is as before, the rest is new
+   * @throws TemplateError, what `setOwnTags` throws: what is named in it is as before, the rest is new
    */
   async reload(next: AgentConfig): Promise<string[]> {
     const before = this.#config

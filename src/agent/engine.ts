@@ -44,6 +44,7 @@ function serfConfigOf(config: AgentConfig, tags: Record<string, string>): SerfCo
     bind: cluster.bind,
     profile: cluster.profile,
     compress: cluster.compress,
+    protocol: cluster.protocol === 4 ? 4 : 5,
     snapshotPath: cluster.snapshotPath,
     rejoinAfterLeave: cluster.rejoinAfterLeave,
     reconnectIntervalMs: cluster.reconnectIntervalMs,

@@ -7,6 +7,7 @@ import { readKeys } from './keys.ts'
 import { resolveBalancer } from './resolve-balancer.ts'
 import { resolveServices } from './resolve-services.ts'
 import type { FileSettings } from './schema.ts'
+import { readTagsFile } from './tags-file.ts'
 import type { AgentConfig, ClusterConfig, LogLevel, NodeConfig } from './types.ts'
 
 /** A unix socket's path has 108 bytes in the kernel; the rest is for what HAProxy appends while it binds. */
@@ -60,6 +61,8 @@ function resolveCluster(
   }
   if ((given.retry_max ?? 0) > 0) findings.warn('cluster.retry_max has no effect: muster tries to join for ever')
   if (given.engine === 'serf') checkEngine(given, findings)
+  const tagsPath = tagsPathOf(settings, world)
+  if (given.protocol === 2 || given.protocol === 3) findings.problem('cluster.protocol', PROTOCOL_RULE)
   return {
     engine: given.engine ?? 'muster',
     bind,
@@ -73,7 +76,7 @@ function resolveCluster(
     ...(given.keyring === undefined ? {} : { keyringPath: absolute(given.keyring, world) }),
     snapshotPath: absolute(given.snapshot ?? `${stateDir}/serf.snapshot`, world),
     rejoinAfterLeave: given.rejoin_after_leave ?? false,
-    ...(given.tags_file === undefined ? {} : { tagsPath: absolute(given.tags_file, world) }),
+    ...(tagsPath === undefined ? {} : { tagsPath }),
     compress: given.compress ?? true,
     protocol: given.protocol ?? 5,
     rpc: given.rpc === false ? undefined : (given.rpc ?? DEFAULT_RPC),
@@ -89,6 +92,10 @@ function resolveCluster(
     skipLeaveOnInterrupt: given.skip_leave_on_interrupt ?? false,
   }
 }
+
+/** Serf's 2 and 3 differ from 4 by what they lack, and nobody can see from afar why a drain does not end. */
+const PROTOCOL_RULE =
+  'cluster.protocol: 2 and 3 have no queries, which drains, keys and votes on names need; write 4 or 5'
 
 /** With a real agent as the engine only these say anything. */
 const ENGINE_KEYS: ReadonlySet<string> = new Set([
@@ -141,10 +148,16 @@ export function absolute(path: string, world: ConfigWorld): string {
 
 function nodeOf(settings: FileSettings, world: ConfigWorld, findings: Findings): NodeConfig {
   const name = settings.node?.name
-  return { name: name ?? world.hostName(), isNamed: name !== undefined, tags: tagsOf(settings, findings) }
+  return { name: name ?? world.hostName(), isNamed: name !== undefined, tags: tagsOf(settings, world, findings) }
 }
 
-function tagsOf(settings: FileSettings, findings: Findings): Record<string, string> {
+/** With a real agent as the engine, its own tags file counts. */
+function tagsPathOf({ cluster }: FileSettings, world: ConfigWorld): string | undefined {
+  if (cluster?.tags_file === undefined || cluster.engine === 'serf') return undefined
+  return absolute(cluster.tags_file, world)
+}
+
+function tagsOf(settings: FileSettings, world: ConfigWorld, findings: Findings): Record<string, string> {
   const tags = { ...settings.node?.tags }
   if (settings.cluster?.tags_file !== undefined && Object.keys(tags).length > 0) {
     findings.problem(
@@ -156,6 +169,8 @@ function tagsOf(settings: FileSettings, findings: Findings): Record<string, stri
     if (key.startsWith('pool.'))
       findings.problem('node.tags', `node.tags: "${key}" is announced by services; write services.<name>.pool`)
   }
+  const tagsPath = tagsPathOf(settings, world)
+  if (tagsPath !== undefined) Object.assign(tags, readTagsFile(tagsPath, world, findings))
   if (settings.balancer !== undefined && tags['role'] === undefined) tags['role'] = 'balancer'
   return tags
 }

@@ -165,7 +165,7 @@ export const SETTINGS: readonly Setting[] = [
     flag: 'protocol',
     serf: 'protocol',
     value: 'N',
-    help: "Serf's protocol, 2 to 5 (5)",
+    help: "Serf's protocol, 4 or 5 (5)",
   },
   {
     path: 'cluster.rpc',

@@ -15,6 +15,8 @@ export interface SerfConfig {
   /** Where key queries that change the ring leave it. */
   readonly keyringPath?: string | undefined
   readonly compress?: boolean | undefined
+  /** Of Serf, announced to others; default 5. 4 differs in nothing else. */
+  readonly protocol?: 4 | 5 | undefined
   /** Serf's snapshot file: known peers and clocks over a restart. */
   readonly snapshotPath?: string | undefined
   readonly rejoinAfterLeave?: boolean | undefined

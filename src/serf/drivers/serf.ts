@@ -36,8 +36,9 @@ export interface SerfDeps {
   readonly log: Log
 }
 
-/** memberlist 1 to 5, speaking 2; Serf 2 to 5, speaking 5: what real agents of the 0.9 line and later advertise. */
-const VERSIONS = [1, 5, 2, 2, 5, 5] as const
+/** memberlist 1 to 5, speaking 2; Serf 2 to 5: what real agents of the 0.9 line and later advertise, and what they speak by default. */
+const VERSIONS = [1, 5, 2, 2, 5] as const
+const PROTOCOL = 5
 const CLOCK_NOTE_MS = 500
 
 /**
@@ -55,9 +56,9 @@ export async function startSerf(config: SerfConfig, deps: SerfDeps, signal?: Abo
   const restored = snapshot === undefined ? undefined : record.clocks
   const core = new SerfCore(coreConfig(config, restored), deps.random, deps.clock.nowMs())
   const serf = new Serf(config, deps, core, snapshot, record)
-  const { name, bind, advertise, profile, keyring, compress } = config
+  const { name, bind, advertise, profile, keyring, compress, protocol = PROTOCOL } = config
   const memberlist = await startMemberlist(
-    { name, bind, advertise, profile, meta, versions: VERSIONS, keyring, compress },
+    { name, bind, advertise, profile, meta, versions: [...VERSIONS, protocol], keyring, compress },
     { ...deps, host: serf.host() },
     signal,
   )
