@@ -1,5 +1,7 @@
 /** Starts that are interrupted, ends that leave something behind, and configurations that cannot work. */
+import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { eventually, part } from './parts.ts'
@@ -187,4 +189,74 @@ test('HAProxy ends when the balancer is taken out of the file, and runs on when 
     ({ services }) => services.length === 0,
   )
   await expect(tier.signal(Number(pid), '0')).rejects.toThrow()
+})
+
+test('a configuration that cannot work ends with 2 before any service is started', async () => {
+  await using tier = await Tier.open('127.0.177')
+  const mark = join(tier.directory, 'started')
+  const services = { mark: { command: ['touch', mark] } }
+  const site = `${tier.ip(1)}:8080`
+  const template = (name: string, text: string) => {
+    const path = join(tier.directory, name)
+    writeFileSync(path, text)
+    return { template: path, pools: { web: {} } }
+  }
+  const taken = createServer().listen(8080, tier.ip(1))
+  await once(taken, 'listening')
+  const cases: [object, string][] = [
+    [{ balancer: { template: join(tier.directory, 'none.hbs') } }, 'cannot read the template'],
+    [{ balancer: template('broken.hbs', 'global\n{{#each addresses}}') }, 'broken.hbs'],
+    [{ balancer: template('refused.hbs', 'global\n    no-such-word\n') }, 'no-such-word'],
+    [{ balancer: { frontends: { http: { bind: site, pool: 'web' } }, stats: false } }, `cannot listen on ${site}`],
+    [{ node: { tags: { long: 'x'.repeat(600) } } }, '512 bytes'],
+  ]
+  for (const [at, [config, words]] of cases.entries()) {
+    const agent = tier.muster(`a${at}`, 1, { ...config, services })
+    expect(await agent.part.exited, words).toBe(2)
+    expect(agent.part.output).toContain(words)
+  }
+  taken.close()
+  expect(existsSync(mark)).toBe(false)
+})
+
+test('a broken template does not keep a balancer from starting: it starts with the last good file, and says so', async () => {
+  await using tier = await Tier.open('127.0.178')
+  const path = join(tier.directory, 'site.hbs')
+  const template = `global
+    stats socket {{settings.adminSocket}} mode 600 level admin
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 9s
+    timeout server 9s
+frontend http
+    bind ${tier.ip(1)}:8080
+    default_backend web
+backend web
+{{#each addresses}}    server {{host}} {{ip}}:3000 check
+{{/each}}
+`
+  writeFileSync(path, template)
+  const config = { balancer: { template: path, pools: { web: {} } } }
+  const first = tier.balancer({}, config)
+  tier.backend('web-2', 2)
+  await untilReady(first, ['web-2'])
+  await tier.signal('lb', 'TERM')
+  expect(await first.part.exited).toBe(0)
+  writeFileSync(path, '{{#each addresses}}')
+  const second = tier.balancer({}, config)
+  expect(
+    await eventually(
+      () => ask(tier.site),
+      name => name === 'web-2',
+    ),
+  ).toBe('web-2')
+  expect(second.part.output).toContain('the template is broken')
+  writeFileSync(path, template.replace('timeout server 9s', 'timeout server 8s'))
+  await tier.signal('lb', 'HUP')
+  await eventually(
+    () => readFileSync(join(second.directory, 's/haproxy.cfg'), 'utf8'),
+    text => text.includes('timeout server 8s'),
+  )
+  expect(await ask(tier.site)).toBe('web-2')
 })

@@ -10,6 +10,7 @@ import { Agent } from './agent.ts'
 import { isOwnBusiness } from './drain.ts'
 import { startAgentApi } from './agent-api.ts'
 import { aliveBalancers, Announcer, announcedTags, assertTagsFit } from './announcer.ts'
+import { checkBalancing } from './balancer-check.ts'
 import { startBalancing } from './balancing.ts'
 import type { AgentConfig, ServiceConfig } from './config/index.ts'
 import { catchUp } from './catch-up.ts'
@@ -52,6 +53,7 @@ export async function startAgent(given: AgentConfig, deps: AgentDeps, signal?: A
   scope.use(await claimRunDir(given.runDir, deps.clock, signal))
   let agent: Agent | undefined
   scope.use(await startAgentApi(given, { log: deps.log.child({ room: 'api' }), agent: () => agent }, signal))
+  await checkBalancing(given, { ...deps, log: deps.log.child({ room: 'balancer' }) })
   const supervisor = await startServices(given, deps, scope, signal)
   const tags = announcedTags(given.node.tags, endpoints.current(supervisor.services()))
 

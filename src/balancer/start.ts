@@ -7,7 +7,7 @@ import { descriptorLimit, findHaproxy, findMaster } from './drivers/haproxy-proc
 import { bindAddresses, parseStructure } from './config-structure.ts'
 import { makeDirectories, readTemplate } from './drivers/template-file.ts'
 import { assertBindable } from './drivers/test-bind.ts'
-import { ConfigRefusedError, HaproxyStartError } from './errors.ts'
+import { ConfigRefusedError, HaproxyStartError, TemplateError } from './errors.ts'
 import { Passes } from './pass.ts'
 import type { HaproxySpec, Supervise } from './supervise.ts'
 import { compileTemplate, type Render } from './template.ts'
@@ -23,6 +23,9 @@ const START_TIMEOUT_MS = 10_000
 const START_POLL_MS = 10
 const OTHER_FILE =
   'the HAProxy that runs reads another file than balancer.config says; it is kept until HAProxy is stopped'
+
+const BROKEN_TEMPLATE =
+  'the template is broken; HAProxy runs with the last good configuration until the template is mended and read again (SIGHUP)'
 
 /**
  * Starts HAProxy, or adopts the one that runs, and keeps it equal to what is wanted. A cold start begins with the servers
@@ -41,10 +44,10 @@ export async function startBalancer(
   const config = { ...given, configPath: running?.configPath ?? given.configPath }
   if (config.configPath !== given.configPath)
     deps.log.warn({ reads: config.configPath, configured: given.configPath }, OTHER_FILE)
-  const render = await renderOf(config)
   await makeDirectories(config.runDir, config.configPath)
   const paths = { config: config.configPath, ...socketPaths(config) }
   const control = new HaproxyControl(haproxy, paths, deps.clock)
+  const render = await renderOrLast(config, control, deps.log)
   let balancer: Balancer | undefined
   const wake = (): void => balancer?.wake()
   const descriptors = await descriptorLimit()
@@ -99,11 +102,24 @@ export function maxconnFor(descriptors: number, checks: number): number {
   return Math.max(50, Math.min(10_000, Math.floor(spare / 2.2)))
 }
 
-async function renderOf(config: BalancerConfig): Promise<Render> {
+/** The template of this configuration, read and compiled. @throws TemplateError */
+export async function renderOf(config: BalancerConfig): Promise<Render> {
   const { template } = config
   if (template === 'slots') return compileTemplate(SLOTS_TEMPLATE, 'slots')
   if (template === 'named') return compileTemplate(NAMED_TEMPLATE, 'named')
   return compileTemplate(await readTemplate(template.path), template.path)
+}
+
+/** Today's template; where it is broken the last good file as it is: a balancer that is started again must come up. */
+async function renderOrLast(config: BalancerConfig, control: HaproxyControl, log: Log): Promise<Render> {
+  try {
+    return await renderOf(config)
+  } catch (failure) {
+    const last = await control.readFile()
+    if (last === undefined || !(failure instanceof TemplateError)) throw failure
+    log.error({ error: failure.message }, BROKEN_TEMPLATE)
+    return () => last
+  }
 }
 
 async function adopt(config: BalancerConfig, control: HaproxyControl, passes: Passes): Promise<void> {

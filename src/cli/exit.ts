@@ -3,10 +3,22 @@ import { messageOf } from '../base/index.ts'
 /** What a command ends with (DESIGN section 6). */
 export const EXIT = { ok: 0, failed: 1, usage: 2, unreachable: 3, refused: 4, timedOut: 5 } as const
 
+/** What cannot work as it is configured; found before anything is started. */
+const CONFIGURED_WRONGLY: ReadonlySet<string> = new Set([
+  'CONFIG_INVALID',
+  'CLI_USAGE',
+  'SERF_TAGS_TOO_LARGE',
+  'SUPERVISOR_SPEC',
+  'BALANCER_CONFIG',
+  'BALANCER_TEMPLATE',
+  'BALANCER_BIND',
+  'BALANCER_CONFIG_REFUSED',
+])
+
 /** The exit code for whatever a command threw, by its stable code. */
 export function exitCodeOf(thrown: unknown): number {
   const code = codeOf(thrown)
-  if (code === 'CONFIG_INVALID' || code === 'CLI_USAGE') return EXIT.usage
+  if (CONFIGURED_WRONGLY.has(code)) return EXIT.usage
   if (code === 'AGENT_UNREACHABLE' || code === 'RPC_UNREACHABLE') return EXIT.unreachable
   if (code === 'RPC_TIMED_OUT') return EXIT.timedOut
   return EXIT.failed
