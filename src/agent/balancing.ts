@@ -4,8 +4,7 @@ import type { Engine, SerfMember } from '../serf/index.ts'
 import type { Supervisor } from '../supervisor/index.ts'
 import type { AgentConfig } from './config/index.ts'
 import { answerDrains } from './drain-query.ts'
-import { isHostLocal } from './endpoints.ts'
-import { balancerConfigOf, haproxySupervise } from './haproxy.ts'
+import { balancerConfigOf, haproxySupervise, viewConfigOf } from './haproxy.ts'
 import { ServerView } from './servers.ts'
 
 interface BalancingDeps {
@@ -93,15 +92,7 @@ export async function startBalancing(
   const balancer = scope.use(
     await startBalancer(balancerConfigOf(config, config.balancer, ip), { clock, random, log, supervise }, signal),
   )
-  const { pools, plainPool } = config.balancer
-  const view = new ServerView(
-    {
-      defaultPool: plainPool,
-      ports: Object.fromEntries(pools.map(pool => [pool.name, pool.port])),
-      acceptsHostLocal: isHostLocal(ip),
-    },
-    log,
-  )
+  const view = new ServerView(viewConfigOf(config.balancer, ip), log)
   const balancing = new Balancing(balancer, view, deps)
   scope.defer(deps.serf.onChange(() => balancing.wake()))
   scope.defer(answerDrains(deps.serf, balancing))

@@ -2,6 +2,8 @@ import type { BalancerConfig, PoolConfig, Supervise } from '../balancer/index.ts
 import { formatAddress } from '../base/index.ts'
 import type { Supervisor } from '../supervisor/index.ts'
 import type { AgentConfig, BalancerSettings, PoolSettings } from './config/types.ts'
+import { isHostLocal } from './endpoints.ts'
+import type { ServerViewConfig } from './servers.ts'
 
 /** HAProxy starts in 30 ms and nothing is served meanwhile: it is not made to wait like an application. */
 const RESTART = { minMs: 20, maxMs: 2_000, stableMs: 5_000, quarantineAfter: 1_000 } as const
@@ -42,6 +44,8 @@ export function balancerConfigOf(config: AgentConfig, settings: BalancerSettings
     haproxyPath: settings.haproxy,
     frontends: Object.fromEntries(settings.frontends.map(f => [f.name, { bind: f.binds, pool: f.pool }])),
     pools: Object.fromEntries(settings.pools.map(pool => [pool.name, poolConfigOf(pool)])),
+    ...(settings.maxConnections === undefined ? {} : { maxConnections: settings.maxConnections }),
+    data: settings.data,
     ...(stats === undefined ? {} : { stats: { bind: formatAddress(stats) } }),
     node: { name: config.node.name, ip },
   }
@@ -50,11 +54,28 @@ export function balancerConfigOf(config: AgentConfig, settings: BalancerSettings
 function poolConfigOf(pool: PoolSettings): PoolConfig {
   return {
     balance: pool.balance,
-    check: pool.check.kind === 'http' ? { http: pool.check.path } : { tcp: true },
+    check: checkConfigOf(pool.check),
     sticky: pool.sticky === undefined ? 'none' : 'cookie',
-    ...(pool.sticky === undefined ? {} : { cookieKey: pool.sticky.key }),
+    ...(pool.sticky === undefined ? {} : { cookieName: pool.sticky.cookie, cookieKey: pool.sticky.key }),
+    timeoutConnectMs: pool.connectTimeoutMs,
     timeoutServerMs: pool.serverTimeoutMs,
+    timeoutQueueMs: pool.queueTimeoutMs,
     ...(pool.maxConnections === undefined ? {} : { maxconn: pool.maxConnections }),
     ...(pool.slots === undefined ? {} : { slots: pool.slots }),
+  }
+}
+
+function checkConfigOf(check: PoolSettings['check']): NonNullable<PoolConfig['check']> {
+  const { intervalMs } = check
+  if (check.kind === 'tcp') return { tcp: true, intervalMs }
+  return { http: check.path, ...(check.host === undefined ? {} : { host: check.host }), intervalMs }
+}
+
+/** Where plain members of the ring belong, by the same settings. @param ip of this node */
+export function viewConfigOf({ pools, plainPool }: BalancerSettings, ip: string): ServerViewConfig {
+  return {
+    defaultPool: plainPool,
+    ports: Object.fromEntries(pools.map(pool => [pool.name, pool.port])),
+    acceptsHostLocal: isHostLocal(ip),
   }
 }

@@ -53,9 +53,11 @@ frontend {{name}}
 /** Settings of a pool's backend; `{{#each pools}}` is around it. */
 const BACKEND = `
     balance {{balance}}
+    timeout connect {{timeoutConnectMs}}ms
     timeout server {{timeoutServerMs}}ms
+    timeout queue {{timeoutQueueMs}}ms
 {{#if sticky}}
-    cookie SRV insert indirect nocache httponly dynamic
+    cookie {{cookieName}} insert indirect nocache httponly dynamic
     dynamic-cookie-key {{cookieKey}}
 {{/if}}
 {{#if maxconn}}
@@ -71,13 +73,13 @@ const BACKEND = `
 const CHECKS = `
 {{#if checkPath}}
     option httpchk
-    http-check send meth GET uri {{checkPath}}
+    http-check send meth GET uri {{checkPath}}{{#if checkHost}} ver HTTP/1.1 hdr Host {{checkHost}}{{/if}}
 {{/if}}
     option srvtcpka
     srvtcpka-idle 3s
     srvtcpka-intvl 1s
     srvtcpka-cnt 2
-    default-server inter 1s fastinter 200ms downinter 500ms fall 2 rise 1
+    default-server inter {{checkIntervalMs}}ms fastinter {{checkFastMs}}ms downinter {{checkDownMs}}ms fall 2 rise 1
     default-server observe layer4 error-limit 3 on-error mark-down`
 
 /** Numbered servers, taken and freed over the socket: a join costs no reload. */

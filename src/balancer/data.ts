@@ -33,9 +33,17 @@ interface PoolData {
   readonly name: string
   readonly balance: string
   readonly checkPath: string | null
+  readonly checkHost: string | null
+  /** Pauses between checks: of a server that is up, one that seems to change, and one that is down. */
+  readonly checkIntervalMs: number
+  readonly checkFastMs: number
+  readonly checkDownMs: number
   readonly sticky: boolean
+  readonly cookieName: string
   readonly cookieKey: string
+  readonly timeoutConnectMs: number
   readonly timeoutServerMs: number
+  readonly timeoutQueueMs: number
   readonly maxconn: number | null
   readonly servers: readonly ServerData[]
   readonly slots: readonly ServerData[]
@@ -66,6 +74,8 @@ export interface TemplateData {
     readonly maxconn: number
     readonly statsBind: string | null
   }
+  /** `balancer.data`, the user's own values. */
+  readonly data: Readonly<Record<string, unknown>>
 }
 
 /** Ordered by pool, name, address: the same servers give the same bytes, whatever the order in which they came. */
@@ -96,6 +106,7 @@ export function templateData(
       maxconn,
       statsBind: config.stats?.bind ?? null,
     },
+    data: config.data ?? {},
   }
 }
 
@@ -113,13 +124,27 @@ function poolData(
   return {
     name,
     balance: pool.balance ?? 'leastconn',
-    checkPath: pool.check !== undefined && 'http' in pool.check ? pool.check.http : null,
+    ...checkData(pool.check),
     sticky: pool.sticky === 'cookie',
+    cookieName: pool.cookieName ?? 'SRV',
     cookieKey: pool.cookieKey ?? name,
+    timeoutConnectMs: pool.timeoutConnectMs ?? 250,
     timeoutServerMs: pool.timeoutServerMs ?? 30_000,
+    timeoutQueueMs: pool.timeoutQueueMs ?? 5_000,
     maxconn: pool.maxconn ?? null,
     servers: namedServers(servers),
     slots: slotsData(slots, servers),
+  }
+}
+
+function checkData(check: PoolConfig['check'] = { tcp: true }) {
+  const checkIntervalMs = check.intervalMs ?? 1_000
+  return {
+    checkPath: 'http' in check ? check.http : null,
+    checkHost: ('http' in check ? check.host : undefined) ?? null,
+    checkIntervalMs,
+    checkFastMs: Math.min(200, checkIntervalMs),
+    checkDownMs: Math.min(500, checkIntervalMs),
   }
 }
 

@@ -17,6 +17,7 @@ export {
   TemplateError,
   UnknownReplyError,
 } from './errors.ts'
+export { preview } from './preview.ts'
 export type { MissingRetry } from './retries.ts'
 export type { MemberStates } from './roster.ts'
 export type { Liveness, Server } from './server.ts'

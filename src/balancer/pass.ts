@@ -37,7 +37,6 @@ export interface PassResult {
 const RELOAD_SPACING_MS = 1_000
 /** A reload cures an unknown reply once; one that comes back is not cured by reloads. */
 const MISTRUST_MS = 60_000
-const SLOTS_DEFAULT = 20
 const DRAIN_TIMEOUT_MS = 30_000
 
 /** Everything that a pass remembers from the one before. Passes never overlap. */
@@ -66,8 +65,7 @@ export class Passes {
     this.#maxconnFor = maxconnFor
     this.#usesSlots = config.template === 'slots'
     this.roster = new Roster(!this.#usesSlots)
-    for (const [pool, { slots = SLOTS_DEFAULT }] of Object.entries(config.pools))
-      this.#slots.set(pool, new SlotMap(slots))
+    for (const [pool, { slots }] of Object.entries(config.pools)) this.#slots.set(pool, new SlotMap(slots))
     this.#prober = new Prober(deps.clock, deps.probe, key => {
       this.roster.prove(key)
       deps.wake()
@@ -361,7 +359,7 @@ export class Passes {
     const { ip, port, pool } = entry.server
     const check = this.#config.pools[pool]?.check
     return check !== undefined && 'http' in check
-      ? { kind: 'http', ip, port, path: check.http }
+      ? { kind: 'http', ip, port, path: check.http, ...(check.host === undefined ? {} : { host: check.host }) }
       : { kind: 'tcp', ip, port }
   }
 

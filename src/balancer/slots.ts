@@ -20,8 +20,8 @@ export class SlotMap {
   readonly #byOccupant = new Map<string, Slot>()
   #releases = 0
 
-  /** @param sizeMin slots to begin with; a running HAProxy's own number on adoption */
-  constructor(sizeMin: number) {
+  /** @param sizeMin slots to begin with, 20 by default; a running HAProxy's own number on adoption */
+  constructor(sizeMin: number = BLOCK) {
     this.#extend(sizeMin)
   }
 

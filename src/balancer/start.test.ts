@@ -13,6 +13,9 @@ test('maxconn leaves a descriptor for each checked server and is 10,000 at most'
   expect(maxconnFor(20_000, 6_000)).toBeGreaterThan(5_000)
   expect(maxconnFor(1_048_576, 40_000)).toBe(10_000)
   expect(maxconnFor(4_096, 41)).toBe(maxconnFor(4_096, 60))
+  expect(maxconnFor(1_048_576, 20, 20)).toBe(20)
+  expect(maxconnFor(1_048_576, 20, 100_000)).toBe(100_000)
+  expect(maxconnFor(4_096, 20, 100_000)).toBe(maxconnFor(4_096, 20))
 })
 
 test('HAProxy is given as long to stop as the slowest server may take to answer, so that no request is cut', () => {

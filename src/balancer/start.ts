@@ -51,7 +51,8 @@ export async function startBalancer(
   let balancer: Balancer | undefined
   const wake = (): void => balancer?.wake()
   const descriptors = await descriptorLimit()
-  const maxconn = (checks: number) => maxconnFor(descriptors, checks)
+  const maxconn = (checks: number) => maxconnFor(descriptors, checks, config.maxConnections)
+  warnOfFewDescriptors(config, maxconn(0), deps.log)
   const passes = new Passes(config, maxconn, { ...deps, control, render, probe, wake })
   const adopted = running !== undefined
   if (typeof config.template === 'object') passes.adoptRemembered(await control.rememberedServers())
@@ -95,11 +96,20 @@ const CHECKS_BLOCK = 100
  * Connections that the descriptor limit allows: two descriptors each, one per checked server, listeners beside them.
  * `haproxy -c` accepts more, and the start or the reload then fails.
  * @param checks servers in the file that are checked, free slots among them
+ * @param wanted the most that is asked for
  */
-export function maxconnFor(descriptors: number, checks: number): number {
+export function maxconnFor(descriptors: number, checks: number, wanted = 10_000): number {
   const beside = Math.ceil(checks / CHECKS_BLOCK) * CHECKS_BLOCK
   const spare = (descriptors >= 4_096 ? descriptors - 1_000 : descriptors * 0.7) - beside
-  return Math.max(50, Math.min(10_000, Math.floor(spare / 2.2)))
+  return Math.min(wanted, Math.max(50, Math.floor(spare / 2.2)))
+}
+
+function warnOfFewDescriptors({ maxConnections: wanted }: BalancerConfig, allowed: number, log: Log): void {
+  if (wanted !== undefined && allowed < wanted)
+    log.warn(
+      { wanted, allowed },
+      'the descriptor limit (ulimit -n) allows fewer connections than balancer.max_connections',
+    )
 }
 
 /** The template of this configuration, read and compiled. @throws TemplateError */
@@ -107,7 +117,7 @@ export async function renderOf(config: BalancerConfig): Promise<Render> {
   const { template } = config
   if (template === 'slots') return compileTemplate(SLOTS_TEMPLATE, 'slots')
   if (template === 'named') return compileTemplate(NAMED_TEMPLATE, 'named')
-  return compileTemplate(await readTemplate(template.path), template.path)
+  return compileTemplate(await readTemplate(template.path), template.path, config.data)
 }
 
 /** Today's template; where it is broken the last good file as it is: a balancer that is started again must come up. */

@@ -89,3 +89,17 @@ test('addresses are those of the pools that this balancer has, each once and und
     members: [{ name: 'web-1' }, { name: 'web-2' }],
   })
 })
+
+test("the user's own values are `data`, and a name that they do not have is an error with its line", async () => {
+  const data = { region: 'north', sites: [{ host: 'a' }, { host: 'b', port: 1 }], limits: { x: { rate: 5 } } }
+  const source =
+    '{{data.region}}{{#each data.sites}} {{host}}{{port}}{{/each}}{{#each data.limits}} {{@key}}={{rate}}{{/each}}'
+  const render = await compileTemplate(source, 'my.hbs', data)
+  expect(render(templateData({ ...config, data }, [], new Map(), 1))).toBe('north a b1 x=5\n')
+  const empty = { ...data, sites: [], limits: {} }
+  const bare = await compileTemplate(source, 'my.hbs', empty)
+  expect(bare(templateData({ ...config, data: empty }, [], new Map(), 1))).toBe('north\n')
+  await expect(compileTemplate('\n{{data.regoin}}', 'my.hbs', data)).rejects.toThrow(
+    'my.hbs:2: the data has no data.regoin',
+  )
+})

@@ -7,8 +7,11 @@ export type Render = (data: TemplateData) => string
 
 /** The names that the data has at one place. */
 interface Shape {
-  readonly [name: string]: Shape | 'value'
+  readonly [name: string]: Names
 }
+
+/** `value` has no names; of `any` nothing is known: an item of a list that is empty today. */
+type Names = Shape | 'value' | 'any'
 
 const SERVER: Shape = names('server id member host ip port address weight disabled draining')
 const ADDRESS: Shape = names('host ip port')
@@ -17,7 +20,8 @@ const DATA: Shape = {
   frontends: { [elementKey()]: { ...names('name bind pool'), binds: { [elementKey()]: 'value' } } },
   pools: {
     [elementKey()]: {
-      ...names('name balance checkPath sticky cookieKey timeoutServerMs maxconn'),
+      ...names('name balance checkPath checkHost checkIntervalMs checkFastMs checkDownMs sticky cookieName cookieKey'),
+      ...names('timeoutConnectMs timeoutServerMs timeoutQueueMs maxconn'),
       servers: { [elementKey()]: SERVER },
       slots: { [elementKey()]: SERVER },
     },
@@ -30,13 +34,18 @@ const DATA: Shape = {
 /**
  * Compiles a Handlebars template; Handlebars itself is loaded here, so that an agent without a balancer never has it.
  * @param path for messages
+ * @param data the user's own values: what they do not have is an error as well
  * @throws TemplateError with file and line: it does not parse, or names what the data does not have
  */
-export async function compileTemplate(source: string, path: string): Promise<Render> {
+export async function compileTemplate(
+  source: string,
+  path: string,
+  data: Readonly<Record<string, unknown>> = {},
+): Promise<Render> {
   const { default: Handlebars } = await import('handlebars')
   const own = Handlebars.create()
   try {
-    walkBlock(own.parse(source) as unknown as Node, [DATA], path)
+    walkBlock(own.parse(source) as unknown as Node, [{ ...DATA, data: namesOf(data) }], path)
   } catch (thrown) {
     if (thrown instanceof TemplateError) throw thrown
     throw new TemplateError(`${path}: ${messageOf(thrown)}`, { cause: thrown })
@@ -76,11 +85,11 @@ interface Node {
 const BLOCKS = new Set(['each', 'if', 'unless', 'with'])
 
 /** @param scopes innermost last; a scope of undefined is a plain value, which has no names */
-function walkBlock(block: Node | undefined, scopes: readonly (Shape | 'value')[], path: string): void {
+function walkBlock(block: Node | undefined, scopes: readonly Names[], path: string): void {
   for (const node of block?.body ?? []) walkStatement(node, scopes, path)
 }
 
-function walkStatement(node: Node, scopes: readonly (Shape | 'value')[], path: string): void {
+function walkStatement(node: Node, scopes: readonly Names[], path: string): void {
   if (node.type === 'ContentStatement' || node.type === 'CommentStatement') return
   if (node.type === 'MustacheStatement') return walkMustache(node, scopes, path)
   if (node.type !== 'BlockStatement') throw complaint(node, path, 'partials and decorators are not available')
@@ -99,21 +108,21 @@ function walkStatement(node: Node, scopes: readonly (Shape | 'value')[], path: s
   }
 }
 
-function walkInner(node: Node, shape: Shape | 'value', scopes: readonly (Shape | 'value')[], path: string): void {
+function walkInner(node: Node, shape: Names, scopes: readonly Names[], path: string): void {
   if ((node.program?.blockParams ?? []).length > 0)
     throw complaint(node, path, 'block parameters (as |…|) are not available')
-  const inner = shape !== 'value' && Object.hasOwn(shape, elementKey()) ? (shape[elementKey()] as Shape) : shape
+  const inner = node.path?.original === 'each' || isList(shape) ? elementOf(shape) : shape
   walkBlock(node.program, [...scopes, inner], path)
   walkBlock(node.inverse, scopes, path)
 }
 
-function walkMustache(node: Node, scopes: readonly (Shape | 'value')[], path: string): void {
+function walkMustache(node: Node, scopes: readonly Names[], path: string): void {
   if ((node.params?.length ?? 0) > 0 || (node.hash?.pairs.length ?? 0) > 0)
     throw complaint(node, path, `no helper ${node.path?.original ?? ''}`)
   if (node.path !== undefined) resolve(node.path, scopes, path)
 }
 
-function resolve(node: Node, scopes: readonly (Shape | 'value')[], path: string): Shape | 'value' {
+function resolve(node: Node, scopes: readonly Names[], path: string): Names {
   if (node.type !== 'PathExpression') return 'value'
   const parts = [...(node.parts ?? [])]
   let shape = scopes[scopes.length - 1 - (node.depth ?? 0)]
@@ -123,6 +132,7 @@ function resolve(node: Node, scopes: readonly (Shape | 'value')[], path: string)
     shape = scopes[0]
   }
   for (const part of parts) {
+    if (shape === 'any') return shape
     if (shape === undefined || shape === 'value' || !Object.hasOwn(shape, part)) return unknown(node, path, shape)
     shape = shape[part]
   }
@@ -131,8 +141,9 @@ function resolve(node: Node, scopes: readonly (Shape | 'value')[], path: string)
 
 const LOOP_NAMES = new Set(['index', 'key', 'first', 'last'])
 
-function unknown(node: Node, path: string, shape?: Shape | 'value'): never {
-  const known = shape === undefined || shape === 'value' ? [] : Object.keys(shape).filter(name => name !== elementKey())
+function unknown(node: Node, path: string, shape?: Names): never {
+  const known =
+    shape === undefined || typeof shape === 'string' ? [] : Object.keys(shape).filter(name => name !== elementKey())
   const hint = known.length > 0 ? `; there is ${known.join(', ')}` : ''
   throw complaint(node, path, `the data has no ${node.original ?? 'such name'} here${hint}`)
 }
@@ -148,4 +159,31 @@ function names(text: string): Shape {
 /** Key of a shape for the items of a list; no template can spell it. */
 function elementKey(): string {
   return '[]'
+}
+
+/** Names in the user's own values; the items of a list count as one, with the names of all. */
+function shapeOf(value: unknown): Names {
+  if (typeof value !== 'object' || value === null) return 'value'
+  if (Array.isArray(value)) return { [elementKey()]: merged(value.map(shapeOf)) }
+  return namesOf(value)
+}
+
+function namesOf(values: object): Shape {
+  return Object.fromEntries(Object.entries(values).map(([key, inner]) => [key, shapeOf(inner)]))
+}
+
+function merged(shapes: readonly Names[]): Names {
+  if (shapes.length === 0 || shapes.includes('any')) return 'any'
+  const maps = shapes.filter(shape => shape !== 'value')
+  return maps.length === 0 ? 'value' : Object.assign({}, ...maps)
+}
+
+function isList(shape: Names): shape is Shape {
+  return typeof shape === 'object' && Object.hasOwn(shape, elementKey())
+}
+
+/** What `#each` goes through: the items of a list, the values of a map. */
+function elementOf(shape: Names): Names {
+  if (typeof shape === 'string') return shape
+  return isList(shape) ? (shape[elementKey()] ?? 'value') : merged(Object.values(shape))
 }

@@ -226,7 +226,9 @@ const pool = z
       .describe('For each server; what is above waits in the queue. Default: no limit.'),
     slots: count(10_000)
       .min(1)
-      .describe('Numbered servers to begin with (template `slots`). Default: twice the members, at least 10.'),
+      .describe(
+        'Numbered servers to begin with (template `slots`). Default 20; when fewer than a quarter are free, one reload makes more.',
+      ),
   })
   .partial()
 

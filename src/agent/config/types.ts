@@ -151,7 +151,7 @@ export interface PoolSettings {
   readonly queueTimeoutMs: number
   /** Per server; absent: no limit. */
   readonly maxConnections?: number
-  /** The number of numbered servers to begin with, for the template `slots`; absent: twice the members. */
+  /** The number of numbered servers to begin with, for the template `slots`; absent: 20. */
   readonly slots?: number
 }
 
