@@ -91,7 +91,9 @@ export class Serf implements Engine {
   #clockNote: Timer | undefined
   #notedClock: LTime = 0
   /** The joins that run now, all of the same kind. */
-  readonly #joins = new Set<Promise<JoinResult>>()
+  readonly #joins = new Set<Promise<void>>()
+  /** The last of those that wait for their turn. */
+  #joinTurn: Promise<void> = Promise.resolve()
   #joinsIgnoreOld = false
   #stopped: Promise<void> | undefined
 
@@ -204,20 +206,21 @@ export class Serf implements Engine {
 
   /**
    * Joins through any of the addresses (`host`, `host:port`, `name/host:port`). Joins run side by side, so that an address
-   * that is silent (10 s) holds up no other; those that treat old events differently wait for each other.
+   * that is silent (10 s) holds up no other; those that treat old events differently wait for each other, in the order in which
+   * they came, so that addresses that are tried again and again keep nobody out.
    * @param options.ignoreOld user events from before the join are not delivered
    * @throws SerfStateError after leave or stop; addresses that do not answer are in the result
    */
   async join(addresses: readonly string[], options: JoinOptions = {}): Promise<JoinResult> {
     const { ignoreOld = false } = options
-    while (this.#joins.size > 0 && this.#joinsIgnoreOld !== ignoreOld) await Promise.allSettled(this.#joins)
-    this.#joinsIgnoreOld = ignoreOld
-    const joining = this.#join(addresses, options)
-    this.#joins.add(joining)
+    const { promise: over, resolve } = deferred()
+    this.#joinTurn = this.#joinTurn.then(() => this.#takeTurn(ignoreOld, over))
+    await this.#joinTurn
     try {
-      return await joining
+      return await this.#join(addresses, options)
     } finally {
-      this.#joins.delete(joining)
+      this.#joins.delete(over)
+      resolve()
       if (this.#joins.size === 0) this.#core.ignoreOld(false)
     }
   }
@@ -316,6 +319,12 @@ export class Serf implements Engine {
     this.#tick?.timer.cancel()
     for (const query of this.#queries.values()) query.end()
     await this.#memberlist?.stop()
+  }
+
+  async #takeTurn(ignoreOld: boolean, join: Promise<void>): Promise<void> {
+    if (this.#joinsIgnoreOld !== ignoreOld) await Promise.all(this.#joins)
+    this.#joinsIgnoreOld = ignoreOld
+    this.#joins.add(join)
   }
 
   async #join(addresses: readonly string[], options: JoinOptions): Promise<JoinResult> {
