@@ -1,11 +1,12 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { type BalancerConfig, startBalancer } from '../balancer/index.ts'
 import { silentLog, systemClock, systemRandom } from '../base/index.ts'
-import { startSupervisor } from '../supervisor/index.ts'
-import { haproxySupervise } from './haproxy.ts'
+import { type ServiceSpec, startSupervisor, type Supervisor } from '../supervisor/index.ts'
+import { loadConfig } from './config/index.ts'
+import { balancerConfigOf, haproxySupervise } from './haproxy.ts'
 
 const deps = { clock: systemClock, random: systemRandom, log: silentLog }
 
@@ -35,4 +36,25 @@ test('an agent with another state directory adopts the HAProxy that runs, and st
   await second.balancer.stop({ keepHaproxy: false })
   await second.supervisor.stop()
   await rm(dir, { recursive: true })
+})
+
+test('HAProxy is looked for beyond PATH unless its program is named', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'mah-'))
+  const path = join(dir, 'muster.yaml')
+  const pathFor = async (yaml: string) => {
+    await writeFile(path, yaml)
+    const config = loadConfig({ files: [{ kind: 'file', path }] })
+    return config.balancer && balancerConfigOf(config, config.balancer, '10.0.0.9').haproxyPath
+  }
+  expect(await pathFor('balancer: {}')).toBeUndefined()
+  expect(await pathFor('balancer: { haproxy: /opt/haproxy }')).toBe('/opt/haproxy')
+  await rm(dir, { recursive: true })
+})
+
+test('HAProxy is never given up, however long its port is taken', async () => {
+  const restarts: unknown[] = []
+  const supervisor = { services: () => [], add: async (spec: ServiceSpec) => void restarts.push(spec.restart) }
+  const spec = { name: 'haproxy', command: ['haproxy'], stopSignal: 'SIGUSR1', stopTimeoutMs: 1 } as const
+  await haproxySupervise(supervisor as unknown as Supervisor).start(spec)
+  expect(restarts).toMatchObject([{ quarantineAfter: 0 }])
 })

@@ -5,8 +5,8 @@ import type { AgentConfig, BalancerSettings, PoolSettings } from './config/types
 import { isHostLocal } from './endpoints.ts'
 import type { ServerViewConfig } from './servers.ts'
 
-/** HAProxy starts in 30 ms and nothing is served meanwhile: it is not made to wait like an application. */
-const RESTART = { minMs: 20, maxMs: 2_000, stableMs: 5_000, quarantineAfter: 1_000 } as const
+/** HAProxy starts in 30 ms and nothing is served meanwhile: it is not made to wait like an application, and never given up. */
+const RESTART = { minMs: 20, maxMs: 2_000, stableMs: 5_000, quarantineAfter: 0 } as const
 
 /** The supervisor, as the balancer wants one: HAProxy is a service like any other, adopted when it runs already. */
 export function haproxySupervise(supervisor: Supervisor): Supervise {
@@ -41,7 +41,7 @@ export function balancerConfigOf(config: AgentConfig, settings: BalancerSettings
     template: template === 'slots' || template === 'named' ? template : { path: template },
     configPath: settings.configPath,
     runDir: config.runDir,
-    haproxyPath: settings.haproxy,
+    ...(settings.haproxy === undefined ? {} : { haproxyPath: settings.haproxy }),
     frontends: Object.fromEntries(settings.frontends.map(f => [f.name, { bind: f.binds, pool: f.pool }])),
     pools: Object.fromEntries(settings.pools.map(pool => [pool.name, poolConfigOf(pool)])),
     ...(settings.maxConnections === undefined ? {} : { maxConnections: settings.maxConnections }),

@@ -21,7 +21,7 @@ export function resolveBalancer(
   checkPoolNamed('balancer.plain_pool', plainPool, [...names], findings)
   return {
     template: given.template ?? 'slots',
-    haproxy: given.haproxy ?? 'haproxy',
+    ...(given.haproxy === undefined ? {} : { haproxy: given.haproxy }),
     configPath: given.config ?? `${stateDir}/haproxy.cfg`,
     stats: given.stats === false ? undefined : (given.stats ?? { ip: '127.0.0.1', port: 1936 }),
     ...(given.max_connections === undefined ? {} : { maxConnections: given.max_connections }),

@@ -113,8 +113,8 @@ export type ReadyCheck =
 export interface BalancerSettings {
   /** `slots`, `named`, or the absolute path of a Handlebars file. */
   readonly template: string
-  /** The program, looked up in PATH and `/usr/sbin`. */
-  readonly haproxy: string
+  /** The program; absent: `haproxy` is looked up in PATH and `/usr/sbin`. */
+  readonly haproxy?: string
   /** The file that HAProxy reads. */
   readonly configPath: string
   /** The statistics page; undefined when switched off. */
