@@ -17,6 +17,8 @@ test('names that could leave the directory, and other impossible specs, are refu
   expect(() => completeSpec({ name, command: ['a\0b'] })).toThrow('NUL')
   expect(() => completeSpec({ name, command: 'a', user: '-x' })).toThrow('user')
   expect(() => completeSpec({ name, command: 'a', restart: { minMs: 2, maxMs: 1 } })).toThrow('restart.minMs')
+  expect(() => completeSpec({ name, command: 'a', restart: { quarantineAfter: -1 } })).toThrow('below 0')
+  expect(completeSpec({ name, command: 'a', restart: { quarantineAfter: 0 } }).restart.quarantineAfter).toBe(0)
 })
 
 test('the hash follows what is executed, not how it is timed', () => {

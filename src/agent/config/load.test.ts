@@ -278,3 +278,22 @@ test('with a real agent as the engine, keys about gossip are said to have no eff
     'cluster.rpc: the engine serf needs',
   )
 })
+
+test("a service must not have HAProxy's name, nor a port that another one has in the same pool", () => {
+  const one = 'command: a, pool: web, port: 3000'
+  const message = messageFor(() => load(`services:\n  haproxy: { command: a }\n  a: { ${one} }\n  b: { ${one} }\n`))
+  expect(message).toContain('muster.yaml:2:3: services.haproxy: this name is that of the HAProxy which "balancer" runs')
+  expect(message).toMatch(/muster.yaml:4:\d+: services.b.port: port 3000 in pool "web" is taken by services.a/)
+  expect(load(`services:\n  a: { ${one} }\n  b: { ${one.replace('web', 'api')} }\n`).services).toHaveLength(2)
+})
+
+test('a name that is too long and a key with nothing below it are refused in words', () => {
+  const message = messageFor(() => load(`node: { name: ${'x'.repeat(129)} }\nservices:\n`))
+  expect(message).toContain('node.name: takes at most 128 characters, not "xxx')
+  expect(message).toContain('services: there is nothing in it; put something below it, or take the key away')
+})
+
+test('quarantine after 0 failures is taken as it is: never', () => {
+  const { services } = load('services: { a: { command: a, restart: { quarantine_after: 0 } } }')
+  expect(services[0]?.restart.quarantineAfter).toBe(0)
+})

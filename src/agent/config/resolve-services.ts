@@ -5,16 +5,35 @@ import type { ReadyCheck, ServiceConfig } from './types.ts'
 
 type Given = NonNullable<FileSettings['services']>[string]
 
+/** The supervisor knows it by this name. */
+const HAPROXY = 'haproxy'
+
 export function resolveServices(
   services: Readonly<Record<string, Given>>,
   bind: Address,
   findings: Findings,
 ): ServiceConfig[] {
+  checkEndpoints(services, findings)
   return Object.entries(services).map(([name, given]) => resolveService(name, given, bind, findings))
+}
+
+/** A balancer tells a member's servers apart by their ports: two in one pool with the same port would be refused there. */
+function checkEndpoints(services: Readonly<Record<string, Given>>, findings: Findings): void {
+  const takenBy = new Map<string, string>()
+  for (const [name, { pool, port }] of Object.entries(services)) {
+    if (pool === undefined || port === undefined) continue
+    const endpoint = `port ${port} in pool "${pool}"`
+    const other = takenBy.get(endpoint)
+    const path = `services.${name}`
+    if (other !== undefined) findings.problem(`${path}.port`, `${path}.port: ${endpoint} is taken by services.${other}`)
+    takenBy.set(endpoint, name)
+  }
 }
 
 function resolveService(name: string, given: Given, bind: Address, findings: Findings): ServiceConfig {
   const path = `services.${name}`
+  if (name === HAPROXY)
+    findings.problem(path, `${path}: this name is that of the HAProxy which "balancer" runs; choose another`)
   if (given.pool !== undefined && given.port === undefined) {
     findings.problem(path, `${path}: "pool" needs a "port": where balancers reach the service`)
   }
