@@ -25,6 +25,7 @@ function problemsOf(issue: Issue, above: Path, source: Source): Problem[] {
   if (issue.code === 'invalid_key') return [wrongKey(issue, path, source)]
   const value = valueAt(source.value, path)
   if (value === undefined) return [missingKey(path, source)]
+  if (value === null && issue.code === 'invalid_type') return [nothing(path, source)]
   const shown = issue.message.includes('"') ? '' : `, not ${shownOf(value)}`
   return [{ path: path.join('.'), message: `${nameOf(path)}: ${issue.message}${shown}`, ...source.place(path) }]
 }
@@ -66,6 +67,11 @@ function missingKey(path: Path, source: Source): Problem {
     message: `${nameOf(parent)}: "${String(path.at(-1))}" is missing`,
     ...source.place(parent),
   }
+}
+
+function nothing(path: Path, source: Source): Problem {
+  const message = `${nameOf(path)}: there is nothing in it; put something below it, or take the key away`
+  return { path: path.join('.'), message, ...source.place(path) }
 }
 
 function nameOf(path: Path): string {

@@ -65,7 +65,10 @@ function because(issue: { input?: unknown }): string {
 
 const node = z
   .strictObject({
-    name: line.min(1).max(128).describe("Unique in the ring. Default: the host's name."),
+    name: line
+      .min(1, 'must not be empty')
+      .max(128, 'takes at most 128 characters')
+      .describe("Unique in the ring. Default: the host's name."),
     tags: z
       .record(text.min(1), text, 'takes a map of text to text')
       .describe('Gossiped to everybody; 512 bytes in all.'),
