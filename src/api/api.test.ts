@@ -1,5 +1,7 @@
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { request } from 'node:http'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -102,3 +104,41 @@ test('while the agent starts the socket is its own already, and says so', async 
   routes = backend()
   expect(await apiRequest(socketPath, 'GET /v1/status')).toEqual(STATUS)
 })
+
+test('over TCP anybody may read, nothing can be changed, and a page under a foreign name reads nothing', async () => {
+  const calls: string[] = []
+  const listen = { ip: '127.0.0.1', port: await freePort() }
+  await using _api = await startApi({ socketPath, listen }, { log: silentLog, routes: backend(calls) })
+  const ask = (method: string, path: string, headers: Record<string, string> = {}) =>
+    new Promise<number | undefined>((resolve, reject) => {
+      const sent = request({ host: listen.ip, port: listen.port, method, path, headers, agent: false }, response => {
+        response.resume()
+        resolve(response.statusCode)
+      })
+      sent.on('error', reject).end()
+    })
+  expect(await ask('GET', '/v1/status')).toBe(200)
+  expect(await ask('GET', '/v1/status', { host: `localhost:${listen.port}` })).toBe(200)
+  expect(await ask('GET', '/v1/status', { host: 'rebound.example.org' })).toBe(403)
+  expect(await ask('POST', '/v1/handover', { origin: 'http://example.org' })).toBe(403)
+  expect(await ask('POST', '/v1/handover')).toBe(403)
+  expect(calls).toEqual([])
+})
+
+test('a TCP address that cannot be had is said with its key, and the socket is given back', async () => {
+  const taken = createServer().listen(0, '127.0.0.1')
+  await once(taken, 'listening')
+  const listen = { ip: '127.0.0.1', port: (taken.address() as AddressInfo).port }
+  const started = startApi({ socketPath, listen }, { log: silentLog, routes: backend() })
+  await expect(started).rejects.toThrow(`api.listen: cannot listen on 127.0.0.1:${listen.port}: another process has it`)
+  taken.close()
+  await expect(apiRequest(socketPath, 'GET /v1/version')).rejects.toThrow(AgentUnreachableError)
+})
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  await new Promise(resolve => server.close(resolve))
+  return port
+}

@@ -21,6 +21,11 @@ export class ApiAnswerError extends MusterError {
   }
 }
 
+/** The TCP address cannot be had. Nothing is left listening. */
+export class ApiListenError extends MusterError {
+  readonly code = 'API_LISTEN'
+}
+
 /** Another agent listens on the socket. It goes on undisturbed; this one has not started. */
 export class SocketTakenError extends MusterError {
   readonly code = 'API_SOCKET_TAKEN'

@@ -1,8 +1,9 @@
 import { chmodSync, rmSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
-import { connect } from 'node:net'
-import { type Address, type Log, messageOf } from '../../base/index.ts'
-import { SocketTakenError } from '../errors.ts'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { connect, isIP } from 'node:net'
+import { hostname } from 'node:os'
+import { type Address, formatAddress, type Log, messageOf } from '../../base/index.ts'
+import { ApiListenError, SocketTakenError } from '../errors.ts'
 import { answer } from '../routes.ts'
 import type { ApiBackend } from '../status.ts'
 
@@ -14,7 +15,7 @@ export interface ApiConfig {
   readonly socketPath: string
   /** Default 0600: only the agent's user and root. */
   readonly mode?: number
-  /** Also on TCP. Anybody who reaches it may ask, and end the agent: loopback only, by habit. */
+  /** Also on TCP, where anybody who reaches it may read and nobody may change anything: loopback only, by habit. */
   readonly listen?: Address
 }
 
@@ -29,7 +30,7 @@ const REQUEST_MS_MAX = 10_000
 
 /**
  * Serves the API. A socket that a killed agent left behind is taken over, one that answers is not.
- * @throws SocketTakenError, or the system's error, with nothing left listening
+ * @throws SocketTakenError, ApiListenError, or the system's error, with nothing left listening
  */
 export async function startApi(
   config: ApiConfig,
@@ -46,14 +47,14 @@ export async function startApi(
   }
   const onAbort = () => void stop()
   try {
-    const local = serverFor(deps)
+    const local = serverFor(deps, () => undefined)
     servers.push(local)
     await listen(local, { path: config.socketPath })
     chmodSync(config.socketPath, config.mode ?? 0o600)
     if (config.listen !== undefined) {
-      const server = serverFor(deps)
+      const server = serverFor(deps, refusalOnTcp)
       servers.push(server)
-      await listen(server, { host: config.listen.ip, port: config.listen.port })
+      await listenOn(server, config.listen)
     }
   } catch (error) {
     await stop()
@@ -63,13 +64,22 @@ export async function startApi(
   return { stop, [Symbol.asyncDispose]: stop }
 }
 
-function serverFor(deps: { readonly log: Log; readonly routes: ApiRoutes }): Server {
+/** @param refusal why a request gets no answer but 403 */
+function serverFor(
+  deps: { readonly log: Log; readonly routes: ApiRoutes },
+  refusal: (request: IncomingMessage) => string | undefined,
+): Server {
   const { routes } = deps
   const server = createServer({ requestTimeout: REQUEST_MS_MAX, maxHeaderSize: 8192 }, (request, response) => {
     request.resume() // no route takes a body
     request.on('error', () => response.destroy())
     const backend = typeof routes === 'function' ? routes() : routes
-    void answer(request.method ?? 'GET', request.url ?? '/', backend, deps.log).then(given => {
+    const refused = refusal(request)
+    const answered =
+      refused === undefined
+        ? answer(request.method ?? 'GET', request.url ?? '/', backend, deps.log)
+        : Promise.resolve({ status: 403, body: { error: refused } })
+    void answered.then(given => {
       const body = `${JSON.stringify(given.body)}\n`
       response.writeHead(given.status, {
         'content-type': 'application/json',
@@ -81,6 +91,37 @@ function serverFor(deps: { readonly log: Log; readonly routes: ApiRoutes }): Ser
   server.maxConnections = CONNECTIONS_MAX
   server.on('error', error => deps.log.error({ error: messageOf(error) }, 'the API failed'))
   return server
+}
+
+/**
+ * A browser on this machine reaches the port for any page that it shows: so nothing can be changed there, and a name that
+ * leads here (DNS rebinding) gets no answer, since its page could read it.
+ */
+function refusalOnTcp({ method, headers }: IncomingMessage): string | undefined {
+  if (method !== 'GET') return 'over TCP there is only GET; what changes something goes over the unix socket'
+  const host = /^(?:\[([^\]]+)\]|([^:]+))(?::\d+)?$/.exec(headers.host ?? '')
+  const name = host?.[1] ?? host?.[2] ?? ''
+  const isOwn = isIP(name) !== 0 || name === 'localhost' || name.toLowerCase() === hostname().toLowerCase()
+  if (isOwn) return undefined
+  return `ask by address, by localhost or by ${hostname()}: the Host header names another machine`
+}
+
+/** @throws ApiListenError */
+async function listenOn(server: Server, address: Address): Promise<void> {
+  try {
+    await listen(server, { host: address.ip, port: address.port })
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    const why = code === undefined ? messageOf(cause) : (WORDS[code] ?? code)
+    const text = `api.listen: cannot listen on ${formatAddress(address)}: ${why}; set another (-api-addr)`
+    throw new ApiListenError(text, { cause })
+  }
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another process has it',
+  EADDRNOTAVAIL: 'this machine does not have that address',
+  EACCES: 'a port below 1024 needs privileges',
 }
 
 function listen(server: Server, where: { path: string } | { host: string; port: number }): Promise<void> {
