@@ -269,7 +269,7 @@ export const FileSchema = z
     api: z
       .strictObject({
         socket: line.describe('A unix socket, mode 0600, below 97 bytes. Default `<run_dir>/agent.sock`.'),
-        listen: address(7374, 'Also on TCP. Default: not.'),
+        listen: address(7374, 'Also on TCP, for reading only. Default: not.'),
       })
       .partial()
       .describe('The HTTP API of this agent.'),
