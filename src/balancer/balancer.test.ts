@@ -376,6 +376,34 @@ test('HAProxy that is killed comes back from the file with every server', async 
   expect(balancer.status()).toMatchObject({ reloads: 0, problem: undefined })
 })
 
+test.each(['the agent runs', 'the agent starts anew'])(
+  'an HAProxy whose sockets were deleted is brought back into reach without losing its servers, while %s',
+  async when => {
+    const { port, config, supervise } = await rig()
+    const runDir = join(config.runDir, 'run')
+    const run = async () => {
+      const deps = { clock: systemClock, random: systemRandom, log: silentLog, supervise }
+      const balancer = await startBalancer({ ...config, runDir }, deps)
+      endings.push(() => balancer.stop({ keepHaproxy: true }))
+      return balancer
+    }
+    const first = await run()
+    const a = await web('127.0.21.2')
+    first.wanted([a.server])
+    await until(() => stateOf(first, a.server) === 'ready')
+    await first.settle()
+    if (when === 'the agent starts anew') await first.stop({ keepHaproxy: true })
+    await rm(runDir, { recursive: true })
+    const second = when === 'the agent starts anew' ? await run() : first
+    const b = await web('127.0.21.3')
+    second.wanted([{ ...a.server, liveness: 'withdrawn' }, b.server])
+    await until(() => stateOf(second, b.server) === 'ready' && stateOf(second, a.server) === undefined, 10_000)
+    await second.settle()
+    for (let i = 0; i < 10; i++) expect((await get(port)).body).toBe('127.0.21.3')
+    expect(second.status()).toMatchObject({ problem: undefined, haproxy: { state: 'ready' } })
+  },
+)
+
 test('a changed configuration that HAProxy refuses is kept beside the old one, which serves on', async () => {
   const { start, port, config, supervise } = await rig()
   const first = await start()

@@ -199,8 +199,19 @@ export class Balancer implements AsyncDisposable {
       if (this.#abort.signal.aborted) return
       this.#failure = failure
       if (this.#failures === 0) log.warn({ error: messageOf(failure) }, 'balancer pass failed; it is repeated')
+      if (failure instanceof RuntimeSocketError) await this.#revive()
       this.#again = false
       this.#lookIn(Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** this.#failures++))
+    }
+  }
+
+  async #revive(): Promise<void> {
+    const { control, log } = this.#parts
+    try {
+      const pid = await control.revive()
+      if (pid !== undefined) log.warn({ pid }, "HAProxy's sockets are gone; it is told to make them anew")
+    } catch (failure) {
+      this.#failure = failure
     }
   }
 

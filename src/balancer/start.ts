@@ -5,6 +5,7 @@ import { assertSound, type BalancerConfig, socketPaths } from './config.ts'
 import { HaproxyControl } from './drivers/haproxy-control.ts'
 import { descriptorLimit, findHaproxy, findMaster } from './drivers/haproxy-process.ts'
 import { bindAddresses, parseStructure } from './config-structure.ts'
+import { findRunning } from './drivers/lost-sockets.ts'
 import { makeDirectories, readTemplate } from './drivers/template-file.ts'
 import { assertBindable } from './drivers/test-bind.ts'
 import { ConfigRefusedError, HaproxyStartError, TemplateError } from './errors.ts'
@@ -40,7 +41,7 @@ export async function startBalancer(
 ): Promise<Balancer> {
   assertSound(given)
   const haproxy = await findHaproxy(given.haproxyPath)
-  const running = await findMaster(socketPaths(given).master, deps.clock)
+  const running = await findRunning(socketPaths(given).master, deps.clock)
   const config = { ...given, configPath: running?.configPath ?? given.configPath }
   if (config.configPath !== given.configPath)
     deps.log.warn({ reads: config.configPath, configured: given.configPath }, OTHER_FILE)

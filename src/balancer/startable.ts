@@ -2,7 +2,8 @@ import { type Clock, type Log, probe } from '../base/index.ts'
 import { assertSound, type BalancerConfig, socketPaths } from './config.ts'
 import { bindAddresses, parseStructure } from './config-structure.ts'
 import { HaproxyControl } from './drivers/haproxy-control.ts'
-import { type Haproxy, descriptorLimit, findHaproxy, findMaster, readIfThere } from './drivers/haproxy-process.ts'
+import { type Haproxy, descriptorLimit, findHaproxy, readIfThere } from './drivers/haproxy-process.ts'
+import { findRunning } from './drivers/lost-sockets.ts'
 import { makeDirectories } from './drivers/template-file.ts'
 import { assertBindable } from './drivers/test-bind.ts'
 import { TemplateError } from './errors.ts'
@@ -21,7 +22,7 @@ export async function assertStartable(
 ): Promise<void> {
   assertSound(config)
   const haproxy = await findHaproxy(config.haproxyPath)
-  const running = await findMaster(socketPaths(config).master, deps.clock)
+  const running = await findRunning(socketPaths(config).master, deps.clock)
   const last = await readIfThere(running?.configPath ?? config.configPath)
   try {
     await assertAcceptable(config, haproxy, { ...deps, isFirst: last === undefined, isRunning: running !== undefined })

@@ -21,6 +21,7 @@ export {
   isAlive,
   type ProcessIdentity,
   type ProcessStat,
+  processIds,
   readProcess,
   signalGroup,
   signalProcess,

@@ -5,12 +5,16 @@ import { commandLine, type Command } from '../plan.ts'
 import { assertDone, parseServersState, parseSessions, type ServerState } from '../runtime-state.ts'
 import { RuntimeSocketError } from '../errors.ts'
 import { type Haproxy, installChecked, readIfThere, reload, showProcesses } from './haproxy-process.ts'
+import { reviveMaster } from './lost-sockets.ts'
 import { assertBindable } from './test-bind.ts'
 import { askMaster, masterSession, openRuntimeSession, type RuntimeSession } from './runtime-socket.ts'
 
 const TIMEOUT_MS = 2_000
 /** `hard-stop-after` bounds their number; more than this were reloaded in bulk. */
 const OLD_WORKERS_MAX = 8
+
+/** All of /proc is read, and the processes that it is about may just be starting. */
+const REVIVE_SPACING_MS = 3_000
 
 export interface Paths {
   readonly config: string
@@ -64,6 +68,7 @@ export class HaproxyControl {
   #isKnown = false
   #recordFailure: string | undefined
   #throughMaster = false
+  #reviveAtMs = Number.NEGATIVE_INFINITY
   #serversText: string | undefined
 
   constructor(haproxy: Haproxy, paths: Paths, clock: Clock) {
@@ -205,6 +210,18 @@ export class HaproxyControl {
     }
   }
 
+  /**
+   * Brings back the way to an HAProxy whose sockets were deleted; tries once in a while.
+   * @returns its pid when it was told to make them anew
+   * @throws RuntimeSocketError when it may not be signalled
+   */
+  async revive(): Promise<number | undefined> {
+    const nowMs = this.#clock.nowMs()
+    if (nowMs < this.#reviveAtMs) return undefined
+    this.#reviveAtMs = nowMs + REVIVE_SPACING_MS
+    return reviveMaster(this.#paths.master)
+  }
+
   /** The first look after a start or at an HAProxy that was running already. */
   async attach(): Promise<void> {
     await this.readFile()
@@ -241,7 +258,7 @@ export class HaproxyControl {
     const options = { timeoutMs: TIMEOUT_MS, clock: this.#clock }
     const session = this.#throughMaster
       ? masterSession(this.#paths.master, options)
-      : await openRuntimeSession(this.#paths.admin, options)
+      : await openRuntimeSession(this.#paths.admin, options).catch(() => masterSession(this.#paths.master, options))
     try {
       return await work(session)
     } finally {
