@@ -207,7 +207,10 @@ test('a configuration that cannot work ends with 2 before any service is started
     [{ balancer: { template: join(tier.directory, 'none.hbs') } }, 'cannot read the template'],
     [{ balancer: template('broken.hbs', 'global\n{{#each addresses}}') }, 'broken.hbs'],
     [{ balancer: template('refused.hbs', 'global\n    no-such-word\n') }, 'no-such-word'],
-    [{ balancer: { frontends: { http: { bind: site, pool: 'web' } }, stats: false } }, `cannot listen on ${site}`],
+    [
+      { balancer: { frontends: { http: { bind: site, pool: 'web' } }, stats: false } },
+      `balancer.frontends.http.bind: cannot listen on ${site}: `,
+    ],
     [{ node: { tags: { long: 'x'.repeat(600) } } }, '512 bytes'],
   ]
   for (const [at, [config, words]] of cases.entries()) {

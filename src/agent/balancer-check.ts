@@ -1,5 +1,6 @@
-import type { Clock, Log } from '../base/index.ts'
+import { type Clock, formatAddress, type Log } from '../base/index.ts'
 import type { AgentConfig } from './config/index.ts'
+import type { BalancerSettings } from './config/types.ts'
 import { balancerConfigOf } from './haproxy.ts'
 
 /**
@@ -11,6 +12,18 @@ export async function checkBalancing(
   deps: { readonly clock: Clock; readonly log: Log },
 ): Promise<void> {
   if (config.balancer === undefined) return
-  const { assertStartable } = await import('../balancer/index.ts')
-  await assertStartable(balancerConfigOf(config, config.balancer, config.cluster.bind.ip), deps)
+  const { assertStartable, BindError } = await import('../balancer/index.ts')
+  try {
+    await assertStartable(balancerConfigOf(config, config.balancer, config.cluster.bind.ip), deps)
+  } catch (cause) {
+    if (!(cause instanceof BindError)) throw cause
+    throw new BindError(`${keyOf(cause.address, config.balancer)}: ${cause.message}`, cause.address, { cause })
+  }
+}
+
+/** The key of the configuration that asks for an address. */
+function keyOf(address: string, { frontends, stats, template }: BalancerSettings): string {
+  const frontend = frontends.find(({ binds }) => binds.some(bind => bind.split(' ')[0] === address))
+  if (frontend !== undefined) return `balancer.frontends.${frontend.name}.bind`
+  return stats !== undefined && formatAddress(stats) === address ? 'balancer.stats' : `balancer.template (${template})`
 }

@@ -130,7 +130,9 @@ test('a TCP address that cannot be had is said with its key, and the socket is g
   await once(taken, 'listening')
   const listen = { ip: '127.0.0.1', port: (taken.address() as AddressInfo).port }
   const started = startApi({ socketPath, listen }, { log: silentLog, routes: backend() })
-  await expect(started).rejects.toThrow(`api.listen: cannot listen on 127.0.0.1:${listen.port}: another process has it`)
+  await expect(started).rejects.toThrow(
+    new RegExp(`^api.listen: cannot listen on 127.0.0.1:${listen.port}: .* \\(pid ${process.pid}\\) has it`),
+  )
   taken.close()
   await expect(apiRequest(socketPath, 'GET /v1/version')).rejects.toThrow(AgentUnreachableError)
 })

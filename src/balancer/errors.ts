@@ -69,4 +69,10 @@ export class UnknownReplyError extends MusterError {
 /** An address that HAProxy is to listen on cannot be had. Nothing was reloaded: a failing bind would refuse connections for 2 s. */
 export class BindError extends MusterError {
   readonly code = 'BALANCER_BIND'
+  /** As the configuration has it. */
+  readonly address: string
+  constructor(message: string, address: string, options?: { cause: unknown }) {
+    super(message, options)
+    this.address = address
+  }
 }

@@ -12,6 +12,7 @@ export { type Random, seededRandom, shuffle, systemRandom } from './random.ts'
 export { type Ending, Scope } from './scope.ts'
 export { type Deferred, deferred, type Limit, within } from './within.ts'
 export { writeFileAtomic } from './drivers/atomic-file.ts'
+export { portHolder } from './drivers/port-holder.ts'
 export { type ProbeTarget, probe } from './drivers/probe.ts'
 export { FileLock, LockError, lockFile, lockHolders } from './drivers/lock.ts'
 export {

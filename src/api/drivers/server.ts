@@ -2,7 +2,7 @@ import { chmodSync, rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { connect, isIP } from 'node:net'
 import { hostname } from 'node:os'
-import { type Address, formatAddress, type Log, messageOf } from '../../base/index.ts'
+import { type Address, formatAddress, type Log, messageOf, portHolder } from '../../base/index.ts'
 import { ApiListenError, SocketTakenError } from '../errors.ts'
 import { answer } from '../routes.ts'
 import type { ApiBackend } from '../status.ts'
@@ -112,7 +112,9 @@ async function listenOn(server: Server, address: Address): Promise<void> {
     await listen(server, { host: address.ip, port: address.port })
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
-    const why = code === undefined ? messageOf(cause) : (WORDS[code] ?? code)
+    const holder = code === 'EADDRINUSE' ? portHolder(address) : undefined
+    const words = code === undefined ? messageOf(cause) : (WORDS[code] ?? code)
+    const why = holder === undefined ? words : `${holder} has it`
     const text = `api.listen: cannot listen on ${formatAddress(address)}: ${why}; set another (-api-addr)`
     throw new ApiListenError(text, { cause })
   }

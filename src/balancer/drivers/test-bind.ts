@@ -1,5 +1,5 @@
-import { createServer } from 'node:net'
-import { isIP } from 'node:net'
+import { createServer, isIP } from 'node:net'
+import { portHolder } from '../../base/index.ts'
 import { BindError } from '../errors.ts'
 
 /**
@@ -19,7 +19,9 @@ export async function assertBindable(wanted: readonly string[], held: readonly s
     if (isIP(ip) === 0) continue
     const failure = await bindFailure(ip, Number(port))
     if (failure === undefined || (failure === 'EADDRINUSE' && heldPorts.has(port))) continue
-    throw new BindError(`cannot listen on ${address}: ${WORDS[failure] ?? failure}. Nothing was changed`)
+    const holder = failure === 'EADDRINUSE' ? portHolder({ ip, port: Number(port) }) : undefined
+    const why = holder === undefined ? (WORDS[failure] ?? failure) : `${holder} has it`
+    throw new BindError(`cannot listen on ${address}: ${why}. Nothing was changed`, address)
   }
 }
 
