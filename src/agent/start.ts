@@ -50,7 +50,8 @@ export async function startAgent(given: AgentConfig, deps: AgentDeps, signal?: A
   for (const warning of given.warnings) deps.log.warn({}, warning)
   const endpoints = new LocalEndpoints(given.services)
   assertTagsFit(given.node.tags, endpoints.longest())
-  scope.use(await claimRunDir(given.runDir, deps.clock, signal))
+  const claim = await claimRunDir(given.runDir, deps.clock, signal)
+  scope.defer(() => claim.release({ remove: true }))
   let agent: Agent | undefined
   scope.use(await startAgentApi(given, { log: deps.log.child({ room: 'api' }), agent: () => agent }, signal))
   await checkBalancing(given, { ...deps, log: deps.log.child({ room: 'balancer' }) })

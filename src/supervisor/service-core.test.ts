@@ -114,3 +114,20 @@ test('exit reasons read as people say them', () => {
   expect(exitReason(3, null)).toBe('exit status 3')
   expect(exitReason(null, 'SIGKILL')).toBe('killed by SIGKILL')
 })
+
+test('a stop that meets the drain of a restart lets it finish; it just is not started again', () => {
+  const core = coreOf()
+  core.start()
+  core.spawned(7, 0)
+  expect(kinds(core.restart(10, { drain: true }))).toEqual(['drain'])
+  expect(core.stop(20, { drain: true })).toEqual([])
+  expect(kinds(core.drained(900))).toEqual(['signal'])
+  core.exited('killed by SIGTERM', 910)
+  expect(core.state).toBe('stopped')
+})
+
+test('one that was started from another specification counts as ready when it was, without being asked anew', () => {
+  const core = coreOf({ ready })
+  expect(kinds(core.adopted(7, 0, { wasReady: true, isOther: true }))).toEqual([])
+  expect([core.state, core.nextTickMs()]).toEqual(['ready', undefined])
+})
