@@ -3,6 +3,7 @@ import { startApi } from '../api/index.ts'
 import { formatAddress, type Log } from '../base/index.ts'
 import type { ServiceStatus } from '../supervisor/index.ts'
 import type { Agent } from './agent.ts'
+import type { Balancing } from './balancing.ts'
 import type { AgentConfig } from './config/index.ts'
 import { VERSION } from './version.ts'
 
@@ -39,7 +40,7 @@ function routesOf(agent: Agent): ApiBackend {
   }
 }
 
-function statusOf(agent: Agent): AgentStatus {
+async function statusOf(agent: Agent): Promise<AgentStatus> {
   const { serf, balancing, config } = agent.parts
   const members = { alive: 0, leaving: 0, left: 0, failed: 0 }
   for (const { status } of serf.members()) if (status !== 'none') members[status]++
@@ -50,7 +51,7 @@ function statusOf(agent: Agent): AgentStatus {
     members,
     services: servicesOf(agent),
     warnings: serf.warnings(),
-    ...(balancing === undefined ? {} : { balancer: balancerOf(agent) as BalancerReport }),
+    ...(balancing === undefined ? {} : { balancer: await balancerOf(balancing, agent) }),
   }
 }
 
@@ -77,9 +78,9 @@ function adoptedReasonOf({ name, orphan, stale }: ServiceStatus): string | undef
   return stale && name !== 'haproxy' ? 'runs as it was configured before; it is drained and restarted' : undefined
 }
 
-function balancerOf(agent: Agent): BalancerReport | undefined {
-  const status = agent.parts.balancing?.status()
-  if (status === undefined) return undefined
+async function balancerOf(balancing: Balancing, agent: Agent): Promise<BalancerReport> {
+  const status = balancing.status()
+  const sessionsOn = await balancing.sessions()
   const master = agent.parts.supervisor.services().find(service => service.name === 'haproxy')?.pid
   return {
     haproxy: {
@@ -92,6 +93,7 @@ function balancerOf(agent: Agent): BalancerReport | undefined {
       name: pool.name,
       servers: pool.servers.map(({ name, ip, port, state, reason, slot }) => ({
         ...{ name, address: formatAddress({ ip, port }), state, reason },
+        ...(sessionsOn === undefined ? {} : { sessions: sessionsOn(pool.name, { ip, port }) }),
         ...(slot === undefined ? {} : { slot }),
       })),
     })),

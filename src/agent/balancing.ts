@@ -1,5 +1,5 @@
 import type { Balancer, BalancerStatus } from '../balancer/index.ts'
-import type { Clock, Log, Random, Scope } from '../base/index.ts'
+import { type Clock, type Log, MusterError, type Random, type Scope } from '../base/index.ts'
 import type { Engine, SerfMember } from '../serf/index.ts'
 import type { Supervisor } from '../supervisor/index.ts'
 import type { AgentConfig } from './config/index.ts'
@@ -55,6 +55,14 @@ export class Balancing {
     const isServing = here.some(server => server.state !== 'drain' && server.state !== 'maint')
     const sessions = remaining.reduce((sum, server) => sum + server.sessions, 0)
     return isServing ? Math.max(1, sessions) : sessions
+  }
+
+  /** Requests and sessions on a server, for `status`; undefined while HAProxy cannot be asked, which the status says already. */
+  async sessions(): Promise<((pool: string, server: { ip: string; port: number }) => number) | undefined> {
+    return this.#balancer.sessions().catch((failure: unknown) => {
+      if (failure instanceof MusterError) return undefined
+      throw failure
+    })
   }
 
   /** How the balancer sees its pools, and how many readings of tags had something to refuse. */

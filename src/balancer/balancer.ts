@@ -3,8 +3,8 @@ import type { HaproxyControl } from './drivers/haproxy-control.ts'
 import { RuntimeSocketError } from './errors.ts'
 import { missingRetries, type MissingRetry } from './retries.ts'
 import type { Passes } from './pass.ts'
-import type { Entry, MemberStates } from './roster.ts'
-import { type Liveness, refusalOf, type Server } from './server.ts'
+import { type Entry, entryKey, type MemberStates } from './roster.ts'
+import { endpointOf, type Liveness, refusalOf, type Server } from './server.ts'
 import type { Supervise } from './supervise.ts'
 import type { Render } from './template.ts'
 
@@ -129,6 +129,17 @@ export class Balancer implements AsyncDisposable {
     const { control, passes } = this.#parts
     const [seen, old] = [await control.look(true), await control.oldSessions()]
     return names.map(name => ({ name, sessions: passes.sessionsOf(name, seen, old) }))
+  }
+
+  /**
+   * Requests, sessions and queue on one server, as HAProxy counts them at this moment, in old workers too.
+   * @returns a function that tells 0 for whoever is not there
+   * @throws RuntimeSocketError
+   */
+  async sessions(): Promise<(pool: string, server: { readonly ip: string; readonly port: number }) => number> {
+    const { control, passes } = this.#parts
+    const counts = passes.sessions(await control.look(true), await control.oldSessions())
+    return (pool, server) => counts.get(entryKey(pool, endpointOf(server))) ?? 0
   }
 
   status(): BalancerStatus {

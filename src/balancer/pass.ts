@@ -96,8 +96,16 @@ export class Passes {
   /** Requests and sessions on the servers of one member. */
   sessionsOf(name: string, seen: Seen, old: ReadonlyMap<string, number>): number {
     const own = this.roster.entries().filter(entry => entry.server.name === name)
-    const left = (entry: Entry) => (this.#stateOf(entry, seen)?.sessions ?? 0) + (old.get(entry.endpoint) ?? 0)
-    return own.reduce((sum, entry) => sum + left(entry), 0)
+    return own.reduce((sum, entry) => sum + this.#sessionsOn(entry, seen, old), 0)
+  }
+
+  /** Requests and sessions on every server here, by pool and `ip:port`. */
+  sessions(seen: Seen, old: ReadonlyMap<string, number>): Map<string, number> {
+    return new Map(this.#ownEntries().map(entry => [entry.key, this.#sessionsOn(entry, seen, old)]))
+  }
+
+  #sessionsOn(entry: Entry, seen: Seen, old: ReadonlyMap<string, number>): number {
+    return (this.#stateOf(entry, seen)?.sessions ?? 0) + (old.get(entry.endpoint) ?? 0)
   }
 
   probeReasonOf(entry: Entry): string | undefined {

@@ -6,6 +6,7 @@ const era: Era = { nowMs: 100_000, joinedAtMs: 0, drainTimeoutMs: 30_000 }
 function situation(more: Partial<Situation>): Situation {
   const base: Situation = {
     state: 'ready',
+    gated: true,
     liveness: 'alive',
     sinceMs: 0,
     proven: true,
@@ -97,6 +98,13 @@ test('a server found draining stays so until somebody explains it', () => {
 
 test('announced ready waits for one good probe; a plain one comes in under checks; draining takes no new clients', () => {
   expect(stanceOf({ proven: false })).toBe('entering')
-  expect(stanceOf({ proven: false, state: 'plain' })).toBe('ready')
+  expect(stanceOf({ proven: false, state: 'plain', gated: false })).toBe('ready')
+  expect(stanceOf({ proven: false, state: 'plain' })).toBe('entering')
   expect(stanceOf({ state: 'draining' })).toBe('drain')
+})
+
+test('a plain member is not said to have announced anything, whatever the template', () => {
+  for (const gated of [true, false])
+    for (const proven of [true, false])
+      expect(decide(situation({ state: 'plain', gated, proven }), era).reason).toMatch(/^alive, (under|waits)/)
 })

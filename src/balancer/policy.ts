@@ -6,6 +6,8 @@ export type Stance = 'ready' | 'entering' | 'drain' | 'maint'
 /** What is known of one endpoint from the cluster, from HAProxy and from earlier decisions. */
 export interface Situation {
   readonly state: 'ready' | 'draining' | 'plain'
+  /** Enters by the agent's probe; a plain one that does not is let in by HAProxy's first good check. */
+  readonly gated: boolean
   /** `unexplained`: found in HAProxy, or vanished, without a word of anybody why. */
   readonly liveness: Liveness | 'unexplained'
   /** When `liveness` became so, ms of the clock. */
@@ -78,11 +80,10 @@ function withdrawn(s: Situation, era: Era): Decision {
 
 function alive(s: Situation): Decision {
   if (s.state === 'draining') return stay('drain', 'its member drains it')
-  if (s.state === 'plain')
-    return stay('ready', s.proven ? 'alive, under checks' : 'alive, waits for its first good check')
-  return s.proven
-    ? stay('ready', 'announced ready')
-    : stay('entering', 'announced ready, waits for the first good probe')
+  const known = s.state === 'plain' ? 'alive' : 'announced ready'
+  if (!s.proven && s.gated) return stay('entering', `${known}, waits for the first good probe`)
+  if (s.state === 'ready') return stay('ready', known)
+  return stay('ready', s.proven ? 'alive, under checks' : 'alive, waits for its first good check')
 }
 
 function failed(s: Situation, era: Era): Decision {
@@ -98,7 +99,8 @@ function failed(s: Situation, era: Era): Decision {
 }
 
 function keepFailed(s: Situation): Decision {
-  if (!s.proven && s.state === 'ready') return stay('entering', 'its member failed before the first good probe')
+  if (!s.proven && s.gated && s.state !== 'draining')
+    return stay('entering', 'its member failed before the first good probe')
   return stay('ready', 'its member failed, but HAProxy checks the server itself')
 }
 

@@ -191,7 +191,8 @@ export class Roster {
     const claim = claims.get(entry.endpoint)
     const { state } = entry.server
     return {
-      state: state === 'plain' && this.#gatesPlain ? 'ready' : state,
+      state,
+      gated: state !== 'plain' || this.#gatesPlain,
       liveness: entry.liveness,
       sinceMs: entry.sinceMs,
       proven: entry.proven,
