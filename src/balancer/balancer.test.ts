@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server as HttpServer } from 'node:http'
 import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -441,6 +441,15 @@ test('a server killed under load loses no GET, and its return is a new entry', a
   }
   expect(failed).toBe(0)
   await until(() => stateOf(balancer, a.server) === 'down')
+})
+
+test('HAProxy that is stopped leaves no sockets behind', async () => {
+  const { start, config } = await rig()
+  const balancer = await start()
+  const sockets = async () => (await readdir(config.runDir)).filter(name => name.endsWith('.sock'))
+  expect(await sockets()).toHaveLength(2)
+  await balancer.stop({ keepHaproxy: false })
+  expect(await sockets()).toEqual([])
 })
 
 test('a program that is missing or too old is a sentence, and nothing is started', async () => {

@@ -167,7 +167,9 @@ export class Balancer implements AsyncDisposable {
     this.#stopListening?.()
     this.#parts.passes.stop()
     await this.#running
-    if (!options.keepHaproxy) await this.#parts.supervise.stop()
+    if (options.keepHaproxy) return
+    await this.#parts.supervise.stop()
+    await this.#parts.control.removeSockets()
   }
 
   [Symbol.asyncDispose](): Promise<void> {

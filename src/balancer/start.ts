@@ -65,6 +65,7 @@ export async function startBalancer(
       await untilReady(control, deps, signal)
     } catch (failure) {
       await deps.supervise.stop()
+      await control.removeSockets()
       throw failure
     }
   }

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises'
 import { type Clock, messageOf, writeFileAtomic } from '../../base/index.ts'
 import { bindAddresses, parseStructure, serverLines, type Structure } from '../config-structure.ts'
 import { endpointOf } from '../server.ts'
@@ -220,6 +221,12 @@ export class HaproxyControl {
     if (nowMs < this.#reviveAtMs) return undefined
     this.#reviveAtMs = nowMs + REVIVE_SPACING_MS
     return reviveMaster(this.#paths.master)
+  }
+
+  /** HAProxy, which has ended, leaves the files of its sockets behind. @throws the system's error */
+  async removeSockets(): Promise<void> {
+    const { admin, master } = this.#paths
+    await Promise.all([admin, master].map(path => rm(path, { force: true })))
   }
 
   /** The first look after a start or at an HAProxy that was running already. */
