@@ -97,9 +97,13 @@ export async function startBalancing(
   const log = deps.log.child({ room: 'balancer' })
   const { clock, random } = deps
   const supervise = haproxySupervise(deps.supervisor)
+  let started: Balancer | undefined // what keeps HAProxy from starting it says before
+  const tell = (line: string) => deps.log.info({ service: 'haproxy' }, started?.named(line) ?? line)
+  scope.defer(deps.supervisor.onOutput((service, line) => void (service === 'haproxy' && tell(line))))
   const balancer = scope.use(
     await startBalancer(balancerConfigOf(config, config.balancer, ip), { clock, random, log, supervise }, signal),
   )
+  started = balancer
   const view = new ServerView(viewConfigOf(config.balancer, ip), log)
   const balancing = new Balancing(balancer, view, deps)
   scope.defer(deps.serf.onChange(() => balancing.wake()))

@@ -107,8 +107,8 @@ async function startServices(
   )
   scope.defer(() => supervisor.detach())
   scope.defer(() => stopStarted(supervisor, deps.giveUp))
-  supervisor.onOutput((service, line) => deps.log.info({ service }, line))
   const isOrphan = (name: string) => name !== 'haproxy' || config.balancer === undefined
+  supervisor.onOutput((service, line) => void (isOrphan(service) && deps.log.info({ service }, line))) // the balancer tells HAProxy's
   await Promise.all(
     supervisor
       .orphans()

@@ -101,6 +101,9 @@ test('a ready server comes into traffic and goes out again without a reload', as
   balancer.wanted([a.server, { ...b.server, liveness: 'withdrawn' }])
   const outMs = await until(() => balancer.status().pools[0]?.servers.length === 1)
   await balancer.settle()
+  expect(balancer.named('Server web/slot1 is UP, web.unsafe/slot2 via web/slot2; web/slot3')).toBe(
+    `Server web/slot1 (${a.server.name}) is UP, web.unsafe/slot2 (${b.server.name}) via web/slot2 (${b.server.name}); web/slot3`,
+  )
   expect(Math.max(inMs, secondMs, outMs)).toBeLessThan(2_000)
   for (let i = 0; i < 6; i++) expect((await get(port)).body).toBe('127.0.21.2')
   expect(balancer.status()).toMatchObject({ reloads: 0, problem: undefined, missingRetries: [] })

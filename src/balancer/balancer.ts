@@ -142,6 +142,14 @@ export class Balancer implements AsyncDisposable {
     return (pool, server) => counts.get(entryKey(pool, endpointOf(server))) ?? 0
   }
 
+  /** A line of HAProxy's, with the member behind each numbered server: `web/slot1 (web-1)`. */
+  named(line: string): string {
+    return line.replaceAll(/[A-Za-z0-9_-]{1,48}(?:\.unsafe)?\/slot\d{1,5}\b/g, server => {
+      const member = this.#parts.passes.memberIn(server)
+      return member === undefined ? server : `${server} (${member})`
+    })
+  }
+
   status(): BalancerStatus {
     const { control, passes, supervise, version, adopted } = this.#parts
     return {

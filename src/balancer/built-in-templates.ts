@@ -2,7 +2,8 @@
  * The defaults of both built-in templates. Retries are for connections and time-outs, not for the application's own 500
  * or 503; only GET, HEAD and OPTIONS are replayed: every other method has its own backend over the same servers, and a
  * connection of its own, since one that the server closes at that moment (Node does after 5 s) would lose the request. So do
- * requests that become tunnels (WebSocket), of which nothing can be replayed.
+ * requests that become tunnels (WebSocket), of which nothing can be replayed. No `log` to stdout: whatever it would say of
+ * servers HAProxy says on stderr anyway (2.6 to 3.2), and it would stand in our log twice.
  */
 const HEAD = `# Written by Muster from its template. Changes made here are lost.
 global
@@ -11,13 +12,9 @@ global
     stats maxconn 50
     maxconn {{settings.maxconn}}
     hard-stop-after 5m
-    log stdout format raw daemon notice
 
 defaults
     mode http
-    log global
-    option httplog
-    option dontlognull
     option idle-close-on-response
     timeout client 60s
     timeout http-request 10s

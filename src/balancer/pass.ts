@@ -47,6 +47,7 @@ export class Passes {
   #render: Render
   readonly #usesSlots: boolean
   readonly #slots = new Map<string, SlotMap>()
+  readonly #members = new Map<string, string>()
   readonly #prober: Prober
   readonly roster: Roster
   #lastReloadAtMs = Number.NEGATIVE_INFINITY
@@ -87,6 +88,11 @@ export class Passes {
   slotOf(entry: Entry): string | undefined {
     const number = this.#slots.get(entry.server.pool)?.slotOf(entry.endpoint)
     return this.#usesSlots && number !== undefined ? `slot${number}` : undefined
+  }
+
+  /** The member that is in a slot, or was last: `web/slot1`, and the same of a pool's companion backend. */
+  memberIn(server: string): string | undefined {
+    return this.#members.get(server.replace('.unsafe/', '/'))
   }
 
   poolNames(): string[] {
@@ -224,7 +230,10 @@ export class Passes {
   }
 
   #seat(): void {
-    for (const entry of this.roster.entries()) this.#slots.get(entry.server.pool)?.occupy(entry.endpoint)
+    for (const { server, endpoint } of this.#ownEntries()) {
+      const number = this.#slots.get(server.pool)?.occupy(endpoint)
+      this.#members.set(`${server.pool}/slot${number}`, server.name)
+    }
     for (const slots of this.#slots.values()) slots.growIfTight()
   }
 
