@@ -408,3 +408,18 @@ test('what the host queues is gossiped with the next beat', () => {
   const [packet] = sent(bench.run(200))
   expect(packet?.messages).toContainEqual({ type: 'user', body: Uint8Array.of(7) })
 })
+
+test('news reaches the living before its few transmissions are used up on the dead, in any order of the draw', () => {
+  const bench = new Bench(4, { retransmitMult: 2, probeIntervalMs: 1e6 })
+  bench.run(10_000) // what was said of the members is over
+  for (const node of ['m2', 'm3']) bench.hear(dead(node, 'm4'))
+  bench.run(10_000)
+  for (let round = 0; round < 20; round++) {
+    bench.nowMs += 100
+    bench.effects = bench.swim.updateMeta(Uint8Array.of(round), [], round, bench.nowMs)
+    const told = sent([...bench.effects, ...bench.run(2_000)]).filter(packet =>
+      packet.messages.some(message => message.type === 'alive' && message.node === 'us'),
+    )
+    expect(told[0]?.to).toEqual(addressOf(4))
+  }
+})

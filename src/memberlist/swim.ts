@@ -359,13 +359,18 @@ export class Swim {
     })
   }
 
-  /** The wrongly buried are told too, for a while, so that they can refute; who left on purpose is not. */
+  /**
+   * The wrongly buried are told too, for a while, so that they can refute; who left on purpose is not. The living come first:
+   * news goes out a number of times, in a small ring twice, and must not have been told to none but the dead.
+   */
   #gossip(nowMs: number): void {
     const { gossipNodes, gossipToTheDeadMs } = this.#config
     const wanted = (member: Member) =>
       member !== this.local &&
       (isUp(member) || (member.state === 'dead' && nowMs - member.stateChangedAtMs <= gossipToTheDeadMs))
-    for (const member of this.#table.randomMembers(gossipNodes, wanted)) {
+    const chosen = this.#table.randomMembers(gossipNodes, wanted)
+    const living = chosen.filter(member => member.state === 'alive')
+    for (const member of [...living, ...chosen.filter(other => other.state !== 'alive')]) {
       if (!this.#sender.gossipTo(member)) return
     }
   }
