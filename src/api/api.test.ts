@@ -129,11 +129,14 @@ test('a TCP address that cannot be had is said with its key, and the socket is g
   const taken = createServer().listen(0, '127.0.0.1')
   await once(taken, 'listening')
   const listen = { ip: '127.0.0.1', port: (taken.address() as AddressInfo).port }
-  const started = startApi({ socketPath, listen }, { log: silentLog, routes: backend() })
+  const errors: unknown[] = []
+  const log = { ...silentLog, error: (fields: unknown) => void errors.push(fields) }
+  const started = startApi({ socketPath, listen }, { log, routes: backend() })
   await expect(started).rejects.toThrow(
     new RegExp(`^api.listen: cannot listen on 127.0.0.1:${listen.port}: .* \\(pid ${process.pid}\\) has it`),
   )
   taken.close()
+  expect(errors).toEqual([]) // whoever catches it says it
   await expect(apiRequest(socketPath, 'GET /v1/version')).rejects.toThrow(AgentUnreachableError)
 })
 

@@ -50,11 +50,13 @@ export async function startApi(
     const local = serverFor(deps, () => undefined)
     servers.push(local)
     await listen(local, { path: config.socketPath })
+    watch(local, deps.log)
     chmodSync(config.socketPath, config.mode ?? 0o600)
     if (config.listen !== undefined) {
       const server = serverFor(deps, refusalOnTcp)
       servers.push(server)
       await listenOn(server, config.listen)
+      watch(server, deps.log)
     }
   } catch (error) {
     await stop()
@@ -89,7 +91,6 @@ function serverFor(
     })
   })
   server.maxConnections = CONNECTIONS_MAX
-  server.on('error', error => deps.log.error({ error: messageOf(error) }, 'the API failed'))
   return server
 }
 
@@ -104,6 +105,11 @@ function refusalOnTcp({ method, headers }: IncomingMessage): string | undefined 
   const isOwn = isIP(name) !== 0 || name === 'localhost' || name.toLowerCase() === hostname().toLowerCase()
   if (isOwn) return undefined
   return `ask by address, by localhost or by ${hostname()}: the Host header names another machine`
+}
+
+/** From when it listens: what keeps it from that is thrown. */
+function watch(server: Server, log: Log): void {
+  server.on('error', error => log.error({ error: messageOf(error) }, 'the API failed'))
 }
 
 /** @throws ApiListenError */
