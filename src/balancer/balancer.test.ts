@@ -259,6 +259,41 @@ test.each(['slots', 'named'] as const)(
   },
 )
 
+test.each(['of a user lost its notes', 'was changed'])(
+  'what an adopted HAProxy serves stays until the ring can tell who it is, when the template %s',
+  async what => {
+    const dir = await mkdtemp(join(tmpdir(), 'mbt-'))
+    endings.push(() => rm(dir, { recursive: true }))
+    const path = join(dir, 'classic.hbs')
+    const { config, port, supervise } = await rig({ template: { path } })
+    const head = 'defaults\n  mode http\n  timeout connect 1s\n  timeout client 9s\n  timeout server 9s\n'
+    const site = `listen site\n  bind 127.0.21.1:${port}\n`
+    await writeFile(path, `${head}${site}{{#each addresses}}  server {{host}} {{ip}}:{{port}} check\n{{/each}}`)
+    const deps = { clock: systemClock, random: systemRandom, log: silentLog, supervise }
+    const first = await startBalancer(config, deps)
+    endings.push(() => first.stop({ keepHaproxy: true }))
+    const a = await web('127.0.21.2')
+    first.wanted([a.server])
+    await until(() => stateOf(first, a.server) === 'ready')
+    await first.settle()
+    await first.stop({ keepHaproxy: true })
+    if (what === 'of a user lost its notes') await rm(`${config.configPath}.servers`)
+    const template = what === 'was changed' ? 'slots' : config.template
+    const second = await startBalancer({ ...config, template }, deps)
+    endings.push(() => second.stop({ keepHaproxy: true }))
+    const answers: number[] = []
+    for (let i = 0; i < 20; i++) answers.push((await get(port)).status)
+    await second.settle()
+    expect(second.status().problem).toContain('until the ring has been joined')
+    second.wanted([a.server], { joinedAtMs: systemClock.nowMs() })
+    await until(async () => answers.push((await get(port)).status) > 60 && second.status().problem === undefined)
+    await second.settle()
+    for (let i = 0; i < 10; i++) answers.push((await get(port)).status)
+    expect(answers.filter(status => status !== 200)).toEqual([])
+    expect(stateOf(second, a.server)).toBe('ready')
+  },
+)
+
 test('sixty servers that join at once all serve, after few reloads', async () => {
   const { start } = await rig()
   const balancer = await start()

@@ -37,6 +37,8 @@ export interface PassResult {
 const RELOAD_SPACING_MS = 1_000
 /** A reload cures an unknown reply once; one that comes back is not cured by reloads. */
 const MISTRUST_MS = 60_000
+const BLIND =
+  'nothing tells which servers of the running HAProxy are ours; it is left as it is until the ring has been joined'
 const DRAIN_TIMEOUT_MS = 30_000
 
 /** Everything that a pass remembers from the one before. Passes never overlap. */
@@ -52,6 +54,7 @@ export class Passes {
   readonly roster: Roster
   #lastReloadAtMs = Number.NEGATIVE_INFINITY
   #released: Entry[] = []
+  #isBlind = false
   #trustAgainAtMs = Number.NEGATIVE_INFINITY
   #refused: { readonly config: Structure; readonly untilMs: number } | undefined
   problem: string | undefined
@@ -141,6 +144,21 @@ export class Passes {
     }
   }
 
+  /** Nothing tells which of these are ours, and some serve: they are left alone until the ring does. */
+  waitIfBlind(live: Seen['servers']): void {
+    this.#isBlind = this.#ownEntries().length === 0 && [...live.values()].some(isServing)
+  }
+
+  /** With the first join the ring names its members; those that serve already need not prove themselves. */
+  #seesRing(seen: Seen): boolean {
+    if (this.joinedAtMs === undefined) return false
+    for (const entry of this.#ownEntries()) {
+      const live = seen.byEndpoint().get(entry.endpoint)
+      if (live !== undefined && isServing(live.state)) this.roster.prove(entry.key)
+    }
+    return true
+  }
+
   #adoptServer(
     key: string,
     line: ServerLine | undefined,
@@ -188,6 +206,9 @@ export class Passes {
     const { clock, control } = this.#deps
     const seen = await control.look(this.#drains())
     this.roster.observe(entry => this.#stateOf(entry, seen), clock.nowMs())
+    if (this.#isBlind) this.#isBlind = !this.#seesRing(seen)
+    this.problem = this.#isBlind ? BLIND : this.problem === BLIND ? undefined : this.problem
+    if (this.#isBlind) return { lookAtMs: undefined }
     const lookAtMs = this.#decide()
     this.#prober.want(this.#targets())
     try {
@@ -431,6 +452,10 @@ export class Passes {
 function retryMsAfter(failure: unknown): number {
   if (failure instanceof ReloadFailedError) return 60_000
   return failure instanceof ConfigRefusedError ? 30_000 : 2_000
+}
+
+function isServing(state: ServerState): boolean {
+  return state.admin === 'ready' && state.up
 }
 
 function withMaxconn(seen: Seen, config: Structure): Running['servers'] {

@@ -56,8 +56,9 @@ export async function startBalancer(
   warnOfFewDescriptors(config, maxconn(0), deps.log)
   const passes = new Passes(config, maxconn, { ...deps, control, render, probe, wake })
   const adopted = running !== undefined
-  if (typeof config.template === 'object') passes.adoptRemembered(await control.rememberedServers())
-  if (adopted) await adopt(config, control, passes)
+  const remembered = typeof config.template === 'object' ? await control.rememberedServers() : undefined
+  passes.adoptRemembered(remembered ?? [])
+  if (adopted) await adopt(config, control, passes, remembered !== undefined)
   else await prepare(config, control, passes, deps.log)
   await deps.supervise.start(haproxySpec(config, haproxy.path), running?.pid)
   if (!adopted) {
@@ -134,10 +135,16 @@ async function renderOrLast(config: BalancerConfig, control: HaproxyControl, log
   }
 }
 
-async function adopt(config: BalancerConfig, control: HaproxyControl, passes: Passes): Promise<void> {
+async function adopt(
+  config: BalancerConfig,
+  control: HaproxyControl,
+  passes: Passes,
+  isRemembered: boolean,
+): Promise<void> {
   await control.attach()
-  if (typeof config.template === 'object') return
-  passes.adopt(control.fileText ?? '', control.loaded, (await control.look(false)).servers)
+  const { servers } = await control.look(false)
+  if (typeof config.template !== 'object') passes.adopt(control.fileText ?? '', control.loaded, servers)
+  if (!isRemembered) passes.waitIfBlind(servers)
 }
 
 /** The file for a cold start: the last known pool, in today's template; the last good file itself if that is refused. */

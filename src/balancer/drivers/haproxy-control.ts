@@ -165,14 +165,14 @@ export class HaproxyControl {
     this.#serversText = text
   }
 
-  /** What a former agent remembered; unchecked, and empty when there is nothing that can be read. */
-  async rememberedServers(): Promise<unknown[]> {
+  /** What a former agent remembered; unchecked, and undefined when there is nothing that can be read. */
+  async rememberedServers(): Promise<unknown[] | undefined> {
     const text = await readIfThere(`${this.#paths.config}.servers`).catch(() => undefined)
     try {
-      const found: unknown = JSON.parse(text ?? '[]')
-      return Array.isArray(found) ? found : []
+      const found: unknown = JSON.parse(text ?? 'null')
+      return Array.isArray(found) ? found : undefined
     } catch {
-      return [] // half a file of another program's making: as good as none
+      return undefined // half a file of another program's making: as good as none
     }
   }
 
