@@ -7,7 +7,7 @@ export interface EnginePair {
   readonly other: Engine
   readonly clock: Clock
   /** Ends the agent behind `other` without a word, as a crash does. */
-  crashOther(): Promise<void>
+  readonly crashOther: () => Promise<void>
 }
 
 export interface ConformanceCase {
