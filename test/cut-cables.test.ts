@@ -120,6 +120,7 @@ test('an agent that hears nothing for 12 s, and calls everybody failed, takes no
     eventually(
       async () => (await deaf?.status())?.members.failed,
       failed => failed === 2,
+      60_000, // who hears little doubts itself, and takes its time
     ),
   ])
   await hosts.undeafen(2, ['gossip'])

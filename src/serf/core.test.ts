@@ -35,6 +35,7 @@ function core(more: Partial<SerfCoreConfig> = {}, others: string[] = []): SerfCo
   return made
 }
 
+const RIVAL = { ip: '10.0.0.9', port: 7946 }
 const say = (to: SerfCore, message: SerfMessage, nowMs = 0) => to.receive(encodeSerfMessage(message), nowMs)
 const spread = (from: SerfCore) => from.broadcasts(3, 1400).map(decodeSerfMessage)
 const kinds = (effects: SerfEffect[]) => effects.map(e => (e.kind === 'event' ? e.event.kind : e.kind))
@@ -179,7 +180,8 @@ test('a member that a query does not mean passes it on and stays silent (Serf 8.
 test('the vote over our name is lost without a majority, and won with one (Serf 10)', () => {
   for (const won of [true, false]) {
     const c = core({}, ['a'])
-    c.conflict('self', 0)
+    c.conflict('self', RIVAL, 0)
+    c.rivalAnswered()
     const query = spread(c).find(m => m.type === 'query')
     if (query?.type !== 'query') throw new Error('no vote')
     const claim = { name: 'self', addr: Uint8Array.of(10, 0, 0, won ? 1 : 9), port: 7946, tags: {}, status: 1 }
@@ -191,12 +193,24 @@ test('the vote over our name is lost without a majority, and won with one (Serf 
   }
 })
 
+test('a vote against a shadow is not lost: others still hold the dead one that had our name', () => {
+  const c = core({}, ['a'])
+  c.conflict('self', RIVAL, 0)
+  const query = spread(c).find(m => m.type === 'query')
+  if (query?.type !== 'query') throw new Error('no vote')
+  const claim = { name: 'self', addr: Uint8Array.of(10, 0, 0, 9), port: 7946, tags: {}, status: 1 }
+  const response = { type: 'conflictResponse', member: { ...claim, versions: [1, 5, 2, 2, 5, 5] } } as const
+  const { ltime, id } = query
+  say(c, { type: 'queryResponse', ltime, id, from: 'a', flags: 0, payload: encodeSerfMessage(response) })
+  expect(kinds(c.tick(10_000))).toEqual(['answers-end', 'log'])
+})
+
 test('a vote in which nobody voted is not lost, and is not held again and again', () => {
   const c = core()
-  expect(kinds(c.conflict('self', 0))).toContain('log')
+  expect(kinds(c.conflict('self', RIVAL, 0))).toContain('log')
   expect(kinds(c.tick(10_000))).toEqual(['answers-end', 'log'])
-  expect(c.conflict('self', 20_000)).toEqual([])
-  expect(kinds(c.conflict('self', 41_000))).toContain('log')
+  expect(c.conflict('self', RIVAL, 20_000)).toEqual([])
+  expect(kinds(c.conflict('self', RIVAL, 41_000))).toContain('log')
 })
 
 test('a relay is passed on untouched, whatever is in it (Serf 3.6)', () => {
@@ -352,7 +366,7 @@ test('where every event is kept, who left and came back within the second has do
 
 test('another node that claims our name is voted on, unless conflicts are not to be resolved (Serf 10)', () => {
   const claimed = (c: SerfCore) => {
-    const effects = c.conflict('self', 0)
+    const effects = c.conflict('self', RIVAL, 0)
     return [spread(c).map(m => m.type === 'query' && m.name), kinds(effects)[0]]
   }
   expect(claimed(core({}, ['a']))).toEqual([['_serf_conflict'], 'log'])

@@ -1,4 +1,4 @@
-import type { Random } from '../base/index.ts'
+import type { Address, Random } from '../base/index.ts'
 import { CodecError } from '../codec/index.ts'
 import { BroadcastQueue, type Member, retransmitLimit } from '../memberlist/index.ts'
 import { type Coordinate, decodePingPayload, encodePingPayload } from './coordinate.ts'
@@ -203,12 +203,17 @@ export class SerfCore {
     return [...effects, ...this.#events.merge(state.events)]
   }
 
-  /** Another node announces a name, maybe ours, from another address. */
-  conflict(name: string, nowMs: number): SerfEffect[] {
+  /** Another node announces a name, maybe ours, from the address `rival`. */
+  conflict(name: string, rival: Address, nowMs: number): SerfEffect[] {
     if (name !== this.#config.name) return [warned('two members claim one name', { member: name })]
     if (this.#config.resolveConflicts === false)
       return [warned('another node claims our name; no vote', { member: name })]
-    return this.state === 'alive' ? this.#queries.startVote(nowMs) : []
+    return this.state === 'alive' ? this.#queries.startVote(rival, nowMs) : []
+  }
+
+  /** Whoever claims our name is there. */
+  rivalAnswered(): void {
+    this.#queries.rivalAnswered()
   }
 
   // own operations

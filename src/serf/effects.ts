@@ -32,6 +32,8 @@ export type SerfEffect =
   | { readonly kind: 'tell'; readonly nodes: readonly string[]; readonly body: Uint8Array }
   /** An intent has changed a status without an event: a member means to leave, or after all does not. */
   | { readonly kind: 'intent'; readonly member: SerfMember }
+  /** Whether whoever claims our name is there, at that address; `rivalAnswered` if so. */
+  | { readonly kind: 'ask-rival'; readonly rival: Address }
   /** A failed member, as memberlist's join takes it: `name/ip:port`. */
   | { readonly kind: 'reconnect'; readonly address: string }
   /** A failed member is pinged: it may be back, with or without knowing us. */

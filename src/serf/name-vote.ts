@@ -12,6 +12,8 @@ export class NameVote {
   readonly ltime: LTime
   #responses = 0
   #matching = 0
+  /** The other claimant is there. */
+  #hasRival = false
 
   constructor(name: string, ltime: LTime) {
     this.#name = name
@@ -32,17 +34,25 @@ export class NameVote {
     if (claim?.port === self.port && bytesEqual(unmapped(claim.addr), unmapped(self.addr))) this.#matching++
   }
 
-  /** Nobody answered: nobody but the two can say whose the name is. */
-  get isUndecided(): boolean {
-    return this.#responses === 0
+  /** The other claimant has answered at its address. */
+  rivalAnswered(): void {
+    this.#hasRival = true
+  }
+
+  /** Why no vote can be lost: nobody else can say whose the name is, or there is no rival to lose it to. */
+  get undecided(): string | undefined {
+    if (!this.#hasRival) return 'another node had our name, and does not answer any more; we keep it'
+    if (this.#responses === 0) return 'another node claims our name, and nobody else can say whose it is; we keep it'
+    return undefined
   }
 
   /**
    * A majority of those who answered must know the name at our address. An undecided vote is not lost (in Serf it is, and
-   * whoever starts a second node of one name shuts down the first).
+   * whoever starts a second node of one name shuts down the first), and neither is one against a shadow: a node that is back
+   * under its name at another address, where others still hold the dead one.
    */
   lost(): ConflictLostEvent | undefined {
-    if (this.isUndecided) return undefined
+    if (this.undecided !== undefined) return undefined
     const responses = this.#responses
     const matching = this.#matching
     if (matching >= Math.floor(responses / 2) + 1) return undefined

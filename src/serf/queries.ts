@@ -1,4 +1,4 @@
-import { type Address, ipFromBytes, type Random } from '../base/index.ts'
+import { type Address, formatAddress, ipFromBytes, type Random } from '../base/index.ts'
 import { BroadcastQueue } from '../memberlist/index.ts'
 import { type ReceivedQuery, type SerfEffect, warned } from './effects.ts'
 import { MessageTooLargeError, ResponseRefusedError, SerfStateError } from './errors.ts'
@@ -118,14 +118,20 @@ export class Queries {
   }
 
   /** Another node announces our name from another address: the ring votes on who keeps it. One vote at a time. */
-  startVote(nowMs: number): SerfEffect[] {
+  startVote(rival: Address, nowMs: number): SerfEffect[] {
     if (this.#vote !== undefined || nowMs < this.#voteAgainAtMs) return []
     const { name } = this.#config
     const alive = this.#members.count('alive') + this.#members.count('leaving')
     const timeoutMs = Math.max(VOTE_MS_MIN, this.defaultTimeoutMs(alive))
     const sent = this.send({ name: '_serf_conflict', payload: Buffer.from(name), timeoutMs }, nowMs)
     this.#vote = new NameVote(name, sent.ltime)
-    return [warned('another node claims our name; asking the others', { member: name }), ...sent.effects]
+    const said = warned('another node claims our name; asking the others', { member: name, at: formatAddress(rival) })
+    return [said, { kind: 'ask-rival', rival }, ...sent.effects]
+  }
+
+  /** The other claimant of our name has answered. */
+  rivalAnswered(): void {
+    this.#vote?.rivalAnswered()
   }
 
   /** A query, somebody's or our own: passed on, and delivered if it is meant for us. */
@@ -239,13 +245,10 @@ export class Queries {
 
   #endVote(vote: NameVote, nowMs: number): SerfEffect[] {
     this.#vote = undefined
-    if (vote.isUndecided) {
+    const { undecided } = vote
+    if (undecided !== undefined) {
       this.#voteAgainAtMs = nowMs + VOTE_AGAIN_MS
-      return [
-        warned('another node claims our name, and nobody else can say whose it is; we keep it', {
-          member: this.#config.name,
-        }),
-      ]
+      return [warned(undecided, { member: this.#config.name })]
     }
     const lost = vote.lost()
     return lost === undefined ? [] : [{ kind: 'event', event: lost }]

@@ -140,7 +140,7 @@ export class SimulatedMember {
       case 'user':
         return this.serf?.receive(effect.body)
       case 'conflict':
-        return this.serf?.conflict(effect.existing.name)
+        return this.serf?.conflict(effect.existing.name, effect.other)
     }
   }
 

@@ -61,8 +61,8 @@ export class SimulatedSerf {
     if (state.length > 0) this.#perform(this.core.mergeState(state, join, this.#nowMs))
   }
 
-  conflict(name: string): void {
-    this.#perform(this.core.conflict(name, this.#nowMs))
+  conflict(name: string, rival: Address): void {
+    this.#perform(this.core.conflict(name, rival, this.#nowMs))
   }
 
   joined(): void {

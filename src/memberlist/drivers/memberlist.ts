@@ -78,6 +78,7 @@ const LATE_MS = 250
 const READ_FIRST_MS = 50
 const READING_FIRST = Number.NEGATIVE_INFINITY
 const MEMBERS_MAX = 10_000
+const ANSWER_MS_MAX = 2_000
 const FOREIGN_KEY =
   'a packet is encrypted with a key that this node does not have: it, or the sender, was away while keys were changed. ' +
   'Compare on both: muster keys -list. To heal: put the key of the ring first into the keyring file of the other, and start it again'
@@ -261,6 +262,18 @@ export class Memberlist implements AsyncDisposable {
       await this.#told(promise, timeoutMs, 'timeout waiting for leave broadcast')
     } finally {
       this.#leftWaiters.delete(resolve)
+    }
+  }
+
+  /** Whether a member of this name answers a ping over TCP at that address, within 2 s. Never rejects. */
+  async answers(node: string, at: Address): Promise<boolean> {
+    const ping: Ping = { type: 'ping', seqNo: 1, node }
+    try {
+      const answer = await exchange(at, ping, ANSWER_MS_MAX, this.#streamConfig, this.#stopping.signal)
+      return answer.type === 'ack'
+    } catch (thrown) {
+      this.#deps.log.debug({ at: formatAddress(at), reason: messageOf(thrown) }, 'nobody answers there')
+      return false
     }
   }
 

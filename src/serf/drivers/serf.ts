@@ -1,4 +1,5 @@
 import {
+  type Address,
   type Clock,
   deferred,
   Listeners,
@@ -125,7 +126,7 @@ export class Serf implements Engine {
       userMessage: body => this.#perform(core.receive(body, this.#nowMs())),
       mergeState: (state, join) => this.#perform(core.mergeState(state, join, this.#nowMs())),
       changed: (change, member) => this.#perform(core.memberChanged(change, member, this.#nowMs())),
-      conflict: existing => this.#perform(core.conflict(existing.name, this.#nowMs())),
+      conflict: (existing, other) => this.#perform(core.conflict(existing.name, other, this.#nowMs())),
       pingDone: (member, rttMs, payload) => this.#perform(core.pingDone(member.name, rttMs, payload)),
     }
   }
@@ -381,6 +382,8 @@ export class Serf implements Engine {
         return
       case 'send':
         return this.#memberlist?.sendUser(effect.to, effect.body, effect.node)
+      case 'ask-rival':
+        return void this.#askRival(effect.rival)
       case 'tell':
         return this.memberlist.tellUser(effect.nodes, effect.body)
       case 'intent':
@@ -403,6 +406,10 @@ export class Serf implements Engine {
     if (event.kind === 'conflict-lost') this.#conflictLost(event)
     this.#events.tell(event)
     if (isMemberEvent(event)) this.#changes.tell()
+  }
+
+  async #askRival(rival: Address): Promise<void> {
+    if (await this.memberlist.answers(this.#config.name, rival)) this.#core.rivalAnswered()
   }
 
   #conflictLost({ name, responses, matching }: { name: string; responses: number; matching: number }): void {
