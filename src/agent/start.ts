@@ -22,6 +22,7 @@ import { ringView } from './join-list.ts'
 import { keepJoined } from './joiner.ts'
 import { adoptedAreReady, LocalEndpoints, servesOf, startedAreReady } from './local-endpoints.ts'
 import { rpcBackendOf } from './rpc-backend.ts'
+import { visitBalancers } from './visits.ts'
 
 export interface AgentDeps {
   readonly clock: Clock
@@ -70,7 +71,10 @@ export async function startAgent(given: AgentConfig, deps: AgentDeps, signal?: A
   started.announce()
   agent = started
 
-  if (gossip !== undefined) await serveRpc(config, { ...deps, agent, gossip }, scope, signal)
+  if (gossip !== undefined) {
+    visitBalancers(gossip, deps, scope)
+    await serveRpc(config, { ...deps, agent, gossip }, scope, signal)
+  }
   startJoining(config, { ...deps, serf, supervisor }, () => balancing?.wake(), scope)
   startCatchingUp(config, { ...deps, serf, supervisor, agent }, scope)
   agent.own(scope.move())

@@ -423,3 +423,14 @@ test('news reaches the living before its few transmissions are used up on the de
     expect(told[0]?.to).toEqual(addressOf(4))
   }
 })
+
+test('a member that is visited gets a ping at once, and nothing follows from its ack', () => {
+  const bench = new Bench(3, { probeIntervalMs: 3_600_000, pushPullIntervalMs: 3_600_000 })
+  bench.run(10_000)
+  const [packet] = sent(bench.swim.visit('m2', bench.nowMs))
+  expect(packet?.to).toEqual(addressOf(2))
+  const ping = packet?.messages.find(message => message.type === 'ping')
+  if (ping?.type !== 'ping') throw new Error('no ping')
+  expect(bench.hear({ type: 'ack', seqNo: ping.seqNo, payload: undefined })).toEqual([])
+  expect(bench.swim.visit('nobody', bench.nowMs)).toEqual([])
+})

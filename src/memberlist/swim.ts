@@ -3,7 +3,7 @@ import { type Alarm, Alarms } from './alarms.ts'
 import { Awareness } from './awareness.ts'
 import { BroadcastQueue, retransmitLimit } from './broadcast-queue.ts'
 import { type Counters, type Effect, type Host, noCounts, type SwimConfig } from './effects.ts'
-import { type Announced, ipTextOf, isUp, type Member } from './member.ts'
+import { addressOf, type Announced, ipTextOf, isUp, type Member } from './member.ts'
 import { MemberTable } from './member-table.ts'
 import { Membership, type Shared } from './membership.ts'
 import type { Ack, IndirectPing, PacketMessage, Ping, PushNode, PushPull, Source } from './messages.ts'
@@ -225,6 +225,15 @@ export class Swim {
     const atMs = this.#advance(nowMs)
     const pull = () => void this.#effects.push({ kind: 'push-pull', peer: to, join: true, node })
     if (!this.#membership.leaving) this.#prober.greet(node, to, pull, atMs)
+    return this.#take()
+  }
+
+  /** Pings a member out of turn; nothing follows from its answer. If it came back empty, the ping tells it of us. */
+  visit(node: string, nowMs: number): Effect[] {
+    const atMs = this.#advance(nowMs)
+    const member = this.#table.get(node)
+    const isThere = member !== undefined && member !== this.local && isUp(member)
+    if (isThere && !this.#membership.leaving) this.#prober.greet(node, addressOf(member), () => undefined, atMs)
     return this.#take()
   }
 

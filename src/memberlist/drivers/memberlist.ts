@@ -245,6 +245,11 @@ export class Memberlist implements AsyncDisposable {
     this.#arm()
   }
 
+  /** Pings a member out of turn: if it came back empty, it asks us for our list at once. */
+  visit(node: string): void {
+    this.#perform(this.#swim.visit(node, this.#deps.clock.nowMs()))
+  }
+
   /** Pings a member that is held for dead, or has been forgotten; when it answers, lists are exchanged. */
   greet(node: string, to: Address): void {
     this.#perform(this.#swim.greet(node, to, this.#deps.clock.nowMs()))
