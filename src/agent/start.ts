@@ -162,7 +162,6 @@ function startJoining(
   scope: Scope,
 ): void {
   const { cluster } = config
-  const ended = new AbortController()
   const target = {
     join: (addresses: readonly string[]) => deps.serf.join([...addresses], { ignoreOld: !cluster.replay }),
     canJoin: () => deps.serf.state() === 'alive',
@@ -170,16 +169,8 @@ function startJoining(
   }
   const addresses = [...new Set([...cluster.join, ...cluster.retryJoin])]
   const log = deps.log.child({ room: 'agent' })
-  const untilReady = startedAreReady(
-    deps.supervisor,
-    ms => sleep(deps.clock, ms, ended.signal).catch(() => undefined), // ended: the joiner sees it, too
-  )
   const joiner = { addresses, retryIntervalMs: cluster.retryIntervalMs }
-  const done = untilReady.then(() => keepJoined(joiner, { ...deps, log }, target, onJoined, ended.signal))
-  scope.defer(async () => {
-    ended.abort()
-    await done
-  })
+  onceReady(deps, scope, signal => keepJoined(joiner, { ...deps, log }, target, onJoined, signal))
 }
 
 /** Once what is new is ready: nothing is taken away before its replacement serves. */
@@ -189,11 +180,23 @@ function startCatchingUp(
   scope: Scope,
 ): void {
   const { join, retryJoin } = config.cluster
-  const ended = new AbortController()
   const log = deps.log.child({ room: 'agent' })
-  const untilReady = startedAreReady(deps.supervisor, ms => sleep(deps.clock, ms, ended.signal).catch(() => undefined))
   const joins = join.length + retryJoin.length > 0
-  const done = untilReady.then(() => catchUp({ ...deps, log, joins }, ended.signal))
+  onceReady(deps, scope, signal => catchUp({ ...deps, log, joins }, signal))
+}
+
+/** In the background, once the services that were started are ready, or have had their time; the scope's end ends it. */
+function onceReady(
+  { supervisor, clock }: { readonly supervisor: Supervisor; readonly clock: Clock },
+  scope: Scope,
+  work: (signal: AbortSignal) => Promise<void>,
+): void {
+  const ended = new AbortController()
+  const untilReady = startedAreReady(
+    supervisor,
+    ms => sleep(clock, ms, ended.signal).catch(() => undefined), // ended: the work sees it, too
+  )
+  const done = untilReady.then(() => work(ended.signal))
   scope.defer(async () => {
     ended.abort()
     await done

@@ -9,8 +9,7 @@ import { encodeCompress } from './wire-encode.ts'
 
 /** Budget while parts are gathered into a packet (memberlist's UDPBufferSize, all profiles): fits an Ethernet frame. */
 export const PACKET_BYTES_MAX = 1400
-/** Charged against the budget once for the compound header, and again for each part's length slot. */
-export const COMPOUND_HEADER_BYTES = 2
+/** Charged against the budget for each part's length slot, and once for the compound header. */
 export const COMPOUND_PART_BYTES = 2
 /** The format allows 255, but memberlist before 0.2.4 mis-reads counts from 128 on. */
 export const COMPOUND_PARTS_MAX = 127

@@ -271,11 +271,6 @@ export class SerfCore {
     return this.#queries.send(params, nowMs)
   }
 
-  /** Default time for answers in a ring of so many, ms. */
-  defaultQueryTimeoutMs(alive: number): number {
-    return this.#queries.defaultTimeoutMs(alive)
-  }
-
   /** Drops a query of our own before its deadline. */
   endQuery(ltime: LTime): void {
     this.#queries.end(ltime)

@@ -173,11 +173,6 @@ export class Memberlist implements AsyncDisposable {
     return this.#swim.aliveCount()
   }
 
-  /** Size of the list, dead and left ones included: what memberlist's formulas take for the size of the ring. */
-  estimatedAlive(): number {
-    return this.#swim.size
-  }
-
   /** 0: healthy, to 7: we see so little of others that we doubt ourselves. */
   healthScore(): number {
     return this.#swim.healthScore

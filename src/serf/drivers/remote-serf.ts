@@ -183,7 +183,8 @@ export class RemoteSerf implements Engine {
     this.#tags = { ...tags }
     for (const key of Object.keys(tags)) this.#ownKeys.add(key)
     const set = this.#with(client => this.#sendTags(client)) // answers when it has been gossiped, seconds later
-    await Promise.all([set, this.userEvent(LOOK_EVENT, Buffer.from(this.#name), false), this.#lookAfter(this.#name)])
+    this.#lookAfter(this.#name)
+    await Promise.all([set, this.userEvent(LOOK_EVENT, Buffer.from(this.#name), false)])
     this.#look()
   }
 
@@ -300,7 +301,7 @@ export class RemoteSerf implements Engine {
 
   #heard(record: RpcEventRecord, client: RpcClient): void {
     if (record.kind === 'user' && record.name === LOOK_EVENT) {
-      void this.#lookAfter(Buffer.from(record.payload).toString())
+      this.#lookAfter(Buffer.from(record.payload).toString())
     } else if (record.kind === 'user') {
       const { name, payload, ltime } = record
       this.#events.tell({ kind: 'user', name, payload, ltime, coalesce: false })
@@ -323,7 +324,7 @@ export class RemoteSerf implements Engine {
   }
 
   /** Looks several times, until the member differs from what it was. */
-  async #lookAfter(name: string): Promise<void> {
+  #lookAfter(name: string): void {
     const before = this.#view.get(name)
     for (const afterMs of LOOK_AGAIN_MS) {
       this.#later(afterMs, () => {
