@@ -13,9 +13,10 @@ const below: Record<string, readonly string[]> = {
   prove: ['base'],
   balancer: ['supervisor', 'base'],
   api: ['base'],
-  testing: ['prove', 'api', 'balancer', 'supervisor', 'serf', 'memberlist', 'codec', 'base'],
+  simulator: ['serf', 'memberlist', 'codec', 'base'],
+  testing: ['simulator', 'prove', 'api', 'balancer', 'supervisor', 'serf', 'memberlist', 'codec', 'base'],
   agent: ['api', 'balancer', 'supervisor', 'serf', 'memberlist', 'codec', 'base'],
-  cli: ['agent', 'api', 'prove', 'serf', 'codec', 'base'],
+  cli: ['agent', 'api', 'prove', 'simulator', 'serf', 'codec', 'base'],
 }
 const root = resolve(import.meta.dirname, '..')
 const src = join(root, 'src')

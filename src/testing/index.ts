@@ -1,10 +1,12 @@
 /**
- * testing: time, network and rings that a seed replays. The simulator drives the very cores that run in production; a
- * failing run is printed with its seed.
+ * testing: what tests of a part of Muster stand on: virtual time and simulated rings, and the suite that every engine passes.
  */
+export {
+  type NetworkConfig,
+  Ring,
+  type RingConfig,
+  SimulatedMember,
+  SimulatedNetwork,
+  VirtualClock,
+} from '../simulator/index.ts'
 export { type ConformanceCase, engineConformance, type EnginePair } from './engine-conformance.ts'
-export { type NetworkConfig, SimulatedNetwork } from './network.ts'
-export { Ring, type RingConfig } from './ring.ts'
-export { SimulatedMember } from './simulated-member.ts'
-export { SimulatedSerf } from './simulated-serf.ts'
-export { VirtualClock } from './virtual-clock.ts'

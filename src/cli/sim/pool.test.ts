@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { Pool } from './pool.ts'
-import { type Outcome, swarm } from './scenario.ts'
+import { type Outcome, swarm } from '../../simulator/index.ts'
 
 test('a seed gives the same steps in any process, however many there are', async () => {
   const outcomes = new Map<number, Outcome>()

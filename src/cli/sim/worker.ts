@@ -1,5 +1,5 @@
 /** One of the processes of `npm run sim`: a seed comes in, its outcome goes out, until nobody asks any more. */
-import { swarm } from './scenario.ts'
+import { swarm } from '../../simulator/index.ts'
 
 const members = Number(process.argv[2])
 const core = process.argv[3] === 'serf' ? 'serf' : 'memberlist'

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import type { Core, Swarm } from './scenario.ts'
+import type { Core, Swarm } from '../../simulator/index.ts'
 
 export interface Options {
   readonly members: number

@@ -1,5 +1,5 @@
-import { shuffle } from '../src/base/index.ts'
-import { Ring } from '../src/testing/index.ts'
+import { shuffle } from '../base/index.ts'
+import { Ring } from './ring.ts'
 
 export interface Step {
   readonly step: string

@@ -2,11 +2,11 @@
  * The swarm: many rings, each drawn from a seed, on all cores. A failing seed is printed at once with the command that
  * replays it; `--seed=9041` runs that one here and tells every step. See `npm run sim -- --help`.
  */
-import { systemClock, systemRandom } from '../src/base/index.ts'
+import { systemClock, systemRandom } from '../../base/index.ts'
 import { HELP, type Options, readOptions, replayOf, UsageError } from './options.ts'
 import { Pool } from './pool.ts'
 import { Progress } from './progress.ts'
-import { type Swarm, swarm } from './scenario.ts'
+import { type Swarm, swarm } from '../../simulator/index.ts'
 
 const startedAtMs = systemClock.nowMs()
 const elapsedMs = () => systemClock.nowMs() - startedAtMs

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import type { Core, Outcome } from './scenario.ts'
+import type { Core, Outcome } from '../../simulator/index.ts'
 
 const WORKER = fileURLToPath(new URL('./worker.ts', import.meta.url))
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { systemRandom } from '../src/base/index.ts'
+import { systemRandom } from '../../base/index.ts'
 import { replayOf } from './options.ts'
-import { swarm } from './scenario.ts'
+import { swarm } from '../../simulator/index.ts'
 
 test.each([
   { members: 3, core: 'serf' },

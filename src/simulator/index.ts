@@ -1,0 +1,10 @@
+/**
+ * simulator: time, network and rings that a seed replays. The very cores that run in production, thousands of them in one
+ * process, in virtual time; nothing here touches a clock, a socket or chance of its own.
+ */
+export { type NetworkConfig, SimulatedNetwork } from './network.ts'
+export { Ring, type RingConfig } from './ring.ts'
+export { SimulatedMember } from './simulated-member.ts'
+export { SimulatedSerf } from './simulated-serf.ts'
+export { type Core, type Outcome, type Step, type Swarm, swarm } from './swarm.ts'
+export { VirtualClock } from './virtual-clock.ts'
