@@ -70,6 +70,11 @@ export interface SwimConfig extends Timing {
   readonly packetOverheadBytes: number
   /** How many entries our list may have. */
   readonly membersMax: number
+  /**
+   * Lifeguard's buddy system: a suspect hears of the accusation with our next ping; default true. False is for studies, as
+   * `awarenessMaxMultiplier: 1` (no LHA-Probe) and `suspicionMaxTimeoutMult: 1` (no LHA-Suspicion) are: plain SWIM.
+   */
+  readonly buddySystem?: boolean
 }
 
 /** What was dropped, and why; only ever counts up. */

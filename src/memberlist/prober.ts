@@ -176,7 +176,8 @@ export class Prober {
   }
 
   #sendPing({ target, ping }: Probe): void {
-    if (target.state === 'alive') return this.#sender.withGossip(addressOf(target), target, ping)
+    const isTold = target.state !== 'alive' && this.#shared.config.buddySystem !== false
+    if (!isTold) return this.#sender.withGossip(addressOf(target), target, ping)
     // Lifeguard's buddy system: a suspect hears the accusation with the very next ping, and can refute in time.
     const { incarnation, name: node } = target
     const from = this.#membership.local.name
@@ -190,7 +191,7 @@ export class Prober {
     const isHelper = (member: Member) =>
       member.state === 'alive' && member !== target && member !== this.#membership.local
     for (const helper of table.randomMembers(config.indirectChecks, isHelper)) {
-      const nack = sendsNacks(helper)
+      const nack = config.awarenessMaxMultiplier > 1 && sendsNacks(helper) // only our health score counts them
       if (nack) probe.nacksWanted++
       const request = { ...ping, target: target.addr, port: target.port, node: target.name, nack }
       this.#sender.withGossip(addressOf(helper), helper, { ...request, type: 'indirectPing' })

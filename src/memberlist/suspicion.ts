@@ -15,7 +15,7 @@ export function suspicionTimes(
 ): SuspicionTimes {
   const scale = Math.max(1, Math.log10(Math.max(1, members)))
   const minMs = ((config.suspicionMult * Math.trunc(scale * 1000)) / 1000) * config.probeIntervalMs
-  const wanted = config.suspicionMult - 2
+  const wanted = config.suspicionMaxTimeoutMult > 1 ? config.suspicionMult - 2 : 0 // nothing to shorten: SWIM's own
   const confirmationsWanted = members - 2 < wanted ? 0 : Math.max(0, wanted)
   return { minMs, maxMs: config.suspicionMaxTimeoutMult * minMs, confirmationsWanted }
 }

@@ -45,6 +45,8 @@ test('suspicion times are those observed on real agents (6.6)', () => {
   expect(suspicionTimes(3, PROFILES.lan)).toEqual({ minMs: 4000, maxMs: 24_000, confirmationsWanted: 0 })
   expect(suspicionTimes(13, PROFILES.lan)).toEqual({ minMs: 4452, maxMs: 26_712, confirmationsWanted: 2 })
   expect(suspicionTimes(100, PROFILES.lan)).toMatchObject({ minMs: 8000, maxMs: 48_000 })
+  const plain = { ...PROFILES.lan, suspicionMaxTimeoutMult: 1 }
+  expect(suspicionTimes(100, plain)).toEqual({ minMs: 8000, maxMs: 8000, confirmationsWanted: 0 })
   expect(suspicionTimes(1000, PROFILES.lan)).toMatchObject({ minMs: 12_000, maxMs: 72_000 })
 })
 
