@@ -1,6 +1,7 @@
-/** How soon a ring of 100 agrees on one join, one leave, one kill: all of Muster's make, all of Serf's, half of each. */
+/** How soon a ring of 100 agrees on one join, leave, kill, and hears an event or a query: all of Muster's, all of Serf's, half of each. */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Bench } from './bench.ts'
+import { eventSpreadMs, queryTimes } from './news.ts'
 import { onLoopback } from './place.ts'
 import { type Counts, Ring, type RingMake } from './ring.ts'
 import { head, row } from './table.ts'
@@ -25,23 +26,35 @@ interface Times {
   readonly join: number[]
   readonly leave: number[]
   readonly kill: number[]
+  /** Until a user event was at all. */
+  readonly event: number[]
+  /** Until a query's first ack, and its last. */
+  readonly first: number[]
+  readonly last: number[]
+  /** How many acked. */
+  readonly acks: number[]
 }
 
 export async function convergenceTable(bench: Bench): Promise<void> {
   const theirs = await timesOf('serf', bench)
   const ours = await timesOf('muster', bench)
   const half = await timesOf('half', bench)
-  const keys = ['join', 'leave', 'kill'] as const
-  console.log(head(`a ring of ${STEADY + 1} agrees on one …, ms`, 'serf'))
-  for (const key of keys) console.log(row(`${key}, all of Muster (n=${ours[key].length})`, ours[key], theirs[key]))
-  for (const key of keys) console.log(row(`${key}, half of each (n=${half[key].length})`, half[key], theirs[key]))
+  const print = (title: string, words: Partial<Readonly<Record<keyof Times, string>>>) => {
+    console.log(head(title, 'serf'))
+    for (const [mix, times] of [['all of Muster', ours] as const, ['half of each', half] as const])
+      for (const key of Object.keys(words) as (keyof Times)[])
+        console.log(row(`${words[key]}, ${mix} (n=${times[key].length})`, times[key], theirs[key]))
+  }
+  print(`a ring of ${STEADY + 1} agrees on one …, ms`, { join: 'join', leave: 'leave', kill: 'kill' })
+  const acks = { first: 'query, first ack', last: 'query, last ack', acks: 'query, acks (no time)' }
+  print(`news to all of a ring of ${STEADY + 1}, ms`, { event: 'user event', ...acks })
 }
 
 async function timesOf(mix: Mix, bench: Bench): Promise<Times> {
   bench.note(`${mix}: a ring of ${STEADY + 1}`)
   await using ring = new Ring(onLoopback(NETS[mix]), bench.directory)
   const steady = await startSteady(ring, mix)
-  const times: Times = { join: [], leave: [], kill: [] }
+  const times: Times = { join: [], leave: [], kill: [], event: [], first: [], last: [], acks: [] }
   for (let i = 0; i < JOINS + KILLS; i++) {
     const isKilled = i >= JOINS
     const make = mix === 'half' ? (['muster', 'serf'] as const)[i % 2] : mix
@@ -50,6 +63,7 @@ async function timesOf(mix: Mix, bench: Bench): Promise<Times> {
     await ring.client(host)
     times.join.push(await agreed(ring, [...steady, host], { alive: STEADY + 1 }, POLL_MS, () => ring.join(host)))
     await pause(SETTLE_MS) // gossip about the join has ended
+    await news(ring, [...steady, host], times, bench)
     bench.note(`${mix}: n${host} ${isKilled ? 'is killed' : 'leaves'}`)
     if (isKilled) {
       const kill = async () => void (await actor.end('SIGKILL'))
@@ -63,6 +77,17 @@ async function timesOf(mix: Mix, bench: Bench): Promise<Times> {
   }
   bench.each(mix, times)
   return times
+}
+
+/** An event and a query from the last of `hosts`, the agent. */
+async function news(ring: Ring, hosts: readonly number[], times: Times, bench: Bench): Promise<void> {
+  const host = hosts.at(-1) ?? FIRST_ACTOR
+  bench.note(`n${host} sends an event and a query`)
+  times.event.push(await eventSpreadMs(ring, hosts, host, `event-${host}`))
+  const { firstMs, lastMs, acks } = await queryTimes(ring, hosts.length, host, `query-${host}`)
+  times.first.push(firstMs)
+  times.last.push(lastMs)
+  times.acks.push(acks)
 }
 
 /** @returns the hosts of 99 members that all know each other */

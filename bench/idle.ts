@@ -1,5 +1,6 @@
-/** What an agent costs that has nothing to do, in rings of three sizes. */
+/** What an agent costs that has nothing to do, in rings of three sizes, and one that hears a thousand events a minute. */
 import { setTimeout as pause } from 'node:timers/promises'
+import type { RpcClient } from '../src/serf/index.ts'
 import type { Part } from '../test/parts.ts'
 import type { Bench } from './bench.ts'
 import { onLoopback } from './place.ts'
@@ -12,8 +13,11 @@ const RINGS = [
   { size: 50, net: '127.0.64' },
   { size: 200, net: '127.0.65' },
 ]
+/** Where an event is sent by one of the others every 60 ms. */
+const BUSY = { size: 5, net: '127.0.66', eventsPerMinute: 1000 }
 /** Of each make, as far as the ring has members; the rest is Serf's. */
 const MEASURED = 2
+const EVENT_BYTES = 64
 const SETTLE_MS = 10_000
 const MEASURE_MS = 30_000
 
@@ -28,22 +32,37 @@ interface IdleCost {
 export async function idleTable(bench: Bench): Promise<void> {
   for (const { size, net } of RINGS) {
     bench.note(`a ring of ${size}`)
-    const { ours, theirs } = await costsIn(size, net, bench)
-    const line = (name: string, key: keyof IdleCost) =>
-      row(
-        name,
-        ours.map(cost => cost[key]),
-        theirs.map(cost => cost[key]),
-        1,
-      )
-    console.log(head(`an idle agent in a ring of ${size}, ${MEASURE_MS / 1_000} s`, 'serf'))
-    console.log(line('resident memory, MiB', 'rssMib'))
-    console.log(line('… of it anonymous (RssAnon), MiB', 'rssAnonMib'))
-    console.log(line('processor, ms per s', 'cpuMsPerSecond'))
+    print(`an idle agent in a ring of ${size}, ${MEASURE_MS / 1_000} s`, await costsIn(size, net, bench))
   }
 }
 
-async function costsIn(size: number, net: string, bench: Bench): Promise<{ ours: IdleCost[]; theirs: IdleCost[] }> {
+export async function busyTable(bench: Bench): Promise<void> {
+  const { size, net, eventsPerMinute } = BUSY
+  const costs = await costsIn(size, net, bench, eventsPerMinute)
+  print(`an agent that hears ${eventsPerMinute} events/min`, costs)
+}
+
+interface Costs {
+  readonly ours: readonly IdleCost[]
+  readonly theirs: readonly IdleCost[]
+}
+
+function print(title: string, { ours, theirs }: Costs): void {
+  const line = (name: string, key: keyof IdleCost) =>
+    row(
+      name,
+      ours.map(cost => cost[key]),
+      theirs.map(cost => cost[key]),
+      1,
+    )
+  console.log(head(title, 'serf'))
+  console.log(line('resident memory, MiB', 'rssMib'))
+  console.log(line('… of it anonymous (RssAnon), MiB', 'rssAnonMib'))
+  console.log(line('processor, ms per s', 'cpuMsPerSecond'))
+}
+
+/** @param eventsPerMinute sent by the first agent, which is Serf's and in a ring this large is not measured */
+async function costsIn(size: number, net: string, bench: Bench, eventsPerMinute = 0): Promise<Costs> {
   await using ring = new Ring(onLoopback(net), bench.directory)
   const hosts = Array.from({ length: size }, (_, index) => index + 1)
   const serfs = await ring.startSerfs(hosts.slice(0, -MEASURED))
@@ -52,9 +71,21 @@ async function costsIn(size: number, net: string, bench: Bench): Promise<{ ours:
   await ring.untilWhole(size)
   ring.hangUp()
   bench.note(`a ring of ${size}: measuring`)
+  const silence = new AbortController()
+  const sending = eventsPerMinute > 0 ? send(await ring.client(1), eventsPerMinute, silence.signal) : undefined
   const costs = await idleCosts([...musters, ...serfs.slice(-MEASURED)])
+  silence.abort()
+  await sending
   bench.each(`ring of ${size}`, costs)
   return { ours: costs.slice(0, MEASURED), theirs: costs.slice(MEASURED) }
+}
+
+/** Events, each of its own name, until `signal`. */
+async function send(client: RpcClient, perMinute: number, signal: AbortSignal): Promise<void> {
+  for (let i = 0; !signal.aborted; i++) {
+    await client.event(`event-${i}`, new Uint8Array(EVENT_BYTES), false)
+    await pause(60_000 / perMinute)
+  }
 }
 
 /** Measures all of them over the same seconds, after some of rest. */

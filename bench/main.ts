@@ -17,7 +17,9 @@ import { cutTable } from './cut.ts'
 import { emptyTable } from './empty.ts'
 import { enclosed } from './enclosure.ts'
 import { hundredTable } from './hundred.ts'
-import { idleTable } from './idle.ts'
+import { busyTable, idleTable } from './idle.ts'
+import { packetsTable } from './packets.ts'
+import { rpcTable } from './rpc.ts'
 
 const INSIDE = 'MUSTER_BENCH_DIRECTORY'
 /** Three minutes more than it takes on two processors. */
@@ -28,8 +30,11 @@ const TABLES: Readonly<Record<string, { readonly what: string; readonly table: T
   cut: { what: 'a host whose cables are cut', table: cutTable },
   hundred: { what: '100 servers joining within 5 s', table: hundredTable },
   empty: { what: 'a balancer replaced by an empty one', table: emptyTable },
-  ring: { what: 'a ring of 100: until all know of one join, leave, kill', table: convergenceTable },
+  ring: { what: 'a ring of 100: until all know of one join, leave, kill, event, query', table: convergenceTable },
   idle: { what: 'memory and processor of an idle agent in rings of 3, 50, 200', table: idleTable },
+  busy: { what: 'the same of an agent that hears 1,000 events a minute', table: busyTable },
+  rpc: { what: 'RPC calls per second', table: rpcTable },
+  packets: { what: 'packets per second of one processor', table: packetsTable },
 }
 
 const HELP = `npm run bench [-- [--only TABLE,…] [--each]]

@@ -54,15 +54,15 @@ export class Ring implements AsyncDisposable {
     return this.#part(membersCommand({ ips, join, tags: { role: 'backend' }, everyMs: EVERY_MS, rpc: true }))
   }
 
-  /** One agent. Does not wait. */
-  agent(make: RingMake, host: number, joins: boolean): Part {
+  /** One agent. Does not wait. @param more flags */
+  agent(make: RingMake, host: number, joins: boolean, more: readonly string[] = []): Part {
     const ip = this.#place.ip(host)
     const own = join(this.#directory, `${ip}`)
     const program = make === 'muster' ? [process.execPath, MUSTER] : [part('serf')]
     const flags = ['agent', `-node=n${host}`, `-bind=${ip}:${GOSSIP_PORT}`, `-rpc-addr=${ip}:${RPC_PORT}`]
     const joined = joins && host !== FIRST_HOST ? [`-join=${this.#gossip(FIRST_HOST)}`] : []
     const env = { MUSTER_STATE_DIR: `${own}/s`, MUSTER_RUN_DIR: `${own}/r` }
-    return this.#part([...program, ...flags, '-tag', 'role=backend', ...joined], env)
+    return this.#part([...program, ...flags, '-tag', 'role=backend', ...joined, ...more], env)
   }
 
   /** Tells a host to join the first one. Resolves when it has. */
