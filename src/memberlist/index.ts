@@ -24,6 +24,7 @@ export type { Change, Claim, Counters, Effect, Host, SwimConfig } from './effect
 export { Keyring, KeyringError } from './keyring.ts'
 export {
   type Announced,
+  type Entry,
   isUp,
   type Member,
   type MemberState,
@@ -32,10 +33,12 @@ export {
   sameBytes,
   sameVersions,
 } from './member.ts'
+export { type MemberTable, PlainTable } from './member-table.ts'
 export type * from './messages.ts'
 export { openPacket, PACKET_BYTES_MAX, PacketRefusedError, sealPacket } from './packet.ts'
 export { PROFILES, type Profile, type Timing } from './profiles.ts'
 export { sealStream, StreamReader, StreamRefusedError } from './stream.ts'
+export type { Suspicion } from './suspicion.ts'
 export { type PartCodec, pushPullScale, Swim, type SwimDeps } from './swim.ts'
 
 export { decodeMessage } from './wire-decode.ts'

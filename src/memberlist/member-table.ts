@@ -1,8 +1,27 @@
 import { type Random, shuffle } from '../base/index.ts'
-import type { Entry } from './member.ts'
+import type { Announced, Entry, MemberState } from './member.ts'
+import type { Alive, Versions } from './messages.ts'
+import type { Suspicion } from './suspicion.ts'
 
-/** Our list: by name, and in the order in which we probe (SWIM §4.3: round robin over a shuffled list). */
-export class MemberTable {
+/**
+ * Our list: by name, and in the order in which we probe (SWIM §4.3: round robin over a shuffled list). An interface because a
+ * simulator, with a hundred million entries in one process, keeps them closer together than the objects of `PlainTable`.
+ */
+export interface MemberTable {
+  /** Ourselves, dead and left ones included: the n of all of memberlist's formulas. */
+  readonly size: number
+  get(name: string): Entry | undefined
+  all(): IterableIterator<Entry>
+  /** A dead one, not to be there yet. It enters the probe list at a random place, so that a whole ring does not probe it at once. */
+  add(announced: Announced, nowMs: number): Entry
+  /** The next one to probe that satisfies `wanted`; undefined after as many skips and wraps as there are entries. */
+  nextProbe(wanted: (member: Entry) => boolean, reapable: (member: Entry) => boolean): Entry | undefined
+  /** Up to `count` distinct ones; exhaustive in small rings, up to 3n draws in large ones, as memberlist does. */
+  randomMembers(count: number, wanted: (member: Entry) => boolean): Entry[]
+}
+
+/** One object for each entry. */
+export class PlainTable implements MemberTable {
   readonly #byName = new Map<string, Entry>()
   #probeList: Entry[] = []
   #cursor = 0
@@ -12,7 +31,6 @@ export class MemberTable {
     this.#random = random
   }
 
-  /** Ourselves, dead and left ones included: the n of all of memberlist's formulas. */
   get size(): number {
     return this.#byName.size
   }
@@ -25,16 +43,16 @@ export class MemberTable {
     return this.#byName.values()
   }
 
-  /** New members enter the probe list at a random place, so that the whole ring does not probe them at once. */
-  add(member: Entry): void {
+  add(announced: Announced, nowMs: number): Entry {
+    const member = new PlainEntry(announced, nowMs)
     this.#byName.set(member.name, member)
     const last = this.#probeList.push(member) - 1
     const place = this.#random.below(last + 1)
     this.#probeList[last] = this.#probeList[place] as Entry
     this.#probeList[place] = member
+    return member
   }
 
-  /** The next one to probe that satisfies `wanted`; undefined after as many skips and wraps as there are entries. */
   nextProbe(wanted: (member: Entry) => boolean, reapable: (member: Entry) => boolean): Entry | undefined {
     for (let tries = 0; tries < this.#probeList.length + 1; tries++) {
       const candidate = this.#probeList[this.#cursor]
@@ -47,7 +65,6 @@ export class MemberTable {
     return undefined
   }
 
-  /** Up to `count` distinct ones; exhaustive in small rings, up to 3n draws in large ones, as memberlist does. */
   randomMembers(count: number, wanted: (member: Entry) => boolean): Entry[] {
     const all = this.#probeList
     if (all.length < 3 * count)
@@ -69,5 +86,51 @@ export class MemberTable {
       this.#random,
     )
     this.#cursor = 0
+  }
+}
+
+class PlainEntry implements Entry {
+  announced: Announced
+  incarnation = 0
+  state: MemberState = 'dead'
+  stateChangedAtMs: number
+  suspicion: Suspicion | undefined
+  isSilent = false
+  claim: Alive | undefined
+
+  constructor(announced: Announced, nowMs: number) {
+    this.announced = announced
+    this.stateChangedAtMs = nowMs
+    this.suspicion = undefined
+    this.claim = undefined
+  }
+
+  get name(): string {
+    return this.announced.name
+  }
+
+  get addr(): Uint8Array {
+    return this.announced.addr
+  }
+
+  get ip(): string {
+    return this.announced.ip
+  }
+
+  get port(): number {
+    return this.announced.port
+  }
+
+  get meta(): Uint8Array {
+    return this.announced.meta
+  }
+
+  get vsn(): Versions {
+    return this.announced.vsn
+  }
+
+  enter(state: MemberState, nowMs: number): void {
+    this.state = state
+    this.stateChangedAtMs = nowMs
   }
 }

@@ -24,54 +24,23 @@ export interface Member extends Announced {
   readonly stateChangedAtMs: number
 }
 
-/** A member as this view has it: what it says about itself, and what we make of it. */
-export class Entry implements Member {
+/**
+ * A member as this view has it: what it says about itself, and what we make of it. Two of them can speak of one member, so
+ * they are compared by name.
+ */
+export interface Entry extends Member {
   announced: Announced
-  incarnation = 0
-  state: MemberState = 'dead'
-  stateChangedAtMs: number
+  incarnation: number
+  /** To be changed by `enter` only. */
+  readonly state: MemberState
+  readonly stateChangedAtMs: number
   /** Runs exactly as long as the state is suspect. */
   suspicion: Suspicion | undefined
   /** It has not answered our own last probe. */
-  isSilent = false
+  isSilent: boolean
   /** Somebody at another address announces this name; it is heard if this one fails its next probe. */
   claim: Alive | undefined
-
-  constructor(announced: Announced, nowMs: number) {
-    this.announced = announced
-    this.stateChangedAtMs = nowMs
-    this.suspicion = undefined
-    this.claim = undefined
-  }
-
-  get name(): string {
-    return this.announced.name
-  }
-
-  get addr(): Uint8Array {
-    return this.announced.addr
-  }
-
-  get ip(): string {
-    return this.announced.ip
-  }
-
-  get port(): number {
-    return this.announced.port
-  }
-
-  get meta(): Uint8Array {
-    return this.announced.meta
-  }
-
-  get vsn(): Versions {
-    return this.announced.vsn
-  }
-
-  enter(state: MemberState, nowMs: number): void {
-    this.state = state
-    this.stateChangedAtMs = nowMs
-  }
+  enter(state: MemberState, nowMs: number): void
 }
 
 /** memberlist's delegate limit; nothing sound announces more. */

@@ -5,9 +5,10 @@ import type { BroadcastQueue } from './broadcast-queue.ts'
 import type { Counters, Effect, SwimConfig } from './effects.ts'
 import {
   type Announced,
-  Entry,
+  type Entry,
   ipTextOf,
   isUp,
+  type Member,
   META_BYTES_MAX,
   NAME_LENGTH_MAX,
   sameBytes,
@@ -50,8 +51,7 @@ export class Membership {
     const ip = ipTextOf(config.addr)
     assert(ip !== undefined, 'the advertised address has 4 or 16 bytes')
     const { name, addr, port, meta, vsn } = config
-    this.#local = new Entry(shared.share({ name, addr, ip, port, meta, vsn }), nowMs)
-    shared.table.add(this.#local)
+    this.#local = shared.table.add(shared.share({ name, addr, ip, port, meta, vsn }), nowMs)
     this.announce(nowMs)
   }
 
@@ -59,8 +59,23 @@ export class Membership {
     return this.#local
   }
 
+  isLocal({ name }: Member): boolean {
+    return name === this.#shared.config.name
+  }
+
   get leaving(): boolean {
     return this.#leaving
+  }
+
+  /** Takes these for alive without telling anybody: see `Swim.know`. */
+  know(others: Iterable<Member>, nowMs: number): void {
+    const { table, share } = this.#shared
+    for (const { name, addr, ip, port, meta, vsn, incarnation } of others) {
+      if (table.get(name) !== undefined) continue
+      const member = table.add(share({ name, addr, ip, port, meta, vsn }), nowMs)
+      member.incarnation = incarnation
+      member.enter('alive', nowMs)
+    }
   }
 
   /** Our own alive as it stands now. */
@@ -114,7 +129,7 @@ export class Membership {
     if (member === undefined || suspect.incarnation < member.incarnation) return
     if (member.state === 'suspect') return this.#confirm(member, suspect, nowMs)
     if (member.state !== 'alive') return
-    if (member === this.#local) return this.#refute(suspect.incarnation, nowMs)
+    if (this.isLocal(member)) return this.#refute(suspect.incarnation, nowMs)
     this.#spread(member.name, suspect)
     member.incarnation = suspect.incarnation
     member.enter('suspect', nowMs)
@@ -128,7 +143,7 @@ export class Membership {
     if (member === undefined || dead.incarnation < member.incarnation) return
     this.#dropSuspicion(member)
     if (!isUp(member)) return
-    if (member !== this.#local) this.#spread(member.name, dead)
+    if (!this.isLocal(member)) this.#spread(member.name, dead)
     else if (this.#leaving) this.#spread(member.name, dead, () => this.#shared.emit({ kind: 'left' }))
     else return this.#refute(dead.incarnation, nowMs)
     member.incarnation = dead.incarnation
@@ -158,9 +173,7 @@ export class Membership {
     const port = alive.port === 0 ? config.port : alive.port
     const ip = ipTextOf(addr)
     assert(ip !== undefined && vsn !== undefined, 'only acceptable announcements create an entry')
-    const member = new Entry(share({ name, addr, ip, port, meta, vsn }), nowMs)
-    table.add(member)
-    return member
+    return table.add(share({ name, addr, ip, port, meta, vsn }), nowMs)
   }
 
   /**
@@ -168,13 +181,13 @@ export class Membership {
    * (Serf waits until the old one is reaped, a day.) Whoever answers keeps its name, and a thief gets nothing.
    */
   #mayMove(known: Entry): boolean {
-    return known !== this.#local && (!isUp(known) || (known.state === 'suspect' && known.isSilent))
+    return !this.isLocal(known) && (!isUp(known) || (known.state === 'suspect' && known.isSilent))
   }
 
   /** The claim is remembered, and the member that has the name is probed next. */
   #conflict(existing: Entry, claim: Alive, port: number): void {
     const { addr } = claim
-    if (existing !== this.#local) {
+    if (!this.isLocal(existing)) {
       existing.claim = claim
       this.#shared.contested.add(existing.name)
     }

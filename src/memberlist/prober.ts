@@ -164,13 +164,13 @@ export class Prober {
     for (const name of contested) {
       contested.delete(name)
       const member = table.get(name)
-      if (member !== undefined && member !== this.#membership.local && isUp(member)) return member
+      if (member !== undefined && !this.#membership.isLocal(member) && isUp(member)) return member
     }
     return table.nextProbe(
-      member => member !== this.#membership.local && isUp(member),
+      member => !this.#membership.isLocal(member) && isUp(member),
       member =>
         !isUp(member) &&
-        member !== this.#membership.local &&
+        !this.#membership.isLocal(member) &&
         nowMs - member.stateChangedAtMs > config.gossipToTheDeadMs,
     )
   }
@@ -189,7 +189,7 @@ export class Prober {
     const { target, ping } = probe
     probe.asksOthers = true
     const isHelper = (member: Member) =>
-      member.state === 'alive' && member !== target && member !== this.#membership.local
+      member.state === 'alive' && member.name !== target.name && !this.#membership.isLocal(member)
     for (const helper of table.randomMembers(config.indirectChecks, isHelper)) {
       const nack = config.awarenessMaxMultiplier > 1 && sendsNacks(helper) // only our health score counts them
       if (nack) probe.nacksWanted++

@@ -4,7 +4,7 @@ import { Awareness } from './awareness.ts'
 import { BroadcastQueue, retransmitLimit } from './broadcast-queue.ts'
 import { type Counters, type Effect, type Host, noCounts, type SwimConfig } from './effects.ts'
 import { addressOf, type Announced, ipTextOf, isUp, type Member } from './member.ts'
-import { MemberTable } from './member-table.ts'
+import { type MemberTable, PlainTable } from './member-table.ts'
 import { Membership, type Shared } from './membership.ts'
 import type { Ack, IndirectPing, PacketMessage, Ping, PushNode, PushPull, Source } from './messages.ts'
 import { Prober } from './prober.ts'
@@ -26,6 +26,8 @@ export interface SwimDeps {
   readonly random: Random
   readonly host: Host
   readonly codec?: PartCodec
+  /** Empty; default: a `PlainTable`. */
+  readonly table?: MemberTable
 }
 
 /** After how long a lack of calls counts as a suspension of the process, and not as a slow turn. */
@@ -73,7 +75,7 @@ export class Swim {
     this.#random = deps.random
     this.#codec = deps.codec ?? { encode: encodeMessage, decode: decodeMessage }
     this.#awareness = new Awareness(config.awarenessMaxMultiplier)
-    this.#table = new MemberTable(deps.random)
+    this.#table = deps.table ?? new PlainTable(deps.random)
     this.#shared = {
       config,
       table: this.#table,
@@ -130,6 +132,11 @@ export class Swim {
     let count = 0
     for (const member of this.#table.all()) if (isUp(member)) count++
     return count
+  }
+
+  /** For simulations that start in the middle: these are alive, and nobody has to be told, neither host nor ring. */
+  know(others: Iterable<Member>, nowMs: number): void {
+    this.#membership.know(others, this.#advance(nowMs))
   }
 
   /** The parts of one packet. Whatever is malformed is counted and dropped. */
@@ -232,7 +239,7 @@ export class Swim {
   visit(node: string, nowMs: number): Effect[] {
     const atMs = this.#advance(nowMs)
     const member = this.#table.get(node)
-    const isThere = member !== undefined && member !== this.local && isUp(member)
+    const isThere = member !== undefined && !this.#membership.isLocal(member) && isUp(member)
     if (isThere && !this.#membership.leaving) this.#prober.greet(node, addressOf(member), () => undefined, atMs)
     return this.#take()
   }
@@ -249,12 +256,13 @@ export class Swim {
   #tell(names: readonly string[], news: () => PacketMessage, atMs: number): void {
     for (const name of names) {
       const member = this.#table.get(name)
-      if (member?.state === 'alive' && member !== this.local) this.#prober.tell(member, news, TELL_AGAIN_MS, atMs)
+      if (member?.state === 'alive' && !this.#membership.isLocal(member))
+        this.#prober.tell(member, news, TELL_AGAIN_MS, atMs)
     }
   }
 
   #others(wanted: (member: Member) => boolean): boolean {
-    for (const member of this.#table.all()) if (member !== this.local && wanted(member)) return true
+    for (const member of this.#table.all()) if (!this.#membership.isLocal(member) && wanted(member)) return true
     return false
   }
 
@@ -375,7 +383,7 @@ export class Swim {
   #gossip(nowMs: number): void {
     const { gossipNodes, gossipToTheDeadMs } = this.#config
     const wanted = (member: Member) =>
-      member !== this.local &&
+      !this.#membership.isLocal(member) &&
       (isUp(member) || (member.state === 'dead' && nowMs - member.stateChangedAtMs <= gossipToTheDeadMs))
     const chosen = this.#table.randomMembers(gossipNodes, wanted)
     const living = chosen.filter(member => member.state === 'alive')
@@ -386,7 +394,7 @@ export class Swim {
 
   #pushPull(): void {
     if (this.#membership.leaving) return
-    const [peer] = this.#table.randomMembers(1, member => member !== this.local && member.state === 'alive')
+    const [peer] = this.#table.randomMembers(1, member => !this.#membership.isLocal(member) && member.state === 'alive')
     if (peer === undefined) return
     const address = { ip: peer.ip, port: peer.port }
     this.#effects.push({ kind: 'push-pull', peer: address, join: false, node: peer.name })

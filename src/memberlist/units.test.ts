@@ -3,8 +3,8 @@ import { seededRandom } from '../base/index.ts'
 import { Alarms } from './alarms.ts'
 import { Awareness } from './awareness.ts'
 import { BroadcastQueue, retransmitLimit } from './broadcast-queue.ts'
-import { Entry } from './member.ts'
-import { MemberTable } from './member-table.ts'
+import type { Announced } from './member.ts'
+import { PlainTable } from './member-table.ts'
 import { PROFILES } from './profiles.ts'
 import { Suspicion, suspicionTimes } from './suspicion.ts'
 
@@ -100,8 +100,8 @@ test('newer news about the same member replace the older, whose waiter is told; 
 })
 
 test('a round of probes reaches every member once before any twice (SWIM 4.3)', () => {
-  const table = new MemberTable(seededRandom(5))
-  for (let number = 0; number < 10; number++) table.add(member(`m${number}`))
+  const table = new PlainTable(seededRandom(5))
+  for (let number = 0; number < 10; number++) table.add(member(`m${number}`), 0)
   for (let round = 0; round < 3; round++) {
     const probed = Array.from(
       { length: 10 },
@@ -122,8 +122,8 @@ test('a round of probes reaches every member once before any twice (SWIM 4.3)', 
 })
 
 test('the reapable go at the end of a round, and random choices are distinct', () => {
-  const table = new MemberTable(seededRandom(5))
-  for (let number = 0; number < 20; number++) table.add(member(`m${number}`))
+  const table = new PlainTable(seededRandom(5))
+  for (let number = 0; number < 20; number++) table.add(member(`m${number}`), 0)
   expect(new Set(table.randomMembers(5, ({ name }) => name !== 'm3')).size).toBe(5)
   for (let tick = 0; tick < 21; tick++)
     table.nextProbe(
@@ -133,7 +133,7 @@ test('the reapable go at the end of a round, and random choices are distinct', (
   expect([table.size, table.get('m7')]).toEqual([19, undefined])
 })
 
-function member(name: string): Entry {
+function member(name: string): Announced {
   const addr = Uint8Array.of(10, 0, 0, 1)
-  return new Entry({ name, addr, ip: '10.0.0.1', port: 1, meta: bytes(0), vsn: [1, 5, 2, 2, 5, 5] }, 0)
+  return { name, addr, ip: '10.0.0.1', port: 1, meta: bytes(0), vsn: [1, 5, 2, 2, 5, 5] }
 }

@@ -1,22 +1,32 @@
+import type { Random } from '../base/index.ts'
 import {
   type Alive,
   type Announced,
   decodeMessage,
   encodeMessage,
+  type MemberTable,
   type PacketMessage,
   type PartCodec,
   sameBytes,
   sameVersions,
 } from '../memberlist/index.ts'
+import { ColumnTable, Roll } from './column-table.ts'
 
 /** A part that brings along what it says. */
 type SharedPart = Uint8Array & { message?: PacketMessage }
+
+/** What all views of a ring have in common. */
+export interface SharedCodec extends PartCodec {
+  /** An empty view. */
+  table(random: Random): MemberTable
+}
 
 /**
  * Parts are handed over as they are, so a message is encoded once and never decoded; and all views share one record of
  * what a member says about itself, so that a ring of a thousand fits in memory. The wire is proved by its own tests.
  */
-export function sharedCodec(): PartCodec {
+export function sharedCodec(): SharedCodec {
+  const roll = new Roll()
   const news = new WeakMap<PacketMessage, SharedPart>()
   /** Views that learn of a member by lists build an announcement each; these are all one. */
   const announced = new Map<string, Alive>()
@@ -43,6 +53,7 @@ export function sharedCodec(): PartCodec {
       return message.type === 'suspect' || message.type === 'dead' ? encodeNews(message) : encode(message)
     },
     decode: (part: SharedPart) => part.message ?? decodeMessage(part),
+    table: random => new ColumnTable(roll, random),
     share(record) {
       const known = records.get(record.name)
       if (known !== undefined && sameRecord(known, record)) return known
