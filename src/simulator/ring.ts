@@ -1,17 +1,21 @@
 import { type Address, assert, type Random, seededRandom } from '../base/index.ts'
-import { PROFILES, type SwimConfig, type Timing } from '../memberlist/index.ts'
+import { type Change, type Member, PROFILES, type SwimConfig, type Timing } from '../memberlist/index.ts'
 import { encodeTags, type Tags } from '../serf/index.ts'
 import { discordOf, type Expected } from './discord.ts'
 import { type NetworkConfig, SimulatedNetwork } from './network.ts'
 import { sharedCodec } from './shared-codec.ts'
 import { SimulatedMember, type World } from './simulated-member.ts'
+import { addTraffic, noTraffic, type Traffic } from './traffic.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
 export interface RingConfig extends NetworkConfig {
   readonly members: number
   /** Replays the whole run. */
   readonly seed: number
-  readonly timing?: Partial<Timing>
+  /** What differs from memberlist's LAN profile. */
+  readonly timing?: Partial<Timing & Pick<SwimConfig, 'buddySystem'>>
+  /** Starts in the middle: everybody has known everybody for long, nobody has to join; default false. */
+  readonly formed?: boolean
   /** Serf's core above each memberlist: statuses, intents, tags and user events; default false. */
   readonly serf?: boolean
   /** Without Serf, how often a random failed member is tried again, as Serf does; default 30 000, 0: never. */
@@ -20,7 +24,10 @@ export interface RingConfig extends NetworkConfig {
 
 const PORT = 7946
 
-/** A ring of real cores on a simulated network: `m1` to `mN`, all started, nobody joined. */
+/** Entries in a list: more members than memory holds. */
+const MEMBERS_MAX = 20_000
+
+/** A ring of real cores on a simulated network: `m1` to `mN`, all started, nobody joined unless it is to be formed. */
 export class Ring implements World {
   readonly clock = new VirtualClock()
   readonly network: SimulatedNetwork
@@ -33,13 +40,20 @@ export class Ring implements World {
   readonly #gone = new Map<string, 'left' | 'failed'>()
   readonly #events: { name: string; audience: ReadonlySet<SimulatedMember> }[] = []
   readonly #codec = sharedCodec()
+  /** Of those whose process runs no more. */
+  readonly #retired = noTraffic()
   #doubted = ''
+  /** Told of every change in anybody's view, once it is set. */
+  onChange: ((observer: SimulatedMember, change: Change, member: Member) => void) | undefined
+  /** Told of every user event that comes to anybody, once it is set. */
+  onEvent: ((observer: SimulatedMember, event: string) => void) | undefined
 
   constructor(config: RingConfig) {
     this.#config = config
     this.random = seededRandom(config.seed)
     this.network = new SimulatedNetwork(this.clock, this.random, config)
     for (let number = 1; number <= config.members; number++) this.start(`m${number}`)
+    if (config.formed === true) this.#form()
     if (config.serf !== true) this.#rejoinForEver()
   }
 
@@ -51,6 +65,17 @@ export class Ring implements World {
   /** Those who ran once, and run no more. */
   get gone(): readonly string[] {
     return [...this.#gone.keys()]
+  }
+
+  /** What all have sent since the start. */
+  traffic(): Traffic {
+    const sum = { ...this.#retired }
+    for (const { traffic } of this.#hosts.values()) addTraffic(sum, traffic)
+    return sum
+  }
+
+  has(name: string): boolean {
+    return this.#hosts.has(name)
   }
 
   member(name: string): SimulatedMember {
@@ -72,7 +97,7 @@ export class Ring implements World {
       meta: encodeTags({}),
       vsn: [1, 5, 2, 2, 5, 5],
       packetOverheadBytes: 0,
-      membersMax: 10_000,
+      membersMax: MEMBERS_MAX,
     }
     this.stop(name)
     this.#gone.delete(name)
@@ -87,6 +112,7 @@ export class Ring implements World {
     const member = this.#hosts.get(name)
     if (member === undefined) return
     member.stop()
+    addTraffic(this.#retired, member.traffic)
     this.#hosts.delete(name)
     this.#byIp.delete(member.swim.local.ip)
     this.#gone.set(name, this.#leaving.delete(name) ? 'left' : 'failed')
@@ -104,10 +130,19 @@ export class Ring implements World {
   }
 
   /** Sends a user event to everybody who runs now, with Serf only. */
-  userEvent(from: string): void {
+  userEvent(from: string): string {
     const name = `event-${this.#events.length + 1}`
     this.#events.push({ name, audience: new Set(this.running) })
     this.member(from).serf?.userEvent(name)
+    return name
+  }
+
+  changed(observer: SimulatedMember, change: Change, member: Member): void {
+    this.onChange?.(observer, change, member)
+  }
+
+  delivered(observer: SimulatedMember, event: string): void {
+    this.onEvent?.(observer, event)
   }
 
   /** Everybody joins `m1`, at random times within `withinMs`. */
@@ -148,6 +183,11 @@ export class Ring implements World {
       this.clock.advance(100)
     }
     return this.clock.nowMs() - startedAtMs
+  }
+
+  #form(): void {
+    const everybody = this.running.map(({ swim }) => swim.local)
+    for (const member of this.running) member.know(everybody)
   }
 
   #expected(): Expected {

@@ -1,16 +1,18 @@
 import type { Address, Random } from '../base/index.ts'
 import {
+  type Change,
   type Effect,
   encodeMessage,
   type Host,
   type Member,
-  type PartCodec,
   type PushPull,
   Swim,
   type SwimConfig,
 } from '../memberlist/index.ts'
 import type { SimulatedNetwork } from './network.ts'
+import type { SharedCodec } from './shared-codec.ts'
 import { SimulatedSerf } from './simulated-serf.ts'
+import { listBytes, noTraffic, packetBytes, type Traffic } from './traffic.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 
 /** Where a member lives. */
@@ -20,6 +22,10 @@ export interface World {
   readonly network: SimulatedNetwork
   /** Whoever runs at this address. */
   at(address: Address): SimulatedMember | undefined
+  /** The view of `observer` has changed. */
+  changed(observer: SimulatedMember, change: Change, member: Member): void
+  /** A user event has come to `observer`. */
+  delivered(observer: SimulatedMember, event: string): void
 }
 
 const quietHost: Host = {
@@ -28,6 +34,9 @@ const quietHost: Host = {
   queued: () => 0,
   localState: () => new Uint8Array(0),
 }
+
+/** A ping or an ack over a stream. */
+const STREAM_PING_BYTES = 60
 
 /** Serf's broadcast_timeout: a leave that could not be told goes on. */
 const LEAVE_TIMEOUT_MS = 5000
@@ -38,21 +47,34 @@ export class SimulatedMember {
   /** Undefined: memberlist alone. */
   readonly serf: SimulatedSerf | undefined
   readonly name: string
+  /** What it has sent. */
+  readonly traffic: Traffic = noTraffic()
   readonly #world: World
+  /** What has arrived while it was suspended or slow. */
   readonly #backlog: (() => void)[] = []
+  /** What it would have sent while it was slow. */
+  readonly #outbox: (() => void)[] = []
   /** Without Serf: those failed, long after memberlist has reaped them. */
   readonly #failed = new Map<string, Address>()
   #isSuspended = false
+  #isSlow = false
   #isStopped = false
   #wake: { atMs: number; cancel(): void } | undefined
 
-  constructor(world: World, config: SwimConfig, codec: PartCodec, withSerf: boolean) {
+  constructor(world: World, config: SwimConfig, codec: SharedCodec, withSerf: boolean) {
     this.name = config.name
     this.#world = world
     const { random, clock } = world
     this.serf = withSerf ? this.#withSerf() : undefined
-    this.swim = new Swim(config, { random, host: this.serf?.host() ?? quietHost, codec }, clock.nowMs())
+    const host = this.serf?.host() ?? quietHost
+    this.swim = new Swim(config, { random, host, codec, table: codec.table(random) }, clock.nowMs())
     this.#perform(this.swim.tick(clock.nowMs()))
+  }
+
+  /** In a formed ring, at the start: these are known, as if all had long joined. */
+  know(others: readonly Member[]): void {
+    this.swim.know(others, this.#nowMs)
+    for (const member of others) if (member.name !== this.name) this.serf?.memberChanged('join', member)
   }
 
   get address(): Address {
@@ -89,6 +111,23 @@ export class SimulatedMember {
     })
   }
 
+  /**
+   * Slow at processing messages, as in the experiments of Lifeguard: for `forMs` whatever arrives waits, and so does whatever
+   * it would send, while its timers run. (Nothing of ours notices, unlike a suspension.)
+   */
+  slow(forMs: number): void {
+    this.#isSlow = true
+    this.#world.clock.after(forMs, () => {
+      this.#isSlow = false
+      for (const send of this.#outbox.splice(0)) send()
+      for (const arrive of this.#backlog.splice(0)) this.#arrived(arrive)
+    })
+  }
+
+  get isSlow(): boolean {
+    return this.#isSlow
+  }
+
   stop(): void {
     this.#isStopped = true
     this.#wake?.cancel()
@@ -118,7 +157,8 @@ export class SimulatedMember {
         this.swim.hostQueued(this.#nowMs)
         this.#arm()
       },
-      send: (to, body) => this.#sendParts(to, [encodeMessage({ type: 'user', body })]),
+      send: (to, body) => this.#sendParts(to, [encodeMessage({ type: 'user', body })], true),
+      delivered: event => this.#world.delivered(this, event),
     })
   }
 
@@ -130,7 +170,7 @@ export class SimulatedMember {
   #performOne(effect: Effect): void {
     switch (effect.kind) {
       case 'send':
-        return this.#sendParts(effect.to, effect.parts)
+        return this.#sendParts(effect.to, effect.parts, effect.crc)
       case 'push-pull':
         return this.#pushPull(effect.peer, effect.join)
       case 'stream-ping':
@@ -146,27 +186,37 @@ export class SimulatedMember {
 
   #changed({ change, member }: Extract<Effect, { kind: 'changed' }>): void {
     const { name, ip, port, state } = member
+    this.#world.changed(this, change, member)
     if (this.serf !== undefined) this.serf.memberChanged(change, member)
     else if (state === 'dead') this.#failed.set(name, { ip, port })
     else this.#failed.delete(name)
   }
 
-  #sendParts(to: Address, parts: readonly Uint8Array[]): void {
+  #sendParts(to: Address, parts: readonly Uint8Array[], crc: boolean): void {
     const from = this.address
+    this.traffic.packets++
+    this.traffic.packetBytes += packetBytes(parts, crc)
     this.#toPeer('packet', to, peer => peer.#perform(peer.swim.receive(parts, from, peer.#nowMs)))
   }
 
   /** @param done called when the answer has been taken */
   #pushPull(to: Address, join: boolean, done?: () => void): void {
-    const list = this.swim.ownList(join)
+    const list = this.#ownList(join)
     this.#toPeer('stream', to, peer => {
-      const answer = peer.swim.ownList(join)
+      const answer = peer.#ownList(join)
       peer.#toPeer('stream', this.address, asker => {
         asker.#merge(answer)
         if (asker === this) done?.()
       })
       peer.#merge(list)
     })
+  }
+
+  #ownList(join: boolean): PushPull {
+    const list = this.swim.ownList(join)
+    this.traffic.streams++
+    this.traffic.streamBytes += listBytes(list.nodes, list.userState.length)
+    return list
   }
 
   #merge(list: PushPull): void {
@@ -176,13 +226,18 @@ export class SimulatedMember {
   }
 
   #streamPing({ to, ping }: Extract<Effect, { kind: 'stream-ping' }>): void {
+    this.traffic.streams++
+    this.traffic.streamBytes += STREAM_PING_BYTES
     this.#toPeer('stream', to, peer => {
       if (peer.swim.streamPing(ping) === undefined) return
+      peer.traffic.streams++
+      peer.traffic.streamBytes += STREAM_PING_BYTES
       peer.#toPeer('stream', this.address, asker => asker.swim.streamPingDone(ping.seqNo, true))
     })
   }
 
   #toPeer(how: 'packet' | 'stream', to: Address, arrive: (peer: SimulatedMember) => void): void {
+    if (this.#isSlow) return void this.#outbox.push(() => this.#toPeer(how, to, arrive))
     const peer = this.#world.at(to)
     if (peer === undefined || this.#isStopped) return
     this.#world.network[how](this.name, peer.name, () => peer.#arrived(() => arrive(peer)))
@@ -190,7 +245,7 @@ export class SimulatedMember {
 
   #arrived(handle: () => void): void {
     if (this.#isStopped) return
-    if (this.#isSuspended) this.#backlog.push(handle)
+    if (this.#isSuspended || this.#isSlow) this.#backlog.push(handle)
     else handle()
   }
 

@@ -15,6 +15,8 @@ export interface SerfFloor {
   queued(): void
   /** One user message. */
   send(to: Address, body: Uint8Array): void
+  /** A user event has come, for the first time or again. */
+  delivered(event: string): void
 }
 
 const DAY_MS = 86_400_000
@@ -107,8 +109,11 @@ export class SimulatedSerf {
   }
 
   #happened(event: Extract<SerfEffect, { kind: 'event' }>['event']): void {
-    if (event.kind === 'user') this.delivered.set(event.name, (this.delivered.get(event.name) ?? 0) + 1)
-    else if (event.kind === 'member-leave') for (const { name } of event.members) this.sawLeave.add(name)
+    if (event.kind === 'user') {
+      this.delivered.set(event.name, (this.delivered.get(event.name) ?? 0) + 1)
+      this.#floor.delivered(event.name)
+    }
+    if (event.kind === 'member-leave') for (const { name } of event.members) this.sawLeave.add(name)
   }
 
   /** @param address `name/ip:port` */
