@@ -1,23 +1,39 @@
 import * as z from 'zod'
 import { nearest } from './nearest.ts'
-import type { Problem } from './problems.ts'
+import { type Problem, PROBLEMS_SHOWN } from './problems.ts'
 import { type FileSettings, FileSchema } from './schema.ts'
 import { isRecord } from './settings.ts'
 import type { Path, Source } from './source.ts'
 
 /** What a source says, through the schema; problems carry the place where they were written. */
 export function checkSource(source: Source): { settings: FileSettings; problems: readonly Problem[] } {
-  if (source.problems.length > 0) return { settings: {}, problems: source.problems }
-  const result = FileSchema.safeParse(source.value)
-  if (result.success) return { settings: result.data, problems: [] }
-  return { settings: {}, problems: result.error.issues.flatMap(issue => problemsOf(issue, [], source)) }
+  const { value, problems } = checkAgainst(FileSchema, source)
+  return { settings: value ?? {}, problems }
 }
+
+/** The same for any other document that is written by hand: a scenario of the simulator. `value` is there without problems. */
+export function checkAgainst<T extends z.ZodType>(
+  schema: T,
+  source: Source,
+): { value?: z.output<T>; problems: readonly Problem[] } {
+  if (source.problems.length > 0) return { problems: source.problems }
+  const result = schema.safeParse(source.value)
+  if (result.success) return { value: result.data, problems: [] }
+  const checked = { ...source, schema }
+  return { problems: result.error.issues.flatMap(issue => problemsOf(issue, [], checked)) }
+}
+
+/** A source, and what it should look like. */
+type Checked = Source & { readonly schema: z.ZodType }
 
 type Issue = z.core.$ZodIssue
 
-function problemsOf(issue: Issue, above: Path, source: Source): Problem[] {
+function problemsOf(issue: Issue, above: Path, source: Checked): Problem[] {
   const path = [...above, ...issue.path]
-  if (issue.code === 'unrecognized_keys') return issue.keys.map(key => unknownKey(key, path, source))
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key, nth) =>
+      nth < PROBLEMS_SHOWN ? unknownKey(key, path, source) : { path: key, message: `unknown key "${key}"` },
+    )
   if (issue.code === 'invalid_union') {
     const branch = issue.errors.find(issues => issues.length > 0 && !issues.some(isWrongKind))
     if (branch !== undefined) return branch.flatMap(inner => problemsOf(inner, path, source))
@@ -35,8 +51,8 @@ function isWrongKind(issue: Issue): boolean {
   return issue.path.length === 0 && (issue.code === 'invalid_type' || issue.code === 'invalid_value')
 }
 
-function unknownKey(key: string, path: Path, source: Source): Problem {
-  const known = keysAllowedAt(path)
+function unknownKey(key: string, path: Path, source: Checked): Problem {
+  const known = keysAllowedAt(path, source.schema)
   const meant = nearest(key, known)
   const place = source.place(path, key)
   const hint = meant === undefined ? '' : `; did you mean "${meant}"?`
@@ -93,10 +109,17 @@ function valueAt(value: unknown, path: Path): unknown {
   return here
 }
 
-/** `muster.yaml` as JSON Schema, draft 7. */
-export function jsonSchema(): JsonSchema {
-  return z.toJSONSchema(FileSchema, { target: 'draft-7', io: 'input' }) as JsonSchema
+/** `muster.yaml`, or another document, as JSON Schema, draft 7. */
+export function jsonSchema(schema: z.ZodType = FileSchema): JsonSchema {
+  const known = made.get(schema)
+  if (known !== undefined) return known
+  const fresh = z.toJSONSchema(schema, { target: 'draft-7', io: 'input' }) as JsonSchema
+  made.set(schema, fresh)
+  return fresh
 }
+
+/** Always the same, and asked for again with each wrong key. */
+const made = new WeakMap<z.ZodType, JsonSchema>()
 
 /** The part of JSON Schema that we walk. */
 export interface JsonSchema {
@@ -112,8 +135,8 @@ export interface JsonSchema {
 }
 
 /** The keys that the schema knows at a path, for the sentence that says what is allowed. */
-export function keysAllowedAt(path: Path): string[] {
-  let here = [jsonSchema()]
+export function keysAllowedAt(path: Path, schema: z.ZodType = FileSchema): string[] {
+  let here = [jsonSchema(schema)]
   for (const key of path)
     here = here.flatMap(one => stepInto(one, String(key))).flatMap(one => [one, ...(one.anyOf ?? [])])
   return here.flatMap(one => Object.keys(one.properties ?? {}))
