@@ -19,7 +19,7 @@ import { startEngine } from './engine.ts'
 import { EventLog } from './event-log.ts'
 import { startHandlers } from './handling.ts'
 import { ringView } from './join-list.ts'
-import { keepJoined } from './joiner.ts'
+import { type Joinable, keepJoined } from './joiner.ts'
 import { adoptedAreReady, LocalEndpoints, servesOf, startedAreReady } from './local-endpoints.ts'
 import { rpcBackendOf } from './rpc-backend.ts'
 import { visitBalancers } from './visits.ts'
@@ -162,15 +162,25 @@ function startJoining(
   scope: Scope,
 ): void {
   const { cluster } = config
-  const target = {
-    join: (addresses: readonly string[]) => deps.serf.join([...addresses], { ignoreOld: !cluster.replay }),
-    canJoin: () => deps.serf.state() === 'alive',
-    view: () => ringView(deps.serf.members(), { ...cluster.bind, name: config.node.name }),
-  }
+  const target = joinable(config, deps.serf)
   const addresses = [...new Set([...cluster.join, ...cluster.retryJoin])]
   const log = deps.log.child({ room: 'agent' })
   const joiner = { addresses, retryIntervalMs: cluster.retryIntervalMs }
   onceReady(deps, scope, signal => keepJoined(joiner, { ...deps, log }, target, onJoined, signal))
+  const { discovery } = cluster
+  if (discovery === undefined || cluster.engine === 'serf') return // a real agent discovers for itself
+  onceReady(deps, scope, async signal => {
+    const { keepDiscovering } = await import('./discovering.ts')
+    await keepDiscovering(discovery, { ...deps, log }, target, onJoined, signal)
+  })
+}
+
+function joinable({ cluster, node }: AgentConfig, serf: Engine): Joinable {
+  return {
+    join: addresses => serf.join([...addresses], { ignoreOld: !cluster.replay }),
+    canJoin: () => serf.state() === 'alive',
+    view: () => ringView(serf.members(), { ...cluster.bind, name: node.name }),
+  }
 }
 
 /** Once what is new is ready: nothing is taken away before its replacement serves. */

@@ -19,6 +19,8 @@ const SAMPLES: Readonly<Record<string, unknown>> = {
   retry_interval: '7s',
   retry_max: 3,
   replay: true,
+  discover: 'shop',
+  mdns: { disable_ipv6: true },
   profile: 'wan',
   encrypt: KEY,
   keyring: '/keyring.json',

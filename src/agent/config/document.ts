@@ -94,7 +94,8 @@ function flagSection(): string[] {
   const rows = SETTINGS.map(one => {
     const flag = one.flag === undefined ? '' : `\`-${one.flag}\``
     const serf = one.serf === undefined ? '' : `\`${one.serf}\``
-    const variable = one.kind === 'role' || one.inverted !== undefined ? '' : `\`${variableOf(one.path)}\``
+    const variable =
+      ['role', 'mdns'].includes(one.kind) || one.inverted !== undefined ? '' : `\`${variableOf(one.path)}\``
     return row(one.kind === 'role' ? 'node.tags.role' : one.path, flag, variable, serf)
   })
   const head = [

@@ -15,6 +15,7 @@ export type {
   ApiSettings,
   BalancerSettings,
   ClusterConfig,
+  DiscoverySettings,
   FrontendSettings,
   LogLevel,
   NodeConfig,

@@ -135,7 +135,7 @@ function flagSource(flags: Readonly<Record<string, readonly string[]>>): Source 
 }
 
 function environmentSource(env: Readonly<Record<string, string | undefined>>): Source {
-  const known = SETTINGS.filter(setting => setting.kind !== 'role')
+  const known = SETTINGS.filter(({ kind }) => kind !== 'role' && kind !== 'mdns')
   const given = known.filter(setting => (env[variableOf(setting.path)] ?? '') !== '')
   const variables = [...known.map(setting => variableOf(setting.path)), 'MUSTER_CONFIG_FILE']
   const warnings = Object.keys(env)

@@ -8,7 +8,7 @@ import { resolveBalancer } from './resolve-balancer.ts'
 import { resolveServices } from './resolve-services.ts'
 import type { FileSettings } from './schema.ts'
 import { readTagsFile } from './tags-file.ts'
-import type { AgentConfig, ClusterConfig, LogLevel, NodeConfig } from './types.ts'
+import type { AgentConfig, ClusterConfig, DiscoverySettings, LogLevel, NodeConfig } from './types.ts'
 
 /** A unix socket's path has 108 bytes in the kernel; the rest is for what HAProxy appends while it binds. */
 export const SOCKET_PATH_BYTES_MAX = 96
@@ -71,6 +71,7 @@ function resolveCluster(
     retryJoin: given.retry_join ?? [],
     retryIntervalMs: atLeastSecond('retry_interval', 30_000),
     replay: given.replay ?? false,
+    ...discoveryOf(given, world, findings),
     profile: given.profile ?? 'lan',
     ...(keyring === undefined ? {} : { keyring }),
     ...(given.keyring === undefined ? {} : { keyringPath: absolute(given.keyring, world) }),
@@ -91,6 +92,25 @@ function resolveCluster(
     resolveConflicts: !(given.disable_name_resolution ?? false),
     skipLeaveOnInterrupt: given.skip_leave_on_interrupt ?? false,
   }
+}
+
+function discoveryOf(
+  { discover: cluster, mdns = {}, interface: bound }: NonNullable<FileSettings['cluster']>,
+  world: ConfigWorld,
+  findings: Findings,
+): { discovery?: DiscoverySettings } {
+  const name = mdns.interface || bound // Serf's files may say "", which is nothing
+  if (mdns.interface && world.addressesOf(mdns.interface) === undefined) {
+    const rule = `there is no network interface "${mdns.interface}"`
+    findings.problem('cluster.mdns.interface', `cluster.mdns.interface: ${rule}`)
+  }
+  if (cluster === undefined) {
+    if (Object.values(mdns).some(Boolean)) findings.warn('cluster.mdns has no effect without cluster.discover')
+    return {}
+  }
+  const [ipv4, ipv6] = [mdns.disable_ipv4 !== true, mdns.disable_ipv6 !== true]
+  if (!ipv4 && !ipv6) findings.warn('cluster.discover finds nobody: mDNS is disabled over IPv4 and IPv6')
+  return { discovery: { cluster, ipv4, ipv6, ...(name === undefined ? {} : { interface: name }) } }
 }
 
 /** Serf's 2 and 3 differ from 4 by what they lack, and nobody can see from afar why a drain does not end. */

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import * as z from 'zod'
 import { type Address, parseHostPort } from '../../base/index.ts'
+import { isClusterName } from '../mdns/cluster-name.ts'
 import { parseDuration } from './duration.ts'
 
 /**
@@ -92,6 +93,17 @@ const cluster = z
     retry_interval: duration('30s', 'The longest pause between tries to join; at least 1s.'),
     retry_max: count(1e9).describe('Accepted for Serf; Muster never gives up.'),
     replay: flag.describe('Replay old user events when joining. Default false.'),
+    discover: text
+      .refine(isClusterName, 'cannot be the name of a cluster in DNS; letters, digits and -, at most 57')
+      .describe('Find the agents of the cluster with this name on the local network by mDNS, and join them.'),
+    mdns: z
+      .strictObject({
+        interface: text.describe('The network interface. Default: all, or that of `interface`.'),
+        disable_ipv4: flag.describe('Not over IPv4. Default false.'),
+        disable_ipv6: flag.describe('Not over IPv6. Default false.'),
+      })
+      .partial()
+      .describe('How `discover` asks.'),
     profile: z.enum(['lan', 'wan', 'local'], 'takes lan, wan or local').describe('Timing of gossip. Default lan.'),
     encrypt: text.describe('A base64 key of 16, 24 or 32 bytes; gossip is encrypted with it.'),
     keyring: text.describe("Serf's keyring file: a JSON list of base64 keys, the first one primary."),

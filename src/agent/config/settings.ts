@@ -5,7 +5,7 @@
 export interface Setting {
   /** Where it stands in `muster.yaml`, dotted. */
   readonly path: string
-  readonly kind: 'text' | 'number' | 'boolean' | 'list' | 'tags' | 'role'
+  readonly kind: 'text' | 'number' | 'boolean' | 'list' | 'tags' | 'role' | 'mdns'
   /** Without dashes. */
   readonly flag?: string
   /** The key in Serf's JSON. */
@@ -105,6 +105,24 @@ export const SETTINGS: readonly Setting[] = [
     serf: 'replay_on_join',
     help: 'replay old user events when joining',
   },
+  {
+    path: 'cluster.discover',
+    kind: 'text',
+    flag: 'discover',
+    serf: 'discover',
+    value: 'CLUSTER',
+    help: 'find the agents of this cluster by mDNS, and join them',
+  },
+  { path: 'cluster.mdns', kind: 'mdns', serf: 'mdns', help: '' },
+  {
+    path: 'cluster.mdns.interface',
+    kind: 'text',
+    flag: 'mdns-iface',
+    value: 'NAME',
+    help: 'network interface for mDNS (all)',
+  },
+  { path: 'cluster.mdns.disable_ipv4', kind: 'boolean', flag: 'mdns-disable-ipv4', help: 'no mDNS over IPv4' },
+  { path: 'cluster.mdns.disable_ipv6', kind: 'boolean', flag: 'mdns-disable-ipv6', help: 'no mDNS over IPv6' },
   {
     path: 'cluster.profile',
     kind: 'text',
@@ -227,8 +245,6 @@ export const SERF_KEYS_WITHOUT_EFFECT: Readonly<Record<string, string | undefine
   enable_compression: undefined, // without effect in Serf, too
   disable_coordinates: undefined,
   validate_node_names: undefined,
-  discover: 'discovery by mDNS is not available; list members under start_join',
-  mdns: 'discovery by mDNS is not available; list members under start_join',
   enable_syslog: 'logs go to standard error only',
   syslog_facility: undefined,
   statsite_addr: 'metrics are not sent to statsite',
@@ -256,6 +272,7 @@ export function valueFromText(setting: Setting, texts: readonly string[]): unkno
       return /^-?\d{1,15}$/.test(last) ? Number(last) : last
     case 'boolean':
       return booleanFrom(last, setting.inverted === 'flag')
+    case 'mdns':
     case 'text':
       return setting.path === 'cluster.rpc' && last === 'false' ? false : last
   }

@@ -157,6 +157,8 @@ function wrongType(setting: Setting, value: unknown): string | undefined {
       return typeof value === 'boolean' ? undefined : 'true or false'
     case 'list':
       return Array.isArray(value) && value.every(one => typeof one === 'string') ? undefined : 'a list of text'
+    case 'mdns':
+      return isRecord(value) ? undefined : 'an object'
     case 'tags':
       return isRecord(value) && Object.values(value).every(one => typeof one === 'string')
         ? undefined

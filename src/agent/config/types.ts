@@ -46,6 +46,8 @@ export interface ClusterConfig {
   readonly retryIntervalMs: number
   /** Joins replay the user events that the ring remembers. */
   readonly replay: boolean
+  /** Agents are looked for by mDNS; absent: they are not. */
+  readonly discovery?: DiscoverySettings
   readonly profile: 'lan' | 'wan' | 'local'
   /** First is primary; 16, 24 or 32 bytes each. Absent: gossip is not encrypted. */
   readonly keyring?: readonly Uint8Array[]
@@ -73,6 +75,15 @@ export interface ClusterConfig {
   readonly resolveConflicts: boolean
   /** SIGINT stops without leaving. */
   readonly skipLeaveOnInterrupt: boolean
+}
+
+/** Serf's `-discover`. */
+export interface DiscoverySettings {
+  readonly cluster: string
+  /** Absent: all network interfaces. */
+  readonly interface?: string
+  readonly ipv4: boolean
+  readonly ipv6: boolean
 }
 
 /** What the supervisor runs, and the endpoint that it offers while it is ready. */

@@ -1,0 +1,165 @@
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
+import { once } from 'node:events'
+import { networkInterfaces } from 'node:os'
+import { messageOf } from '../../base/index.ts'
+import type { Multicast } from '../mdns/discovery.ts'
+
+export interface MulticastConfig {
+  /** The only network interface to use; undefined: all that have an address, except loopback. */
+  readonly interface: string | undefined
+  readonly ipv4: boolean
+  readonly ipv6: boolean
+}
+
+export interface MulticastListener {
+  /** @returns what to answer, to whoever asked */
+  asked(packet: Uint8Array): Uint8Array | undefined
+  answered(packet: Uint8Array): void
+}
+
+const MDNS_PORT = 5353
+const GROUP_4 = '224.0.0.251'
+const GROUP_6 = 'ff02::fb'
+/** Until the next question; a flood of questions does not make a flood of answers. */
+const ANSWERS_MAX = 1_000
+
+interface Link {
+  readonly family: 4 | 6
+  /** Of the interface. */
+  readonly name: string
+  readonly ip: string
+}
+
+/**
+ * Questions go out of a port of their own on every link, so that answers come to us and not to another program that listens
+ * on mDNS's port as well; questions of others come in at that port, which is shared. Links come and go: what there is is
+ * looked up for every question, and what cannot be opened is tried again then.
+ */
+export class MulticastSockets implements Multicast {
+  readonly #config: MulticastConfig
+  readonly #listener: MulticastListener
+  /** Where questions come in: one for IPv4, one for each link of IPv6. */
+  readonly #servers = new Map<string, Socket>()
+  #asking: Socket[] = []
+  #answersLeft = 0
+  #closed = false
+
+  constructor(config: MulticastConfig, listener: MulticastListener) {
+    this.#config = config
+    this.#listener = listener
+  }
+
+  async ask(packet: Uint8Array): Promise<{ links: number; failures: string[] }> {
+    if (this.#closed) return { links: 0, failures: [] }
+    this.#answersLeft = ANSWERS_MAX
+    for (const socket of this.#asking.splice(0)) socket.close()
+    const links = linksOf(this.#config)
+    const failures = new Set<string>()
+    let asked = 0
+    for (const link of links) {
+      for (const [counts, work] of [
+        [0, () => this.#listen(link)],
+        [1, () => this.#askOn(link, packet)],
+      ] as const) {
+        try {
+          await work()
+          asked += counts
+        } catch (failure) {
+          failures.add(messageOf(failure))
+        }
+      }
+    }
+    return { links: asked, failures: [...failures] }
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const socket of [...this.#asking.splice(0), ...this.#servers.values()]) socket.close()
+    this.#servers.clear()
+  }
+
+  async #askOn(link: Link, packet: Uint8Array): Promise<void> {
+    const socket = open(link, message => this.#listener.answered(message))
+    try {
+      socket.bind(0)
+      await once(socket, 'listening')
+      if (this.#closed) return void socket.close()
+      socket.setMulticastInterface(link.family === 4 ? link.ip : `::%${link.name}`)
+      await sent(socket, packet, link.family === 4 ? GROUP_4 : `${GROUP_6}%${link.name}`)
+    } catch (failure) {
+      socket.close()
+      throw failure
+    }
+    if (this.#closed) socket.close()
+    else this.#asking.push(socket)
+  }
+
+  async #listen(link: Link): Promise<void> {
+    const key = link.family === 4 ? GROUP_4 : `${GROUP_6}%${link.name}`
+    const known = this.#servers.get(key)
+    const socket = known ?? (await this.#open(link, key))
+    try {
+      if (link.family === 4) socket.addMembership(GROUP_4, link.ip)
+      else socket.addMembership(GROUP_6, `::%${link.name}`)
+    } catch (failure) {
+      if (!isThere(failure)) throw failure
+    }
+  }
+
+  /** Bound to the group, so that what is sent to this host alone still reaches another program at the same port. */
+  async #open(link: Link, key: string): Promise<Socket> {
+    const socket = open(link, (message, from) => this.#answer(socket, message, from))
+    this.#servers.set(key, socket)
+    socket.on('close', () => this.#servers.delete(key))
+    try {
+      socket.bind(MDNS_PORT, key)
+      await once(socket, 'listening')
+      return socket
+    } catch (failure) {
+      this.#servers.delete(key)
+      socket.close()
+      throw failure
+    }
+  }
+
+  #answer(socket: Socket, message: Uint8Array, from: RemoteInfo): void {
+    const answer = this.#answersLeft > 0 && from.port > 0 ? this.#listener.asked(message) : undefined
+    if (answer === undefined || this.#closed) return
+    this.#answersLeft--
+    socket.send(answer, from.port, from.address, () => undefined) // who asked asks again
+  }
+}
+
+function open(link: Link, receive: (message: Uint8Array, from: RemoteInfo) => void): Socket {
+  const socket = createSocket({
+    type: link.family === 4 ? 'udp4' : 'udp6',
+    reuseAddr: true,
+    ipv6Only: link.family === 6,
+  })
+  socket.on('message', receive)
+  socket.on('error', () => undefined) // what could not be bound or sent is told where it was asked for
+  return socket
+}
+
+function sent(socket: Socket, packet: Uint8Array, group: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.send(packet, MDNS_PORT, group, failure => (failure === null ? resolve() : reject(failure)))
+  })
+}
+
+/** One per interface and family. */
+function linksOf({ interface: only, ipv4, ipv6 }: MulticastConfig): Link[] {
+  const links: Link[] = []
+  for (const [name, addresses = []] of Object.entries(networkInterfaces())) {
+    const usable = addresses.filter(one => (only === undefined ? !one.internal : only === name))
+    const four = usable.find(one => one.family === 'IPv4')
+    const six = usable.find(one => one.family === 'IPv6' && one.address.startsWith('fe80:'))
+    if (ipv4 && four !== undefined) links.push({ family: 4, name, ip: four.address })
+    if (ipv6 && six !== undefined) links.push({ family: 6, name, ip: six.address })
+  }
+  return links
+}
+
+function isThere(failure: unknown): boolean {
+  return failure instanceof Error && 'code' in failure && failure.code === 'EADDRINUSE'
+}
