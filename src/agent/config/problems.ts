@@ -22,15 +22,15 @@ export class ConfigError extends MusterError {
   }
 }
 
-/** More than anybody reads; what is above is counted. */
-const PROBLEMS_MAX = 20
+/** More than anybody reads; what is above is counted, and its place is not looked for. */
+export const PROBLEMS_SHOWN = 20
 
 /** @throws ConfigError with every problem, if there is one */
 export function refuse(problems: readonly Problem[]): void {
   if (problems.length === 0) return
-  const more = problems.length - PROBLEMS_MAX
+  const more = problems.length - PROBLEMS_SHOWN
   if (more <= 0) throw new ConfigError(problems)
-  throw new ConfigError([...problems.slice(0, PROBLEMS_MAX), { path: '', message: `and ${more} more` }])
+  throw new ConfigError([...problems.slice(0, PROBLEMS_SHOWN), { path: '', message: `and ${more} more` }])
 }
 
 function formatProblem(problem: Problem): string {

@@ -1,10 +1,9 @@
-import { isMap, isNode, isScalar, LineCounter, type Node, type ParsedNode, parseDocument, type Document } from 'yaml'
-import { messageOf } from '../../base/index.ts'
-import type { Problem } from './problems.ts'
+import { type Problem, PROBLEMS_SHOWN } from './problems.ts'
 import { isRecord, SERF_KEYS_WITHOUT_EFFECT, SETTINGS, type Setting, putAt } from './settings.ts'
 import { nearest } from './nearest.ts'
+import { parseText, type Path, type TextFile } from './text-file.ts'
 
-export type Path = readonly PropertyKey[]
+export type { Path } from './text-file.ts'
 
 /** One place where settings come from, in the shape of `muster.yaml`, not yet checked. */
 export interface Source {
@@ -18,9 +17,6 @@ export interface Source {
   readonly problems: readonly Problem[]
   readonly warnings: readonly string[]
 }
-
-/** A configuration is written by hand; more than this is another file by mistake. */
-const FILE_CHARS_MAX = 1 << 20
 
 /** Reads a `muster.yaml`. Never throws: what is wrong is in `problems`. */
 export function yamlSource(name: string, text: string): Source {
@@ -49,7 +45,8 @@ export function serfSource(name: string, text: string): Source {
         const why = SERF_KEYS_WITHOUT_EFFECT[key.toLowerCase()]
         if (why !== undefined && value !== false && value !== '')
           warnings.push(`${name}: "${key}" has no effect: ${why}`)
-      } else problems.push(unknownSerfKey(key, file))
+      } else if (problems.length < PROBLEMS_SHOWN) problems.push(unknownSerfKey(key, file))
+      else problems.push({ path: key, message: `unknown key "${key}"` })
       continue
     }
     const expected = wrongType(setting, value)
@@ -64,72 +61,6 @@ export function serfSource(name: string, text: string): Source {
     return key === undefined ? undefined : file.place([key])
   }
   return { value: target, place, problems, warnings }
-}
-
-interface TextFile {
-  readonly value: unknown
-  readonly problems: readonly Problem[]
-  place(this: void, path: Path, key?: string): { where: string; details: string[] } | undefined
-}
-
-function parseText(name: string, text: string): TextFile {
-  if (text.length > FILE_CHARS_MAX) return broken(name, `is larger than ${FILE_CHARS_MAX} characters`)
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false })
-  const show = (start: number, end: number) => excerpt(name, text, lines, start, end)
-  if (document.errors.length > 0) {
-    const problems = document.errors.map(error => {
-      const { where, details } = show(error.pos[0], error.pos[1])
-      return { path: '', where, message: error.message, details }
-    })
-    return { value: undefined, problems, place: () => undefined }
-  }
-  try {
-    const value: unknown = document.toJS({ maxAliasCount: 100 })
-    return { value, problems: [], place: (path, key) => placeIn(document, path, key, show) }
-  } catch (error) {
-    return broken(name, messageOf(error))
-  }
-}
-
-function broken(name: string, message: string): TextFile {
-  return { value: undefined, problems: [{ path: '', where: name, message }], place: () => undefined }
-}
-
-type Show = (start: number, end: number) => { where: string; details: string[] }
-
-function placeIn(document: Document.Parsed, path: Path, key: string | undefined, show: Show) {
-  let node: ParsedNode | Node | null = document.contents
-  let culprit = node
-  for (const step of key === undefined ? path : [...path, key]) {
-    if (isMap(node)) {
-      const pair = node.items.find(item => String(isScalar(item.key) ? item.key.value : item.key) === String(step))
-      if (pair === undefined) return undefined
-      culprit = pair.key as Node
-      node = isNode(pair.value) ? pair.value : null
-    } else {
-      node = document.getIn([...path], true) as Node | null
-      culprit = isNode(node) ? node : culprit
-      break
-    }
-  }
-  const shown = key === undefined && isScalar(node) ? node : culprit
-  const range = shown?.range
-  return range == null ? undefined : show(range[0], range[1])
-}
-
-/** The widest line that is shown whole. */
-const EXCERPT_CHARS_MAX = 160
-
-function excerpt(name: string, text: string, lines: LineCounter, start: number, end: number) {
-  const { line, col } = lines.linePos(Math.min(start, text.length))
-  const source = (text.split('\n')[line - 1] ?? '').replace(/\r$/, '')
-  const where = `${name}:${line}:${col}`
-  if (source.length > EXCERPT_CHARS_MAX) return { where, details: [] }
-  const width = Math.max(1, Math.min(end - start, source.length - col + 1))
-  const number = String(line).padStart(6)
-  const gap = source.slice(0, col - 1).replace(/[^\t]/g, ' ')
-  return { where, details: [`${number} | ${source}`, `${' '.repeat(6)} | ${gap}${'^'.repeat(width)}`] }
 }
 
 /** The text of the first JSON object: up to the brace that closes it. */
