@@ -19,6 +19,13 @@ export {
 } from './scenario.ts'
 export { SimulatedMember } from './simulated-member.ts'
 export { SimulatedSerf } from './simulated-serf.ts'
+export {
+  CONFIGURATIONS,
+  intervalScenario,
+  thresholdScenario,
+  type Trouble,
+} from './studies/lifeguard.ts'
+export { expectedMs, gossipRounds, runScale, type ScaleResult, type ScaleRun } from './studies/scale.ts'
 export { mean, percentile, sum } from './statistics.ts'
 export { type Core, type Outcome, type Step, type Swarm, swarm } from './swarm.ts'
 export type { Traffic } from './traffic.ts'

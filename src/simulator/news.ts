@@ -23,6 +23,11 @@ export class News {
     for (const item of this.#open.values()) if (item.waiting.delete(observer)) item.audience--
   }
 
+  /** Somebody has still not learned of it. */
+  isOpen(kind: SpreadKind, subject: string): boolean {
+    return (this.#open.get(keyOf(kind, subject))?.waiting.size ?? 0) > 0
+  }
+
   /** It has been overtaken by events. */
   close(kind: SpreadKind, subject: string): void {
     this.#open.delete(keyOf(kind, subject))

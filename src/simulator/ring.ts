@@ -175,12 +175,12 @@ export class Ring implements World {
     return undefined
   }
 
-  /** How long it took until `done`, looked at ten times a second; undefined: not within `withinMs`. */
-  runUntil(done: () => boolean, withinMs: number): number | undefined {
+  /** How long it took until `done`, looked at every `stepMs`; undefined: not within `withinMs`. */
+  runUntil(done: () => boolean, withinMs: number, stepMs = 100): number | undefined {
     const startedAtMs = this.clock.nowMs()
     while (!done()) {
       if (this.clock.nowMs() - startedAtMs >= withinMs) return undefined
-      this.clock.advance(100)
+      this.clock.advance(stepMs)
     }
     return this.clock.nowMs() - startedAtMs
   }

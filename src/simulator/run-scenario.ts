@@ -1,5 +1,5 @@
 import { shuffle } from '../base/index.ts'
-import type { Report } from './report.ts'
+import type { Report, Sample } from './report.ts'
 import { Ring } from './ring.ts'
 import type { Partition, Scenario, SlowMembers, Who } from './scenario.ts'
 import { timingOf } from './scenario.ts'
@@ -15,16 +15,20 @@ const MEMBERS_MIN = 3
 
 /**
  * Runs a scenario from a seed, and says what was seen.
- * @param onProgress told now and then which share is through, 0 to 1
+ * @param onProgress told now and then which share is through, 0 to 1, and how it stands
  */
-export function runScenario(scenario: Scenario, seed: number, onProgress?: (share: number) => void): Report {
+export function runScenario(
+  scenario: Scenario,
+  seed: number,
+  onProgress?: (share: number, sample: Sample) => void,
+): Report {
   const run = new Run(scenario, seed)
   const { durationMs } = scenario
   const beatMs = Math.max(1000, Math.ceil(durationMs / SAMPLES / 1000) * 1000)
   for (let atMs = 0; atMs < durationMs; atMs += beatMs) {
     run.ring.clock.advance(Math.min(beatMs, durationMs - atMs))
-    run.witness.sample()
-    onProgress?.(Math.min(1, (atMs + beatMs) / durationMs))
+    const sample = run.witness.sample()
+    onProgress?.(Math.min(1, (atMs + beatMs) / durationMs), sample)
   }
   return run.witness.report(seed)
 }

@@ -57,7 +57,7 @@ export class Witness {
   }
 
   /** To be called at every beat of the run. */
-  sample(): void {
+  sample(): Sample {
     const nowMs = this.#ring.clock.nowMs()
     const traffic = this.#ring.traffic()
     const memberMs = this.#ring.running.length * (nowMs - this.#lastAtMs)
@@ -67,7 +67,9 @@ export class Witness {
     this.#lastTraffic = traffic
     this.#lastAtMs = nowMs
     if (agreement === 1) this.#agreedAtMs ??= nowMs
-    this.#samples.push({ atMs: nowMs, agreement, falsePositives: this.#falsePositives, ...cost })
+    const sample = { atMs: nowMs, agreement, falsePositives: this.#falsePositives, ...cost }
+    this.#samples.push(sample)
+    return sample
   }
 
   report(seed: number): Report {
