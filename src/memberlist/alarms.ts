@@ -1,20 +1,26 @@
 /** A call that the core has to make at a time of its own. */
 export interface Alarm {
-  readonly dueMs: number
-  readonly order: number
   run: ((nowMs: number) => void) | undefined
 }
 
-/** Everything the core has to do later: a binary heap by due time; equal times run in the order they were set. */
+/**
+ * Everything the core has to do later: a binary heap by due time; equal times run in the order they were set. Times and
+ * alarms lie side by side, so that sifting does not visit the alarms all over the memory.
+ */
 export class Alarms {
-  #heap: Alarm[] = []
+  readonly #dueMs: number[] = []
+  readonly #orders: number[] = []
+  readonly #alarms: Alarm[] = []
   #order = 0
 
   /** Calls `run` in the first `runDue` at or after `dueMs`. */
   set(dueMs: number, run: (nowMs: number) => void): Alarm {
-    const alarm: Alarm = { dueMs, order: this.#order++, run }
-    this.#heap.push(alarm)
-    this.#siftUp(this.#heap.length - 1)
+    const alarm: Alarm = { run }
+    const order = this.#order++
+    this.#dueMs.push(dueMs)
+    this.#orders.push(order)
+    this.#alarms.push(alarm)
+    this.#siftUp(dueMs, order, alarm)
     return alarm
   }
 
@@ -25,8 +31,8 @@ export class Alarms {
 
   /** When the next call is due; undefined when nothing is set. */
   nextMs(): number | undefined {
-    while (this.#heap[0] !== undefined && this.#heap[0].run === undefined) this.#pop()
-    return this.#heap[0]?.dueMs
+    while (this.#alarms[0] !== undefined && this.#alarms[0].run === undefined) this.#pop()
+    return this.#dueMs[0]
   }
 
   runDue(nowMs: number): void {
@@ -37,40 +43,51 @@ export class Alarms {
   }
 
   #pop(): Alarm {
-    const first = this.#heap[0] as Alarm
-    const last = this.#heap.pop() as Alarm
-    if (this.#heap.length > 0) this.#siftDown(last)
+    const first = this.#alarms[0] as Alarm
+    const dueMs = this.#dueMs.pop() as number
+    const order = this.#orders.pop() as number
+    const last = this.#alarms.pop() as Alarm
+    if (this.#alarms.length > 0) this.#siftDown(dueMs, order, last)
     return first
   }
 
-  #siftUp(start: number): void {
-    const heap = this.#heap
-    const rising = heap[start] as Alarm
-    let at = start
+  #siftUp(dueMs: number, order: number, alarm: Alarm): void {
+    let at = this.#alarms.length - 1
     while (at > 0) {
       const parent = (at - 1) >> 1
-      if (!before(rising, heap[parent] as Alarm)) break
-      heap[at] = heap[parent] as Alarm
+      if (!this.#isAfter(parent, dueMs, order)) break
+      this.#move(parent, at)
       at = parent
     }
-    heap[at] = rising
+    this.#put(at, dueMs, order, alarm)
   }
 
   /** Puts an alarm in the place of the first. */
-  #siftDown(sinking: Alarm): void {
-    const heap = this.#heap
-    const size = heap.length
+  #siftDown(dueMs: number, order: number, alarm: Alarm): void {
+    const size = this.#alarms.length
     let at = 0
     for (let child = 1; child < size; child = 2 * at + 1) {
-      if (child + 1 < size && before(heap[child + 1] as Alarm, heap[child] as Alarm)) child++
-      if (!before(heap[child] as Alarm, sinking)) break
-      heap[at] = heap[child] as Alarm
+      const other = child + 1
+      if (other < size && this.#isAfter(child, this.#dueMs[other] as number, this.#orders[other] as number)) child++
+      if (this.#isAfter(child, dueMs, order)) break
+      this.#move(child, at)
       at = child
     }
-    heap[at] = sinking
+    this.#put(at, dueMs, order, alarm)
   }
-}
 
-function before(a: Alarm, b: Alarm): boolean {
-  return a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.order < b.order)
+  #isAfter(at: number, dueMs: number, order: number): boolean {
+    const here = this.#dueMs[at] as number
+    return here > dueMs || (here === dueMs && (this.#orders[at] as number) > order)
+  }
+
+  #move(from: number, to: number): void {
+    this.#put(to, this.#dueMs[from] as number, this.#orders[from] as number, this.#alarms[from] as Alarm)
+  }
+
+  #put(at: number, dueMs: number, order: number, alarm: Alarm): void {
+    this.#dueMs[at] = dueMs
+    this.#orders[at] = order
+    this.#alarms[at] = alarm
+  }
 }

@@ -33,11 +33,19 @@ export function isUndecryptable(thrown: unknown): boolean {
   return false
 }
 
+/** Told of a retired key that was needed to read something. */
+export type OnRetired = (key: Uint8Array) => void
+
 /**
- * Tries every key in order; reads versions 0 and 1.
+ * Tries every key in order, and then those that are retired; reads versions 0 and 1.
  * @throws CodecError in memberlist's words
  */
-export function decryptPayload(payload: Uint8Array, keyring: Keyring, aad: Uint8Array): Uint8Array {
+export function decryptPayload(
+  payload: Uint8Array,
+  keyring: Keyring,
+  aad: Uint8Array,
+  onRetired?: OnRetired,
+): Uint8Array {
   const version = payload[0]
   if (version === undefined) throw new CodecError('Cannot decrypt empty payload')
   if (version > 1) throw new CodecError(`Unsupported encryption version ${version}`)
@@ -46,6 +54,12 @@ export function decryptPayload(payload: Uint8Array, keyring: Keyring, aad: Uint8
   for (const key of keyring.keys) {
     const plaintext = decryptWith(key, payload, aad)
     if (plaintext !== undefined) return version === 0 ? unpadded(plaintext) : plaintext
+  }
+  for (const key of keyring.retired) {
+    const plaintext = decryptWith(key, payload, aad)
+    if (plaintext === undefined) continue
+    onRetired?.(key)
+    return version === 0 ? unpadded(plaintext) : plaintext
   }
   throw new UndecryptableError('No installed keys could decrypt the message')
 }

@@ -36,6 +36,15 @@ export interface Shared {
 
 const U32_MAX = 0xffff_ffff
 
+/** What an alive and an entry of a list have in common. */
+type Announcement = Omit<Alive, 'type' | 'node'>
+
+function acceptable(node: string, { vsn, meta, addr }: Announcement): boolean {
+  if (vsn === undefined || !saneVersions(vsn)) return false
+  if (node.length === 0 || node.length > NAME_LENGTH_MAX) return false
+  return meta.length <= META_BYTES_MAX && ipTextOf(addr) !== undefined
+}
+
 /** What is said about members, and what we make of it: alive, suspect, dead, and our own refutations (SWIM §4.2). */
 export class Membership {
   readonly #shared: Shared
@@ -109,19 +118,7 @@ export class Membership {
   }
 
   alive(alive: Alive, nowMs: number): void {
-    const isSelf = alive.node === this.#local.name
-    if (isSelf && this.#leaving) return
-    if (!this.#acceptable(alive)) return void this.#shared.counters.aliveRefused++
-    const known = this.#shared.table.get(alive.node) ?? this.#create(alive, nowMs)
-    if (known === undefined) return
-    const port = alive.port === 0 ? this.#shared.config.port : alive.port
-    const moved = known.port !== port || !sameBytes(known.addr, alive.addr)
-    if (moved && !this.#mayMove(known)) return this.#conflict(known, alive, port)
-    if (!moved && !isSelf && alive.incarnation <= known.incarnation) return
-    if (isSelf && alive.incarnation < known.incarnation) return
-    this.#dropSuspicion(known)
-    if (isSelf) this.#aliveAboutUs(alive, nowMs)
-    else this.#takeOver(known, alive, port, nowMs)
+    if (this.#isNews(alive.node, alive)) this.#heard(alive, nowMs)
   }
 
   suspect(suspect: Suspect, nowMs: number): void {
@@ -154,16 +151,43 @@ export class Membership {
   /** One entry of somebody's list. A death is only ever a suspicion here, so that one liar or laggard cannot bury. */
   merge(entry: PushNode, nowMs: number): void {
     const { name: node, incarnation, state } = entry
-    if (state === 0) this.alive({ type: 'alive', node, ...entry }, nowMs)
-    else if (state === 1 || state === 2) {
+    if (state === 0) {
+      // Nearly all of a list is known: only what is not becomes a message.
+      if (this.#isNews(node, entry)) this.#heard({ type: 'alive', node, ...entry }, nowMs)
+    } else if (state === 1 || state === 2) {
       this.suspect({ type: 'suspect', incarnation, node, from: this.#local.name }, nowMs)
     } else if (state === 3) this.dead({ type: 'dead', incarnation, node, from: node }, nowMs)
   }
 
-  #acceptable(alive: Alive): boolean {
-    if (alive.vsn === undefined || !saneVersions(alive.vsn)) return false
-    if (alive.node.length === 0 || alive.node.length > NAME_LENGTH_MAX) return false
-    return alive.meta.length <= META_BYTES_MAX && ipTextOf(alive.addr) !== undefined
+  /** Refused, or what we know already, at the address we have? Then false. */
+  #isNews(node: string, alive: Announcement): boolean {
+    if (this.#leaving && node === this.#shared.config.name) return false
+    if (!acceptable(node, alive)) {
+      this.#shared.counters.aliveRefused++
+      return false
+    }
+    const known = this.#shared.table.get(node)
+    if (known === undefined || alive.incarnation > known.incarnation) return true
+    const { announced } = known
+    return node === this.#shared.config.name || this.#moves(announced, alive)
+  }
+
+  #moves(known: Announced, { addr, port }: Announcement): boolean {
+    return known.port !== (port === 0 ? this.#shared.config.port : port) || !sameBytes(known.addr, addr)
+  }
+
+  #heard(alive: Alive, nowMs: number): void {
+    const isSelf = alive.node === this.#local.name
+    const known = this.#shared.table.get(alive.node) ?? this.#create(alive, nowMs)
+    if (known === undefined) return
+    const port = alive.port === 0 ? this.#shared.config.port : alive.port
+    const moved = this.#moves(known.announced, alive)
+    if (moved && !this.#mayMove(known)) return this.#conflict(known, alive, port)
+    if (!moved && !isSelf && alive.incarnation <= known.incarnation) return
+    if (isSelf && alive.incarnation < known.incarnation) return
+    this.#dropSuspicion(known)
+    if (isSelf) this.#aliveAboutUs(alive, nowMs)
+    else this.#takeOver(known, alive, port, nowMs)
   }
 
   #create(alive: Alive, nowMs: number): Entry | undefined {

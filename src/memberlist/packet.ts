@@ -1,6 +1,13 @@
 import { assert, MusterError, messageOf, type Random } from '../base/index.ts'
 import { CodecError, crc32, lzwCompress, lzwDecompress, MsgpackReader } from '../codec/index.ts'
-import { concat, decryptPayload, ENCRYPTION_OVERHEAD_BYTES, encryptPayload, NONCE_BYTES } from './encryption.ts'
+import {
+  concat,
+  decryptPayload,
+  ENCRYPTION_OVERHEAD_BYTES,
+  encryptPayload,
+  NONCE_BYTES,
+  type OnRetired,
+} from './encryption.ts'
 import type { Keyring } from './keyring.ts'
 import { checkLabel, labelHeader, takeLabel } from './label.ts'
 import { MessageType } from './messages.ts'
@@ -26,6 +33,8 @@ export interface SealOptions {
   readonly compress: boolean
   /** Absent or empty: in clear. */
   readonly keyring?: Keyring | undefined
+  /** Instead of the ring's primary key. */
+  readonly key?: Uint8Array | undefined
   readonly label?: string | undefined
   readonly random: Random
 }
@@ -48,6 +57,7 @@ export interface OpenOptions {
   readonly label?: string | undefined
   /** False: what cannot be decrypted is read as plaintext, while encryption is being rolled in. Default true. */
   readonly verifyIncoming?: boolean | undefined
+  readonly onRetired?: OnRetired | undefined
   /** Told once when parts of a compound were dropped while others are good. */
   readonly onDropped?: ((count: number, sentence: string) => void) | undefined
 }
@@ -125,7 +135,7 @@ function sealOne(message: Uint8Array, o: SealOptions): Uint8Array {
   const small = o.compress ? smaller(message, encodeCompress(lzwCompress(message))) : message
   const checked = o.crc ? concat([crcHeader(small), small]) : small
   const header = labelHeader(o.label)
-  const key = o.keyring?.primary
+  const key = o.key ?? o.keyring?.primary
   if (key === undefined) return header.length === 0 ? checked : concat([header, checked])
   const sealed = encryptPayload(checked, { key, nonce: o.random.bytes(NONCE_BYTES), aad: header.subarray(2) })
   return header.length === 0 ? sealed : concat([header, sealed])
@@ -143,7 +153,7 @@ function crcHeader(message: Uint8Array): Uint8Array {
 function decrypted(rest: Uint8Array, o: OpenOptions): Uint8Array {
   if (o.keyring?.primary === undefined) return rest
   try {
-    return decryptPayload(rest, o.keyring, labelHeader(o.label).subarray(2))
+    return decryptPayload(rest, o.keyring, labelHeader(o.label).subarray(2), o.onRetired)
   } catch (cause) {
     if (!(cause instanceof CodecError)) throw cause
     if (o.verifyIncoming === false) return rest

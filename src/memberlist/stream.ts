@@ -1,6 +1,13 @@
 import { assert, messageOf, type Random } from '../base/index.ts'
 import { CodecError, lzwCompress, lzwDecompress, MsgpackReader, NeedMoreError } from '../codec/index.ts'
-import { concat, decryptPayload, ENCRYPTION_OVERHEAD_BYTES, encryptPayload, NONCE_BYTES } from './encryption.ts'
+import {
+  concat,
+  decryptPayload,
+  ENCRYPTION_OVERHEAD_BYTES,
+  encryptPayload,
+  NONCE_BYTES,
+  type OnRetired,
+} from './encryption.ts'
 import type { Keyring } from './keyring.ts'
 import { checkLabel, labelHeader, takeLabel } from './label.ts'
 import { MessageType, type StreamMessage } from './messages.ts'
@@ -30,6 +37,8 @@ export interface StreamSealOptions {
   readonly compress: boolean
   /** Absent or empty: in clear. */
   readonly keyring?: Keyring | undefined
+  /** Instead of the ring's primary key. */
+  readonly key?: Uint8Array | undefined
   readonly label?: string | undefined
   /** True for the initiator, which alone writes the label; it is authenticated in both directions. */
   readonly sendLabel: boolean
@@ -45,7 +54,7 @@ export function sealStream(message: Uint8Array, o: StreamSealOptions): Uint8Arra
   assert(message.length > 0, 'an empty message kills peers')
   const header = labelHeader(o.label)
   const body = o.compress ? encodeCompress(lzwCompress(message)) : message
-  const key = o.keyring?.primary
+  const key = o.key ?? o.keyring?.primary
   if (key === undefined) return o.sendLabel ? concat([header, body]) : body
   const length = body.length + ENCRYPTION_OVERHEAD_BYTES
   if (length > STREAM_ENCRYPTED_BYTES_MAX) {
@@ -66,6 +75,7 @@ export interface StreamReaderOptions {
   readonly expectLabel: boolean
   /** False: a stream in clear is read although there are keys. Default true. */
   readonly verifyIncoming?: boolean | undefined
+  readonly onRetired?: OnRetired | undefined
 }
 
 /** `0a` and a length. */
@@ -148,7 +158,7 @@ export class StreamReader {
   }
 
   #parseEncrypted(bytes: Uint8Array): StreamMessage {
-    const { keyring } = this.#o
+    const { keyring, onRetired } = this.#o
     if (keyring?.primary === undefined) {
       throw new StreamRefusedError('Remote state is encrypted and encryption is not configured', { answer: true })
     }
@@ -160,7 +170,7 @@ export class StreamReader {
     const end = FRAME_BYTES + length
     if (bytes.length < end) throw new NeedMoreError(end - bytes.length)
     const aad = concat([bytes.subarray(0, FRAME_BYTES), labelHeader(this.#o.label).subarray(2)])
-    const plain = answering(() => decryptPayload(bytes.subarray(FRAME_BYTES, end), keyring, aad))
+    const plain = answering(() => decryptPayload(bytes.subarray(FRAME_BYTES, end), keyring, aad, onRetired))
     return whole(() => parseWhole(plain[0] === MessageType.compress ? inflated(plain) : plain))
   }
 

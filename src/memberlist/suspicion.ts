@@ -28,6 +28,7 @@ export class Suspicion {
   readonly #times: SuspicionTimes
   readonly #accuser: string
   /** Never more than are wanted: two in a LAN. */
+  #confirmations = 0
   #confirmedBy: string[] | undefined
 
   constructor(accuser: string, times: SuspicionTimes, nowMs: number) {
@@ -38,10 +39,10 @@ export class Suspicion {
 
   /** True when this accuser is news, and so worth telling others. */
   confirm(from: string): boolean {
+    if (this.#confirmations >= this.#times.confirmationsWanted) return false
     const confirmedBy = this.#confirmedBy ?? []
-    if (confirmedBy.length >= this.#times.confirmationsWanted) return false
     if (from === this.#accuser || confirmedBy.includes(from)) return false
-    confirmedBy.push(from)
+    this.#confirmations = confirmedBy.push(from)
     this.#confirmedBy = confirmedBy
     return true
   }
@@ -50,7 +51,7 @@ export class Suspicion {
   dueMs(): number {
     const { minMs, maxMs, confirmationsWanted } = this.#times
     if (confirmationsWanted < 1) return this.startedAtMs + minMs
-    const share = Math.log((this.#confirmedBy?.length ?? 0) + 1) / Math.log(confirmationsWanted + 1)
+    const share = Math.log(this.#confirmations + 1) / Math.log(confirmationsWanted + 1)
     return this.startedAtMs + Math.max(minMs, Math.floor(maxMs - share * (maxMs - minMs)))
   }
 }

@@ -195,7 +195,7 @@ export class Swim {
    */
   merge(list: PushPull, nowMs: number): { effects: Effect[]; refused?: string } {
     const atMs = this.#advance(nowMs)
-    const refused = incompatibility(list.nodes, this.#table.all())
+    const refused = incompatibility(list.nodes, () => this.#table.all())
     if (refused !== undefined) {
       this.counters.mergesRefused++
       return { effects: this.#take(), refused }

@@ -7,16 +7,15 @@ import type { PushNode, Versions } from './messages.ts'
  * such entry bars every join of the whole ring for good.
  * @returns memberlist's own sentence about the first offender; undefined: compatible
  */
-export function incompatibility(remote: readonly PushNode[], local: Iterable<Member>): string | undefined {
+export function incompatibility(remote: readonly PushNode[], local: () => Iterable<Member>): string | undefined {
   const limits: Limits = { pMin: 0, pMax: 255, dMin: 0, dMax: 255 }
-  const locals = [...local]
   for (const { vsn, state } of remote) if (vsn !== undefined && state === 0) narrow(limits, vsn)
-  for (const { vsn, state } of locals) if (state === 'alive') narrow(limits, vsn)
+  for (const { vsn, state } of local()) if (state === 'alive') narrow(limits, vsn)
   for (const { name, vsn } of remote) {
     const refused = vsn === undefined ? undefined : refusal(name, vsn, limits)
     if (refused !== undefined) return refused
   }
-  for (const { name, vsn } of locals) {
+  for (const { name, vsn } of local()) {
     const refused = refusal(name, vsn, limits)
     if (refused !== undefined) return refused
   }

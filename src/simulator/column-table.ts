@@ -24,12 +24,6 @@ export class Roll {
 const STATES: readonly MemberState[] = ['alive', 'suspect', 'dead', 'left']
 const CODES: Readonly<Record<MemberState, number>> = { alive: 0, suspect: 1, dead: 2, left: 3 }
 
-/** What few members have at a time. */
-interface Rare {
-  suspicion: Suspicion | undefined
-  claim: Alive | undefined
-}
-
 /**
  * A view in 26 bytes for each entry instead of some 150: columns by the member's number in the roll, and an `Entry` only
  * while somebody looks at it. Does what a `PlainTable` does, draw by draw.
@@ -42,7 +36,9 @@ export class ColumnTable implements MemberTable {
   states = new Uint8Array(0)
   silent = new Uint8Array(0)
   changedAtMs = new Float64Array(0)
-  readonly rare = new Map<number, Rare>()
+  /** Empty until the first suspicion. */
+  suspicions: (Suspicion | undefined)[] = []
+  readonly claims = new Map<number, Alive>()
   #probeList = new Uint32Array(0)
   #size = 0
   #cursor = 0
@@ -62,8 +58,9 @@ export class ColumnTable implements MemberTable {
   }
 
   *all(): IterableIterator<Entry> {
-    for (const [number, announced] of this.announced.entries()) {
-      if (announced !== undefined) yield new ColumnEntry(this, number)
+    const { announced } = this
+    for (let number = 0; number < announced.length; number++) {
+      if (announced[number] !== undefined) yield new ColumnEntry(this, number)
     }
   }
 
@@ -110,6 +107,12 @@ export class ColumnTable implements MemberTable {
     return chosen
   }
 
+  prepareSuspicions(): void {
+    const { suspicions, states } = this
+    if (suspicions.length >= states.length) return
+    this.suspicions = Array.from({ length: states.length }, (_, number) => suspicions[number])
+  }
+
   #at(place: number): ColumnEntry {
     return new ColumnEntry(this, this.#probeList[place] as number)
   }
@@ -142,7 +145,7 @@ export class ColumnTable implements MemberTable {
 
   #forget(number: number): void {
     this.announced[number] = undefined
-    this.rare.delete(number)
+    this.claims.delete(number)
   }
 
   /** At once to the size of the roll: mostly all are started before they hear of one another. */
@@ -235,24 +238,20 @@ class ColumnEntry implements Entry {
   }
 
   get suspicion(): Suspicion | undefined {
-    return this.table.rare.get(this.number)?.suspicion
+    return this.table.suspicions[this.number]
   }
 
   set suspicion(suspicion: Suspicion | undefined) {
-    this.#keep(suspicion, this.claim)
+    if (suspicion !== undefined) this.table.prepareSuspicions()
+    if (this.number < this.table.suspicions.length) this.table.suspicions[this.number] = suspicion
   }
 
   get claim(): Alive | undefined {
-    return this.table.rare.get(this.number)?.claim
+    return this.table.claims.get(this.number)
   }
 
   set claim(claim: Alive | undefined) {
-    this.#keep(this.suspicion, claim)
-  }
-
-  #keep(suspicion: Suspicion | undefined, claim: Alive | undefined): void {
-    const { rare } = this.table
-    if (suspicion === undefined && claim === undefined) rare.delete(this.number)
-    else rare.set(this.number, { suspicion, claim })
+    if (claim !== undefined) this.table.claims.set(this.number, claim)
+    else if (this.table.claims.size > 0) this.table.claims.delete(this.number)
   }
 }

@@ -2,18 +2,18 @@ import type { Random } from '../base/index.ts'
 import {
   type Alive,
   type Announced,
+  type Dead,
   decodeMessage,
-  encodeMessage,
   type MemberTable,
   type PacketMessage,
   type PartCodec,
   sameBytes,
   sameVersions,
+  type Suspect,
+  type Versions,
 } from '../memberlist/index.ts'
 import { ColumnTable, Roll } from './column-table.ts'
-
-/** A part that brings along what it says. */
-type SharedPart = Uint8Array & { message?: PacketMessage }
+import { partLength } from './part-length.ts'
 
 /** What all views of a ring have in common. */
 export interface SharedCodec extends PartCodec {
@@ -21,38 +21,35 @@ export interface SharedCodec extends PartCodec {
   table(random: Random): MemberTable
 }
 
+/** What goes from member to member in the place of bytes: the message itself, with the length that the bytes would have. */
+type Part = PacketMessage & { readonly length: number }
+
 /**
- * Parts are handed over as they are, so a message is encoded once and never decoded; and all views share one record of
- * what a member says about itself, so that a ring of a thousand fits in memory. The wire is proved by its own tests.
+ * Nothing is encoded or decoded: cores hand parts on and ask for their lengths, and so a part is the message. And all views
+ * share one record of what a member says about itself, so that a ring of ten thousand fits in memory. The wire is proved
+ * by its own tests.
  */
 export function sharedCodec(): SharedCodec {
   const roll = new Roll()
-  const news = new WeakMap<PacketMessage, SharedPart>()
   /** Views that learn of a member by lists build an announcement each; these are all one. */
-  const announced = new Map<string, Alive>()
+  const announced = new Map<string, AlivePart>()
   const records = new Map<string, Announced>()
-  const encode = (message: PacketMessage): SharedPart => {
-    const part: SharedPart = encodeMessage(message)
-    part.message = message
-    return part
-  }
-  const encodeNews = (message: PacketMessage): SharedPart => {
-    const part = news.get(message) ?? encode(message)
-    news.set(message, part)
-    return part
-  }
-  const encodeAlive = (message: Alive): SharedPart => {
+  const alivePart = (message: Alive): AlivePart => {
     const known = announced.get(message.node)
-    if (known !== undefined && sameAlive(known, message)) return encodeNews(known)
-    if (known === undefined || known.incarnation < message.incarnation) announced.set(message.node, message)
-    return encodeNews(message)
+    if (known !== undefined && sameAlive(known, message)) return known
+    const part = message instanceof AlivePart ? message : new AlivePart(message)
+    if (known === undefined || known.incarnation < message.incarnation) announced.set(message.node, part)
+    return part
+  }
+  const partOf = (message: PacketMessage): Part => {
+    if (message instanceof Accusation) return message
+    if (message.type === 'alive') return alivePart(message)
+    if (message.type === 'suspect' || message.type === 'dead') return new Accusation(message) as Part
+    return { ...message, length: partLength(message) }
   }
   return {
-    encode(message) {
-      if (message.type === 'alive') return encodeAlive(message)
-      return message.type === 'suspect' || message.type === 'dead' ? encodeNews(message) : encode(message)
-    },
-    decode: (part: SharedPart) => part.message ?? decodeMessage(part),
+    encode: message => asBytes(partOf(message)),
+    decode: part => (part instanceof Uint8Array ? decodeMessage(part) : part),
     table: random => new ColumnTable(roll, random),
     share(record) {
       const known = records.get(record.name)
@@ -60,6 +57,49 @@ export function sharedCodec(): SharedCodec {
       records.set(record.name, record)
       return record
     },
+  }
+}
+
+/** The one place that calls a part bytes; `decode` takes it back. */
+const asBytes = (part: Part): Uint8Array => part as unknown as Uint8Array
+
+/** A suspect or a dead. A class, so that the hundreds of thousands of a partition lie close together. */
+class Accusation {
+  readonly type: 'suspect' | 'dead'
+  readonly incarnation: number
+  readonly node: string
+  readonly from: string
+  readonly length: number
+
+  constructor(message: Suspect | Dead) {
+    this.type = message.type
+    this.incarnation = message.incarnation
+    this.node = message.node
+    this.from = message.from
+    this.length = partLength(message)
+  }
+}
+
+class AlivePart implements Alive {
+  readonly type = 'alive'
+  readonly incarnation: number
+  readonly node: string
+  readonly addr: Uint8Array
+  readonly port: number
+  readonly meta: Uint8Array
+  readonly vsn: Versions | undefined
+  readonly vsnBytes: number
+  readonly length: number
+
+  constructor(message: Alive) {
+    this.incarnation = message.incarnation
+    this.node = message.node
+    this.addr = message.addr
+    this.port = message.port
+    this.meta = message.meta
+    this.vsn = message.vsn
+    this.vsnBytes = message.vsnBytes
+    this.length = partLength(message)
   }
 }
 

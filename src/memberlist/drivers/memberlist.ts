@@ -54,6 +54,8 @@ export interface MemberlistHost extends Host {
   conflict(existing: Member, other: Claim): void
   pingDone(member: Member, rttMs: number, payload: Uint8Array | undefined): void
   unknownPing?(from: Address, node?: string): void
+  /** A packet could be read with a retired key only: its sender has missed a rotation. */
+  staleKey?(from: Address, key: Uint8Array): void
 }
 
 export interface MemberlistDeps {
@@ -229,6 +231,12 @@ export class Memberlist implements AsyncDisposable {
     this.#send({ kind: 'send', to, parts: [encodeMessage({ type: 'user', body })], crc, node: undefined })
   }
 
+  /** One user message for a member that has nothing but this key. Best effort. */
+  sendUserUnder(key: Uint8Array, to: Address, body: Uint8Array): void {
+    const parts = [encodeMessage({ type: 'user', body })]
+    this.#send({ kind: 'send', to, parts, crc: false, node: undefined }, key)
+  }
+
   /** One user message to each of these members, repeated after 30, 90 and 200 ms until it is acked. */
   tellUser(names: readonly string[], body: Uint8Array): void {
     this.#perform(this.#swim.tellUser(names, body, this.#deps.clock.nowMs()))
@@ -354,8 +362,12 @@ export class Memberlist implements AsyncDisposable {
   #receive(packet: Uint8Array, from: Address): void {
     const { keyring, label } = this.#config
     let parts: Uint8Array[]
+    let retired: Uint8Array | undefined
+    const onRetired = (key: Uint8Array) => {
+      retired = key
+    }
     try {
-      parts = openPacket(packet, { keyring, label })
+      parts = openPacket(packet, { keyring, label, onRetired })
     } catch (thrown) {
       this.#swim.counters.packetsRefused++
       if (isUndecryptable(thrown)) return this.#foreignKey(from.ip)
@@ -364,6 +376,7 @@ export class Memberlist implements AsyncDisposable {
     }
     this.#foreignKeys.understood(from.ip)
     this.#perform(this.#swim.receive(parts, from, this.#deps.clock.nowMs()))
+    if (retired !== undefined) this.#deps.host.staleKey?.(from, retired)
   }
 
   #foreignKey(ip: string): void {
@@ -410,11 +423,11 @@ export class Memberlist implements AsyncDisposable {
     }
   }
 
-  #send({ to, parts, crc, node }: Extract<Effect, { kind: 'send' }>): void {
+  #send({ to, parts, crc, node }: Extract<Effect, { kind: 'send' }>, key?: Uint8Array): void {
     if (this.#stopping.signal.aborted) return
     const { keyring, label, compress = true } = this.#config
     try {
-      for (const packet of sealPacket(parts, { crc, compress, keyring, label, random: this.#deps.random })) {
+      for (const packet of sealPacket(parts, { crc, compress, keyring, key, label, random: this.#deps.random })) {
         this.#listener.udp.send(packet, to.port, to.ip, failure => {
           if (failure !== null) this.#sendError(failure, node)
         })

@@ -9,6 +9,8 @@ import { ExchangeError } from './errors.ts'
 /** How streams are framed, and by what they are bounded. */
 export interface StreamConfig {
   readonly keyring: Keyring | undefined
+  /** Instead of the ring's primary key, to whoever has another. */
+  readonly key?: Uint8Array | undefined
   readonly label: string | undefined
   readonly compress: boolean
   readonly random: Random

@@ -35,7 +35,11 @@ export class StreamsIn {
 
   #accept(socket: Socket): void {
     const { keyring, label, clock, timeoutMs, refused } = this.#config
-    const reader = new StreamReader({ keyring, label, expectLabel: true })
+    let key: Uint8Array | undefined
+    const onRetired = (retired: Uint8Array) => {
+      key = retired // whoever speaks with it reads nothing else
+    }
+    const reader = new StreamReader({ keyring, label, expectLabel: true, onRetired })
     const peer = socket.remoteAddress
     let unread = 0
     let isExchange = false
@@ -61,7 +65,7 @@ export class StreamsIn {
         isExchange = true
         this.#exchanges++
       }
-      if (message !== undefined) this.#respond(socket, message)
+      if (message !== undefined) this.#respond(socket, message, key)
     })
   }
 
@@ -77,16 +81,16 @@ export class StreamsIn {
     }
   }
 
-  #respond(socket: Socket, message: StreamMessage): void {
+  #respond(socket: Socket, message: StreamMessage, key: Uint8Array | undefined): void {
     const response = this.#config.answer(message)
     if (response?.answer === undefined) socket.end()
-    else this.#send(socket, response.answer)
+    else this.#send(socket, response.answer, key)
     response?.after?.()
   }
 
-  #send(socket: Socket, answer: StreamMessage): void {
+  #send(socket: Socket, answer: StreamMessage, key: Uint8Array | undefined): void {
     try {
-      socket.end(sealed(answer, this.#config, false))
+      socket.end(sealed(answer, { ...this.#config, key }, false))
     } catch (thrown) {
       this.#drop(socket, messageOf(thrown))
     }
