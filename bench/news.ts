@@ -15,8 +15,9 @@ export interface QueryTimes {
 
 /** Milliseconds from the call at `from` until the streams of all `hosts` have had the event. */
 export async function eventSpreadMs(ring: Ring, hosts: readonly number[], from: number, name: string): Promise<number> {
-  const ended = AbortSignal.timeout(TIMEOUT_MS)
-  const streams = await Promise.all(hosts.map(async host => (await ring.client(host)).events(`user:${name}`, ended)))
+  const listen = async (host: number) =>
+    (await ring.client(host)).events(`user:${name}`, AbortSignal.timeout(TIMEOUT_MS))
+  const streams = await Promise.all(hosts.map(listen))
   const sender = await ring.client(from)
   const heard = streams.map(async stream => {
     for await (const event of stream) if (event.size > 0) return

@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { eventually, part } from './parts.ts'
-import { ask, linesOf, loadOn, poolOf, Tier, untilReady, WEBAPP } from './tier.ts'
+import { ask, linesOf, loadOn, poolOf, siteTemplate, Tier, type TierAgent, untilReady, WEBAPP } from './tier.ts'
 
 const MUSTER = resolve(import.meta.dirname, '../bin/muster')
 
@@ -15,18 +15,21 @@ const stubborn = (pids: string) => [
   '-c',
   `trap 'echo asked >> ${pids}' TERM; echo $$ >> ${pids}; while :; do sleep 0.05; done`,
 ]
-/** A start that does not end: it waits for a real Serf agent that is not there. */
-const waits = (tier: Tier) => ({ engine: 'serf', rpc: `${tier.ip(9)}:7373` })
+/** In the middle of a start that does not end: its service runs, and it waits for a real Serf agent that is not there. */
+async function startsFor(tier: Tier, services: object, pids: string): Promise<TierAgent> {
+  const agent = tier.muster('a', 1, { cluster: { engine: 'serf', rpc: `${tier.ip(9)}:7373` }, services })
+  await eventually(
+    () => linesOf(pids),
+    lines => lines.length === 1,
+  )
+  return agent
+}
 
 test('signals during a start end it: the second one hurries, and no service stays behind', async () => {
   await using tier = await Tier.open('127.0.170')
   const pids = join(tier.directory, 'pids')
   const services = { slow: { command: stubborn(pids), stop: { timeout: '30s' } } }
-  const agent = tier.muster('a', 1, { cluster: waits(tier), services })
-  await eventually(
-    () => linesOf(pids),
-    lines => lines.length === 1,
-  )
+  const agent = await startsFor(tier, services, pids)
   await tier.signal('a', 'HUP') // no reason to end
   await tier.signal('a', 'TERM')
   await eventually(
@@ -42,11 +45,7 @@ test('SIGUSR2 during a start hands over: the services run on, and the next agent
   await using tier = await Tier.open('127.0.171')
   const pids = join(tier.directory, 'pids')
   const services = { slow: { command: stubborn(pids), stop: { timeout: '100ms' } } }
-  const agent = tier.muster('a', 1, { cluster: waits(tier), services })
-  await eventually(
-    () => linesOf(pids),
-    lines => lines.length === 1,
-  )
+  const agent = await startsFor(tier, services, pids)
   await tier.signal('a', 'USR2')
   expect(await agent.part.exited).toBe(0)
   const next = tier.muster('a', 1, { services })
@@ -225,21 +224,7 @@ test('a configuration that cannot work ends with 2 before any service is started
 test('a broken template does not keep a balancer from starting: it starts with the last good file, and says so', async () => {
   await using tier = await Tier.open('127.0.178')
   const path = join(tier.directory, 'site.hbs')
-  const template = `global
-    stats socket {{settings.adminSocket}} mode 600 level admin
-defaults
-    mode http
-    timeout connect 1s
-    timeout client 9s
-    timeout server 9s
-frontend http
-    bind ${tier.ip(1)}:8080
-    default_backend web
-backend web
-{{#each addresses}}    server {{host}} {{ip}}:3000 check
-{{/each}}
-`
-  writeFileSync(path, template)
+  writeFileSync(path, siteTemplate(tier))
   const config = { balancer: { template: path, pools: { web: {} } } }
   const first = tier.balancer({}, config)
   tier.backend('web-2', 2)
@@ -255,7 +240,7 @@ backend web
     ),
   ).toBe('web-2')
   expect(second.part.output).toContain('the template is broken')
-  writeFileSync(path, template.replace('timeout server 9s', 'timeout server 8s'))
+  writeFileSync(path, siteTemplate(tier).replace('timeout server 9s', 'timeout server 8s'))
   await tier.signal('lb', 'HUP')
   await eventually(
     () => readFileSync(join(second.directory, 's/haproxy.cfg'), 'utf8'),

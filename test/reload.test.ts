@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { eventually, members, Ring, type RingAgent, serf } from './parts.ts'
-import { ask, readyIn, Tier } from './tier.ts'
+import { ask, readyIn, siteTemplate, Tier } from './tier.ts'
 
 const tagsOf = async (agent: RingAgent) =>
   (await members(agent, 'serf')).find(row => row.name === agent.name)?.tags ?? {}
@@ -32,22 +32,7 @@ test('SIGHUP takes over the tags of the files and keeps those set at run time, w
 test("SIGHUP reads a user's template again; one that is wrong changes nothing, and neither does a wrong file", async () => {
   await using tier = await Tier.open('127.0.145')
   const path = join(tier.directory, 'site.hbs')
-  const template = (more: string) => `global
-    stats socket {{settings.adminSocket}} mode 600 level admin
-defaults
-    mode http
-    timeout connect 1s
-    timeout client 9s
-    timeout server 9s
-frontend http
-    bind ${tier.ip(1)}:8080
-    default_backend web
-backend web
-    ${more}
-{{#each addresses}}    server {{host}} {{ip}}:3000 check
-{{/each}}
-`
-  writeFileSync(path, template('balance roundrobin'))
+  writeFileSync(path, siteTemplate(tier, 'balance roundrobin'))
   const balancer = tier.balancer({}, { balancer: { template: path, pools: { web: {} } } })
   await eventually(
     () => balancer.status(),
@@ -60,10 +45,10 @@ backend web
     names => names.join() === 'web-2',
   )
   const file = () => readFileSync(join(balancer.directory, 's/haproxy.cfg'), 'utf8')
-  writeFileSync(path, template('balance leastconn'))
+  writeFileSync(path, siteTemplate(tier, 'balance leastconn'))
   await tier.signal('lb', 'HUP')
   await eventually(file, text => text.includes('balance leastconn'))
-  writeFileSync(path, template('{{nobody}}'))
+  writeFileSync(path, siteTemplate(tier, '{{nobody}}'))
   await tier.signal('lb', 'HUP')
   await eventually(
     () => balancer.part.output,

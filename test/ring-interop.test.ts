@@ -47,6 +47,14 @@ async function allAgree(ring: Ring, living: readonly string[], isGood: (rows: Me
 const statusOf = (rows: readonly MemberRow[], name: string) => rows.find(row => row.name === name)?.status
 const ALL = ['s1', 's2', 'm1', 'm2']
 
+/** One of each make starts again and joins this one; then all four are alive. */
+async function comeBack(ring: Ring, joined: string): Promise<void> {
+  const flags = ['-tag=role=web', `-join=${ring.addressOf(HOSTS[joined] as number)}`]
+  await ring.start('serf', 's2', HOSTS['s2'] as number, flags)
+  await ring.start('muster', 'm2', HOSTS['m2'] as number, flags)
+  await allAgree(ring, ALL, rows => rows.length === 4 && rows.every(row => row.status === 'alive'))
+}
+
 const rings = orders.flatMap(order => [false, true].map(isEncrypted => ({ order, isEncrypted })))
 
 for (const [at, { order, isEncrypted }] of rings.entries()) {
@@ -71,28 +79,12 @@ for (const [at, { order, isEncrypted }] of rings.entries()) {
     await allAgree(ring, ['s1', 'm1'], isLeft)
     expect(await Promise.all(['s2', 'm2'].map(async name => await ring.agents.get(name)?.part.exited))).toEqual([0, 0])
 
-    for (const [kind, name] of [
-      ['serf', 's2'],
-      ['muster', 'm2'],
-    ] as const)
-      await ring.start(kind, name, HOSTS[name] as number, [
-        '-tag=role=web',
-        `-join=${ring.addressOf(HOSTS['m1'] as number)}`,
-      ])
-    await allAgree(ring, ALL, rows => rows.length === 4 && rows.every(row => row.status === 'alive'))
+    await comeBack(ring, 'm1')
 
     await Promise.all(['s2', 'm2'].map(async name => await ring.agents.get(name)?.part.end('SIGKILL')))
     const isFailed = (rows: MemberRow[]) => statusOf(rows, 's2') === 'failed' && statusOf(rows, 'm2') === 'failed'
     await allAgree(ring, ['s1', 'm1'], isFailed)
 
-    for (const [kind, name] of [
-      ['serf', 's2'],
-      ['muster', 'm2'],
-    ] as const)
-      await ring.start(kind, name, HOSTS[name] as number, [
-        '-tag=role=web',
-        `-join=${ring.addressOf(HOSTS['s1'] as number)}`,
-      ])
-    await allAgree(ring, ALL, rows => rows.length === 4 && rows.every(row => row.status === 'alive'))
+    await comeBack(ring, 's1')
   })
 }

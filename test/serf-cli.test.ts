@@ -128,50 +128,16 @@ const odd: Record<string, Parameters<typeof ScriptedAgent.start>[1]> = {
   'a lock': (command, say) => say(command === 'handshake' ? '' : 'Authentication required'),
 }
 
+const COMMON = ['leave', 'reachability', 'query x', 'event x', 'tags -set a=b', 'monitor']
+
 const asked: Record<string, string[]> = {
   'odd members': ['members', 'members -detailed', 'members -format=json', 'info', 'info -format=json'],
   'doubled acks': ['reachability', 'reachability -verbose'],
   'surplus acks': ['reachability'],
   'responses of bytes': ['query x', 'query -format=json x'],
-  'an agent that goes away': [
-    'members',
-    'info',
-    'rtt a',
-    'keys -list',
-    'leave',
-    'reachability',
-    'query x',
-    'event x',
-    'tags -set a=b',
-    'monitor',
-  ],
-  errors: [
-    'members',
-    'rtt a b',
-    'keys -list',
-    'keys -use=x',
-    'leave',
-    'reachability',
-    'query x',
-    'event x',
-    'tags -set a=b',
-    'monitor',
-    'join x',
-    'force-leave x',
-  ],
-  'a lock': [
-    'members',
-    'info',
-    'rtt a',
-    'keys -list',
-    'leave',
-    'reachability',
-    'query x',
-    'event x',
-    'tags -set a=b',
-    'monitor',
-    'join x',
-  ],
+  'an agent that goes away': [...COMMON, 'members', 'info', 'rtt a', 'keys -list'],
+  errors: [...COMMON, 'members', 'rtt a b', 'keys -list', 'keys -use=x', 'join x', 'force-leave x'],
+  'a lock': [...COMMON, 'members', 'info', 'rtt a', 'keys -list', 'join x'],
 }
 
 for (const [title, script] of Object.entries(odd)) {

@@ -239,3 +239,22 @@ export function linesOf(path: string): string[] {
   if (!existsSync(path)) return []
   return readFileSync(path, 'utf8').split('\n').filter(Boolean)
 }
+
+/** A user's template in the classic form, on port 8080 of host 1. @param more a line of the backend's */
+export function siteTemplate(tier: Tier, more = ''): string {
+  return `global
+    stats socket {{settings.adminSocket}} mode 600 level admin
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 9s
+    timeout server 9s
+frontend http
+    bind ${tier.ip(1)}:8080
+    default_backend web
+backend web
+    ${more}
+{{#each addresses}}    server {{host}} {{ip}}:3000 check
+{{/each}}
+`
+}

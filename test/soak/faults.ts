@@ -37,50 +37,49 @@ const kill: Draw = (ring, random) => {
   }
 }
 
-const freeze: Draw = (ring, random) => {
-  const host = one(ring, random)
-  return {
-    what: `freeze ${host.name}`,
-    async begin() {
-      await ring.signal(host, 'STOP')
-      host.condition = 'frozen'
-    },
-    async end() {
-      await ring.signal(host, 'CONT')
-      host.condition = 'up'
-    },
+/** A host out of order: from `begin` on it has this condition, after `end` it is up again. */
+function disorder(
+  what: (name: string) => string,
+  condition: Host['condition'],
+  begin: (ring: SoakRing, host: Host) => Promise<unknown>,
+  end: (ring: SoakRing, host: Host) => Promise<unknown>,
+): Draw {
+  return (ring, random) => {
+    const host = one(ring, random)
+    return {
+      what: what(host.name),
+      async begin() {
+        await begin(ring, host)
+        host.condition = condition
+      },
+      async end() {
+        await end(ring, host)
+        host.condition = 'up'
+      },
+    }
   }
 }
 
-const cut: Draw = (ring, random) => {
-  const host = one(ring, random)
-  return {
-    what: `cut ${host.name}`,
-    async begin() {
-      await ring.network.cutLink(host.number)
-      host.condition = 'cut'
-    },
-    async end() {
-      await ring.network.healLink(host.number)
-      host.condition = 'up'
-    },
-  }
-}
+const freeze = disorder(
+  name => `freeze ${name}`,
+  'frozen',
+  (ring, host) => ring.signal(host, 'STOP'),
+  (ring, host) => ring.signal(host, 'CONT'),
+)
 
-const deafen: Draw = (ring, random) => {
-  const host = one(ring, random)
-  return {
-    what: `cut ${host.name} one way: it hears nothing`,
-    async begin() {
-      await ring.network.deafen(host.number)
-      host.condition = 'deaf'
-    },
-    async end() {
-      await ring.network.undeafen(host.number)
-      host.condition = 'up'
-    },
-  }
-}
+const cut = disorder(
+  name => `cut ${name}`,
+  'cut',
+  ({ network }, { number }) => network.cutLink(number),
+  ({ network }, { number }) => network.healLink(number),
+)
+
+const deafen = disorder(
+  name => `cut ${name} one way: it hears nothing`,
+  'deaf',
+  ({ network }, { number }) => network.deafen(number),
+  ({ network }, { number }) => network.undeafen(number),
+)
 
 /** A fifth of what one host is sent is lost; it stays a member. */
 const lose: Draw = (ring, random) => {
