@@ -26,6 +26,7 @@ function program(): Command {
   addRingCommands(muster)
   apiCommands(muster)
   demoCommand(muster)
+  simCommand(muster)
   serfCommand(muster)
   completionCommand(muster)
   versionCommand(muster)
@@ -119,6 +120,14 @@ function demoCommand(muster: Command): void {
     const { runDemo } = await import('./demo.ts')
     const code: unknown = await runDemo(args)
     if (typeof code === 'number') process.exitCode = code
+  })
+}
+
+function simCommand(muster: Command): void {
+  const command = muster.command('sim').description('rings of thousands in virtual time: scenarios, studies, the swarm')
+  command.allowUnknownOption().allowExcessArguments().argument('[options...]').helpOption(false)
+  command.action(async (args: string[]) => {
+    process.exitCode = await (await import('./sim.ts')).runSim(args)
   })
 }
 

@@ -1,7 +1,11 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
+import { messageOf } from '../../base/index.ts'
 import type { Core, Swarm } from '../../simulator/index.ts'
+import { UsageError } from '../usage-error.ts'
+import type { Flags } from './scenario-source.ts'
 
+/** The swarm: rings to which everything happens. */
 export interface Options {
   readonly members: number
   /** How many rings, each from a seed of its own. */
@@ -15,8 +19,35 @@ export interface Options {
   readonly jobs: number
 }
 
-/** The command line makes no sense; nothing was started. */
-export class UsageError extends Error {}
+export interface Shown {
+  /** How the outcome is printed. */
+  readonly output: 'text' | 'json' | 'svg'
+  /** Where the plots go besides. */
+  readonly plot: string | undefined
+}
+
+export type Study = 'lifeguard' | 'scale'
+
+export interface StudyOptions extends Shown {
+  readonly study: Study
+  readonly seeds: readonly number[]
+  readonly jobs: number
+  /** `scale`: which sizes; undefined: the usual. */
+  readonly members: readonly number[] | undefined
+  /** `lifeguard`: the whole grid. */
+  readonly full: boolean
+}
+
+export type Command =
+  | { readonly kind: 'help' }
+  | ({ readonly kind: 'swarm' } & Options)
+  | ({
+      readonly kind: 'scenario'
+      readonly file: string | undefined
+      readonly flags: Flags
+      readonly jobs: number
+    } & Shown)
+  | ({ readonly kind: 'study' } & StudyOptions)
 
 export const MEMBERS = 100
 const SEEDS = 5
@@ -26,42 +57,77 @@ const SERF_MEMBERS_MAX = 200
 const MEMBERS_MAX = 10_000
 const JOBS_MAX = 256
 const SEED_MAX = 2 ** 32 - 1
+const STUDIES: ReadonlySet<string> = new Set(['lifeguard', 'scale'])
 
-export const HELP = `Rings in virtual time, each drawn from a seed: join, crashes, leaves, partitions of half, restarts and news in
-random order, with 5 % loss. After every step all members have to agree again about everybody: who is there with which
-meta, and with Serf also statuses, tags, and user events (each once, to everybody who ran when it was sent).
+/** Flags that say what a file would, by the key they set there. */
+const SCENARIO_FLAGS: Readonly<Record<string, string>> = {
+  duration: 'duration',
+  formed: 'formed',
+  loss: 'loss',
+  delay: 'delay',
+  partition: 'partitions',
+  slow: 'slow',
+  churn: 'churn',
+  events: 'events',
+  lifeguard: 'lifeguard',
+  timing: 'timing',
+}
 
-usage: npm run sim -- [--members N] [--core CORE] [--seeds N] [--from SEED] [--jobs N]
-       npm run sim -- [--members N] [--core CORE] --seed SEED
+export const HELP = `Rings of the real protocol cores in virtual time, thousands of members in one process; the same seed, the same run.
 
-  --members N   members of each ring, 2 to ${MEMBERS_MAX}; default ${MEMBERS}
-  --core CORE   serf, or memberlist alone; default: serf up to ${SERF_MEMBERS_MAX} members, memberlist above
-  --seeds N     how many rings; default ${SEEDS}
-  --from SEED   takes the seeds SEED, SEED + 1, …; default: drawn at random
+usage: muster sim FILE.yaml [options]     a scenario: convergence, false positives, messages and bytes per member
+       muster sim lifeguard [options]     the experiments of the Lifeguard paper, part by part
+       muster sim scale [options]         how long news takes to reach 10, 100, 1000 members, and what a member costs
+       muster sim [--members N] [--core CORE] [--seeds N] [--from SEED] [--jobs N]
+       muster sim [--members N] [--core CORE] --seed SEED
+
+Without a file, and without an option of scenarios, it is the swarm: rings, each drawn from a seed: join, crashes, leaves,
+partitions of half, restarts and news in random order, with 5 % loss. After every step all members have to agree again
+about everybody: who is there with which meta, and with Serf also statuses, tags, and user events (each once, to everybody
+who ran when it was sent). (npm run sim -- … is the same program from its sources.)
+
+  --members N   members of each ring, 2 to ${MEMBERS_MAX}; default ${MEMBERS}; for scale a list such as 10,100
+  --core CORE   serf, or memberlist alone; default: serf up to ${SERF_MEMBERS_MAX} members, memberlist above; scenarios: memberlist
+  --seeds N     how many rings; default ${SEEDS}; scenarios and studies: 1
+  --from SEED   takes the seeds SEED, SEED + 1, …; default: drawn at random; scenarios and studies: 1
   --seed SEED   runs this ring alone, and tells every step as it is reached
   --jobs N      rings at a time, each a process of its own; default: the number of cores, here ${availableParallelism()}
 
-A seed gives the same steps whatever the number of jobs. A ring of 1000 takes minutes and about 2 GB.
-Exit code: 0 all agreed, 1 some did not (each is printed with the command that replays it), 2 usage, 130 interrupted.
+Scenarios; each option overrides what the file says (docs/simulation.md has the whole format):
+  --duration T         virtual time, such as 2m; default 2m
+  --formed true        all know all at the start; default: all join the first
+  --loss SHARE         of packets, 0 to 1
+  --delay MIN,MAX      one way, such as 1ms,20ms; default 200us,2ms
+  --partition P        at=30s,for=20s,share=0.3 or members=[m1, m2]; one_way=true; repeatable
+  --slow S             members=8,at=15s,for=2s,pause=100ms: messages wait while timers run; repeatable
+  --churn C            join=2,leave=1,crash=1 per minute
+  --events N           user events per minute, with --core serf
+  --lifeguard PARTS    all, none, or some of probe,suspicion,buddy
+  --timing T           suspicion_mult=5,probe_interval=1s and so on
 
-example: npm run sim -- --members 1000 --seeds 20 --jobs 4`
+  -o, --output FORMAT  scenarios and studies: text (tables and plots), json, or svg
+  --plot FILE          writes the plots as SVG into FILE, besides
+  --full               lifeguard: the whole grid of the paper, which takes hours
 
-/**
- * @returns undefined: help is wanted
- * @throws UsageError
- */
-export function readOptions(args: readonly string[]): Options | undefined {
-  const { values } = parsed(args)
-  if (values.help === true) return undefined
-  const members = numberOf('members', values.members, 2, MEMBERS_MAX) ?? MEMBERS
-  return {
-    members,
-    core: coreOf(values.core) ?? usualCore(members),
-    seeds: numberOf('seeds', values.seeds, 1, 1_000_000) ?? SEEDS,
-    from: numberOf('from', values.from, 0, SEED_MAX),
-    seed: numberOf('seed', values.seed, 0, SEED_MAX),
-    jobs: numberOf('jobs', values.jobs, 1, JOBS_MAX) ?? availableParallelism(),
-  }
+A seed gives the same run whatever the number of jobs. A ring of 1000 takes minutes.
+Exit code: 0 all agreed, or the scenario ran; 1 some did not (each is printed with the command that replays it), 2 usage,
+130 interrupted, after a summary of what had been run.
+
+examples: muster sim --members 1000 --seeds 20 --jobs 4
+          muster sim sim/slow-members.yaml --lifeguard none
+          muster sim --members 200 --loss 0.1 --churn join=6,crash=6 --duration 5m -o svg > churn.svg`
+
+/** @throws UsageError */
+export function readCommand(args: readonly string[]): Command {
+  const { values, positionals } = parsed(args)
+  if (values.help === true) return { kind: 'help' }
+  const [what, ...more] = positionals
+  if (more.length > 0)
+    throw new UsageError(`one file or study is wanted, not also ${more.join(' ')}; see muster sim --help`)
+  const given = Object.keys(SCENARIO_FLAGS).filter(flag => flag in values)
+  if (what !== undefined && STUDIES.has(what)) return studyOf(what as Study, values, given)
+  if (what === undefined && given.length === 0) return swarmOf(values)
+  return scenarioOf(what, values, given)
 }
 
 /** What to type to see this ring again. */
@@ -69,6 +135,65 @@ export function replayOf({ members, core, seed }: Swarm): string {
   const size = members === MEMBERS ? '' : `--members=${members} `
   const kind = core === usualCore(members) ? '' : `--core=${core} `
   return `npm run sim -- ${size}${kind}--seed=${seed}`
+}
+
+type Values = ReturnType<typeof parsed>['values']
+
+function swarmOf(values: Values): Command {
+  for (const flag of ['output', 'plot', 'full'] as const) {
+    if (flag in values) throw new UsageError(`--${flag} is for scenarios and studies; see muster sim --help`)
+  }
+  const members = numberOf('members', values.members, 2, MEMBERS_MAX) ?? MEMBERS
+  return {
+    kind: 'swarm',
+    members,
+    core: coreOf(values.core) ?? usualCore(members),
+    seeds: numberOf('seeds', values.seeds, 1, 1_000_000) ?? SEEDS,
+    from: numberOf('from', values.from, 0, SEED_MAX),
+    seed: numberOf('seed', values.seed, 0, SEED_MAX),
+    jobs: jobsOf(values),
+  }
+}
+
+function scenarioOf(file: string | undefined, values: Values, given: readonly string[]): Command {
+  if (values.full === true) throw new UsageError('--full is for muster sim lifeguard')
+  const flags: Record<string, readonly string[]> = {}
+  for (const flag of given)
+    flags[SCENARIO_FLAGS[flag] as string] = [values[flag as keyof Values] as string | string[]].flat()
+  for (const flag of ['members', 'core', 'seeds', 'from'] as const) {
+    const text = values[flag]
+    if (text !== undefined) flags[flag] = [text]
+  }
+  if (values.seed !== undefined) Object.assign(flags, { from: [values.seed], seeds: ['1'] })
+  return { kind: 'scenario', file, flags, jobs: jobsOf(values), ...shownOf(values) }
+}
+
+function studyOf(study: Study, values: Values, given: readonly string[]): Command {
+  const [stray] = given
+  if (stray !== undefined) throw new UsageError(`--${stray} is for scenarios, not for muster sim ${study}`)
+  if (values.core !== undefined) throw new UsageError(`--core is not for muster sim ${study}`)
+  if (values.full === true && study !== 'lifeguard') throw new UsageError('--full is for muster sim lifeguard')
+  if (values.members !== undefined && study !== 'scale') throw new UsageError('the study is about rings of 128')
+  const seeds = values.seed === undefined ? (numberOf('seeds', values.seeds, 1, 1000) ?? 1) : 1
+  const from = numberOf('from', values.seed ?? values.from, 0, SEED_MAX) ?? 1
+  return {
+    kind: 'study',
+    study,
+    seeds: Array.from({ length: seeds }, (_, i) => from + i),
+    jobs: jobsOf(values),
+    members: values.members?.split(',').map(text => numberOf('members', text, 4, MEMBERS_MAX) ?? MEMBERS),
+    full: values.full === true,
+    ...shownOf(values),
+  }
+}
+
+function shownOf({ output = 'text', plot }: Values): Shown {
+  if (output === 'text' || output === 'json' || output === 'svg') return { output, plot }
+  throw new UsageError(`-o: "${output}" is not a format; write text, json or svg`)
+}
+
+function jobsOf(values: Values): number {
+  return numberOf('jobs', values.jobs, 1, JOBS_MAX) ?? availableParallelism()
 }
 
 function usualCore(members: number): Core {
@@ -82,14 +207,16 @@ function coreOf(text: string | undefined): Core | undefined {
 
 function parsed(args: readonly string[]) {
   const text = { type: 'string' } as const
+  const texts = { type: 'string', multiple: true } as const
   const help = { type: 'boolean', short: 'h' } as const
+  const swarm = { members: text, core: text, seeds: text, from: text, seed: text, jobs: text, help }
+  const scenario = { duration: text, formed: text, loss: text, delay: text, churn: text, events: text, lifeguard: text }
+  const shown = { output: { type: 'string', short: 'o' }, plot: text, full: { type: 'boolean' } } as const
+  const options = { ...swarm, ...scenario, timing: text, partition: texts, slow: texts, ...shown }
   try {
-    return parseArgs({
-      args: [...args],
-      options: { members: text, core: text, seeds: text, from: text, seed: text, jobs: text, help },
-    })
+    return parseArgs({ args: [...args], allowPositionals: true, options })
   } catch (cause) {
-    throw new UsageError(cause instanceof Error ? cause.message : String(cause), { cause })
+    throw new UsageError(`${messageOf(cause)}; see muster sim --help`, { cause })
   }
 }
 

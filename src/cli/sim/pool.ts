@@ -1,67 +1,79 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
-import type { Core, Outcome } from '../../simulator/index.ts'
+import type { Job, Results, Step } from './jobs.ts'
+import { WORKER_FLAG } from './worker-flag.ts'
+import type { Told } from './worker.ts'
 
-const WORKER = fileURLToPath(new URL('./worker.ts', import.meta.url))
+/**
+ * Most of what a ring allocates lives long: a larger nursery has less of it copied twice, which saves a tenth of the time. A
+ * ring of thousands needs more than the usual heap.
+ */
+const EXEC_ARGV = ['--max-semi-space-size=128', '--max-old-space-size=16384']
 
-/** Most of what a ring allocates lives long: a larger nursery has less of it copied twice, which saves a tenth of the time. */
-const EXEC_ARGV = ['--import', 'tsx', '--max-semi-space-size=128']
+/** What is started for each process: this very program, from the sources or from the bundle. */
+export interface Program {
+  readonly path: string
+  readonly execArgv: readonly string[]
+}
 
-/** What all rings have in common. */
-export interface Rings {
-  readonly members: number
-  readonly core: Core
+const itself = (): Program => ({ path: process.argv[1] ?? '', execArgv: process.execArgv })
+
+export interface Heard<J extends Job> {
+  /** Called for each job as soon as it is through, in whatever order; without a result its process broke on it. */
+  done(job: J, result: Results[J['kind']] | undefined, why: string): void
+  step?(job: J, step: Step): void
 }
 
 /** Rings on several processes, each of which runs one ring at a time. */
-export class Pool {
+export class Pool<J extends Job> {
   readonly #children = new Set<ChildProcess>()
-  readonly #rings: Rings
-  readonly #seeds: number[]
-  readonly #done: (seed: number, outcome: Outcome) => void
+  readonly #jobs: J[]
+  readonly #heard: Heard<J>
+  readonly #program: Program
 
-  /** @param done called for each seed as soon as it is through, in whatever order */
-  constructor(rings: Rings, seeds: readonly number[], done: (seed: number, outcome: Outcome) => void) {
-    this.#rings = rings
-    this.#seeds = [...seeds]
-    this.#done = done
+  constructor(jobs: readonly J[], heard: Heard<J>, program: Program = itself()) {
+    this.#jobs = [...jobs]
+    this.#heard = heard
+    this.#program = program
   }
 
-  /** Resolves when every seed is through. */
-  async run(jobs: number): Promise<void> {
-    await Promise.all(Array.from({ length: Math.min(jobs, this.#seeds.length) }, () => this.#work()))
+  /** Resolves when every job is through. */
+  async run(processes: number): Promise<void> {
+    await Promise.all(Array.from({ length: Math.min(processes, this.#jobs.length) }, () => this.#work()))
   }
 
   /** Ends all processes, in the middle of their rings. */
   kill(): void {
-    this.#seeds.length = 0
+    this.#jobs.length = 0
     for (const child of this.#children) child.kill('SIGKILL')
   }
 
   /** One process after another: a next one only if the last broke on a ring. */
   async #work(): Promise<void> {
-    while (this.#seeds.length > 0) await this.#workUntilItEnds()
+    while (this.#jobs.length > 0) await this.#workUntilItEnds()
   }
 
   #workUntilItEnds(): Promise<void> {
     return new Promise(resolve => {
-      const { members, core } = this.#rings
-      const child = fork(WORKER, [String(members), core], { execArgv: EXEC_ARGV })
-      let seed: number | undefined
+      const { path, execArgv } = this.#program
+      const child = fork(path, ['sim', WORKER_FLAG], { execArgv: [...execArgv, ...EXEC_ARGV] })
+      let job: J | undefined
       this.#children.add(child)
       const next = () => {
-        seed = this.#seeds.shift()
-        if (seed === undefined) child.disconnect()
-        else child.send(seed)
+        job = this.#jobs.shift()
+        if (job === undefined) child.disconnect()
+        else child.send(job)
       }
       const ended = (why: string) => {
         this.#children.delete(child)
-        if (seed !== undefined) this.#done(seed, { steps: [], failure: `because its process ended: ${why}` })
-        seed = undefined
+        if (job !== undefined) this.#heard.done(job, undefined, why)
+        job = undefined
         resolve()
       }
-      child.on('message', outcome => {
-        if (seed !== undefined) this.#done(seed, outcome as Outcome)
+      child.on('message', message => {
+        const told = message as Told
+        if (job === undefined) return
+        if ('step' in told) return this.#heard.step?.(job, told.step)
+        this.#heard.done(job, told.result as Results[J['kind']], '')
         next()
       })
       child.on('error', error => ended(error.message))

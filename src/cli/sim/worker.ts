@@ -1,15 +1,19 @@
-/** One of the processes of `npm run sim`: a seed comes in, its outcome goes out, until nobody asks any more. */
-import { swarm } from '../../simulator/index.ts'
+import { type Job, perform, type Results, type Kind, type Step } from './jobs.ts'
 
-const members = Number(process.argv[2])
-const core = process.argv[3] === 'serf' ? 'serf' : 'memberlist'
-const parent = process.ppid
+/** What a process of the pool says. */
+export type Told = { readonly step: Step } | { readonly result: Results[Kind] }
 
-process.on('SIGINT', () => undefined) // Ctrl-C reaches the whole group; whoever started us sums up, and ends us
-process.on('disconnect', () => process.exit())
-process.on('message', seed => {
-  const outcome = swarm({ members, core, seed: Number(seed) }, () => {
-    if (process.ppid !== parent) process.exit() // a ring takes minutes, during which nothing else would tell us
+/** One of the processes of `muster sim`: a job comes in, its result goes out, until nobody asks any more. */
+export function runWorker(): Promise<number> {
+  const parent = process.ppid
+  const tell = (told: Told) => void process.send?.(told)
+  process.on('SIGINT', () => undefined) // Ctrl-C reaches the whole group; whoever started us sums up, and ends us
+  process.on('message', job => {
+    const result = perform(job as Job, step => {
+      if (process.ppid !== parent) process.exit() // a ring takes minutes, during which nothing else would tell us
+      if (step.share > 0) tell({ step })
+    })
+    tell({ result })
   })
-  process.send?.(outcome)
-})
+  return new Promise(resolve => process.on('disconnect', () => resolve(0)))
+}

@@ -1,0 +1,41 @@
+import { readFileSync } from 'node:fs'
+import { messageOf } from '../../base/index.ts'
+import { UsageError } from '../usage-error.ts'
+import type { Command } from './options.ts'
+import { runJobs } from './run-jobs.ts'
+import { plotsOf, scenarioText } from './scenario-text.ts'
+import { readScenario, type ScenarioText } from './scenario-source.ts'
+import { columns, show } from './show.ts'
+import { summaryOf } from './summary.ts'
+
+/** @returns the exit code */
+export async function runScenarioCommand(command: Extract<Command, { kind: 'scenario' }>): Promise<number> {
+  const file = command.file === undefined ? undefined : fileOf(command.file)
+  const { scenario, seeds } = readScenario(file, command.flags)
+  const jobs = seeds.map(seed => ({ kind: 'scenario', scenario, seed }) as const)
+  const { results, exitCode } = await runJobs(jobs, command.jobs)
+  if (results.length === 0) return exitCode
+  const runs = results.map(({ result }) => result)
+  const summary = summaryOf(runs)
+  show(command, {
+    text: () =>
+      scenarioText(
+        scenario,
+        runs.map(({ seed }) => seed),
+        summary,
+        columns(),
+      ),
+    json: { scenario, seeds: runs.map(({ seed }) => seed), summary, runs },
+    plots: plotsOf(summary),
+  })
+  return exitCode
+}
+
+function fileOf(name: string): ScenarioText {
+  try {
+    return { name, text: readFileSync(name, 'utf8') }
+  } catch (cause) {
+    const studies = 'the studies are called lifeguard and scale'
+    throw new UsageError(`${name} is not a scenario that can be read (${messageOf(cause)}); ${studies}`, { cause })
+  }
+}
