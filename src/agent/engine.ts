@@ -56,6 +56,7 @@ function serfConfigOf(config: AgentConfig, tags: Record<string, string>): SerfCo
     queryResponseBytesMax: cluster.queryResponseBytesMax,
     resolveConflicts: cluster.resolveConflicts,
     keyringPath: cluster.keyringPath,
+    keyGraceMs: cluster.keyGraceMs,
     ...(cluster.advertise === undefined ? {} : { advertise: cluster.advertise }),
     ...(cluster.keyring === undefined ? {} : { keyring: new Keyring([...cluster.keyring]) }),
   }

@@ -271,6 +271,11 @@ export class SerfCore {
     return this.#queries.send(params, nowMs)
   }
 
+  /** A query for one node alone, which passes it on to nobody; undefined before memberlist has announced us. */
+  directQuery(name: string, payload: Uint8Array): Uint8Array | undefined {
+    return this.#queries.direct(name, payload)
+  }
+
   /** Drops a query of our own before its deadline. */
   endQuery(ltime: LTime): void {
     this.#queries.end(ltime)

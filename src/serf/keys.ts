@@ -12,12 +12,14 @@ export function isKeyQuery(name: string): name is KeyQuery {
 
 /**
  * Applies one key query to the ring.
+ * @param retires a key that is removed is retired, and not forgotten at once
  * @returns the answer, and whether the ring changed (then its file has to be written)
  */
 export function answerKeyQuery(
   query: KeyQuery,
   payload: Uint8Array,
   keyring: Keyring | undefined,
+  retires = false,
 ): { response: KeyResponse; changed: boolean } {
   if (query === '_serf_list-keys') return { response: listKeys(keyring), changed: false }
   if (keyring?.primary === undefined) return refused('No keyring to modify (encryption not enabled)')
@@ -26,6 +28,7 @@ export function answerKeyQuery(
   try {
     if (query === '_serf_install-key') keyring.install(key)
     else if (query === '_serf_use-key') keyring.use(key)
+    else if (retires && keyring.has(key)) keyring.retire(key)
     else keyring.remove(key)
     return { response: { ...EMPTY, result: true }, changed: true }
   } catch (failure) {

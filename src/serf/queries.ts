@@ -108,6 +108,15 @@ export class Queries {
     return { ltime, id, deadlineMs, effects: this.receive(message, bytes, nowMs) }
   }
 
+  /** A query for the one node that it is sent to, which passes it on to nobody; its answer is not waited for. */
+  direct(name: string, payload: Uint8Array): Uint8Array | undefined {
+    const self = this.#members.get(this.#config.name)
+    if (self === undefined) return undefined
+    const message = this.#messageOf({ name, payload }, self, this.defaultTimeoutMs(1))
+    this.clock.increment()
+    return encodeSerfMessage({ ...message, flags: QueryFlag.noBroadcast })
+  }
+
   defaultTimeoutMs(alive: number): number {
     return this.#config.gossipIntervalMs * QUERY_TIMEOUT_MULT * Math.ceil(Math.log10(Math.max(1, alive) + 1))
   }

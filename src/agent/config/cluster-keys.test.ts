@@ -24,6 +24,7 @@ const SAMPLES: Readonly<Record<string, unknown>> = {
   profile: 'wan',
   encrypt: KEY,
   keyring: '/keyring.json',
+  key_grace: '24h',
   snapshot: '/elsewhere',
   rejoin_after_leave: true,
   tags_file: '/tags.json',

@@ -75,6 +75,7 @@ function resolveCluster(
     profile: given.profile ?? 'lan',
     ...(keyring === undefined ? {} : { keyring }),
     ...(given.keyring === undefined ? {} : { keyringPath: absolute(given.keyring, world) }),
+    keyGraceMs: keyGraceOf(given, findings),
     snapshotPath: absolute(given.snapshot ?? `${stateDir}/serf.snapshot`, world),
     rejoinAfterLeave: given.rejoin_after_leave ?? false,
     ...(tagsPath === undefined ? {} : { tagsPath }),
@@ -92,6 +93,18 @@ function resolveCluster(
     resolveConflicts: !(given.disable_name_resolution ?? false),
     skipLeaveOnInterrupt: given.skip_leave_on_interrupt ?? false,
   }
+}
+
+/** Longer than anybody is away whom nobody misses, and short enough not to be for ever. */
+const KEY_GRACE_MS_MAX = 30 * 24 * 3_600_000
+
+function keyGraceOf(given: NonNullable<FileSettings['cluster']>, findings: Findings): number {
+  const graceMs = given.key_grace ?? 0
+  if (graceMs > KEY_GRACE_MS_MAX)
+    findings.problem('cluster.key_grace', 'cluster.key_grace: at most 720h; a key that is removed has to end some day')
+  if (graceMs > 0 && given.encrypt === undefined && given.keyring === undefined)
+    findings.warn('cluster.key_grace has no effect: gossip is not encrypted')
+  return graceMs
 }
 
 function discoveryOf(

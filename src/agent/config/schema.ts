@@ -107,6 +107,10 @@ const cluster = z
     profile: z.enum(['lan', 'wan', 'local'], 'takes lan, wan or local').describe('Timing of gossip. Default lan.'),
     encrypt: text.describe('A base64 key of 16, 24 or 32 bytes; gossip is encrypted with it.'),
     keyring: text.describe("Serf's keyring file: a JSON list of base64 keys, the first one primary."),
+    key_grace: duration(
+      '0s: off',
+      'So long a key that was removed still lets a member in that was away, which is then given the present keys. It costs: until then, whoever has the removed key can read and join.',
+    ),
     snapshot: text.describe('Known peers, to rejoin after a restart. Default `<state_dir>/serf.snapshot`.'),
     rejoin_after_leave: flag.describe('Rejoin from the snapshot even after a leave. Default false.'),
     tags_file: text.describe('Keep the tags that are set while running here; excludes `node.tags`.'),

@@ -148,6 +148,13 @@ export const SETTINGS: readonly Setting[] = [
     help: 'keyring file; must exist',
   },
   {
+    path: 'cluster.key_grace',
+    kind: 'text',
+    flag: 'key-grace',
+    value: 'DURATION',
+    help: 'how long a removed key lets members in that were away (0s)',
+  },
+  {
     path: 'cluster.snapshot',
     kind: 'text',
     flag: 'snapshot',

@@ -53,6 +53,8 @@ export interface ClusterConfig {
   readonly keyring?: readonly Uint8Array[]
   /** Where the keys came from, and where a rotation is written. */
   readonly keyringPath?: string
+  /** How long a removed key still lets a member in that was away; default 0, not at all. */
+  readonly keyGraceMs: number
   readonly snapshotPath: string
   readonly rejoinAfterLeave: boolean
   /** Serf's `-tags-file`: tags set while running are kept here. */

@@ -2,6 +2,7 @@ import { messageOf } from '../../base/index.ts'
 import { answerKeyQuery, fitKeyList, isKeyQuery } from '../keys.ts'
 import { encodeSerfMessage, type KeyResponse, type QueryMessage } from '../messages.ts'
 import { writeKeyringFile } from './keyring-file.ts'
+import type { RetiredKeys } from './retired-keys.ts'
 import { RESPONSE_BYTES_MAX, type SerfConfig } from './serf-config.ts'
 
 /** Serf starts a key list with at most one key per 25 bytes of a response. */
@@ -15,10 +16,12 @@ export async function answerKeys(
   { name, payload }: QueryMessage,
   config: SerfConfig,
   encoded: (payload: Uint8Array) => Uint8Array,
+  retired?: RetiredKeys,
 ): Promise<Uint8Array | undefined> {
   if (!isKeyQuery(name)) return undefined
-  const { response, changed } = answerKeyQuery(name, payload, config.keyring)
+  const { response, changed } = answerKeyQuery(name, payload, config.keyring, retired !== undefined)
   const written = changed ? await withFile(response, config) : response
+  if (changed) await retired?.changed()
   const limit = config.queryResponseBytesMax ?? RESPONSE_BYTES_MAX
   const fits = (one: KeyResponse) => encoded(encodeSerfMessage(one)).length <= limit
   return encodeSerfMessage(fitKeyList(written, Math.floor(limit / KEY_BYTES_LISTED), fits))

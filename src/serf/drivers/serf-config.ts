@@ -14,6 +14,8 @@ export interface SerfConfig {
   readonly keyring?: Keyring | undefined
   /** Where key queries that change the ring leave it. */
   readonly keyringPath?: string | undefined
+  /** How long a removed key still opens what is sealed with it, for members that were away meanwhile. Default 0: not at all. */
+  readonly keyGraceMs?: number | undefined
   readonly compress?: boolean | undefined
   /** Of Serf, announced to others; default 5. 4 differs in nothing else. */
   readonly protocol?: 4 | 5 | undefined

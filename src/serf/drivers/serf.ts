@@ -29,7 +29,9 @@ import { encodeTags, type Tags } from '../tags.ts'
 import { answerKeys } from './key-answers.ts'
 import { coreConfig, type SerfConfig } from './serf-config.ts'
 import { rejoin } from './rejoin.ts'
+import { forgetRetired, RetiredKeys } from './retired-keys.ts'
 import { SnapshotFile } from './snapshot-file.ts'
+import { StaleMembers } from './stale-members.ts'
 
 export interface SerfDeps {
   readonly clock: Clock
@@ -56,7 +58,9 @@ export async function startSerf(config: SerfConfig, deps: SerfDeps, signal?: Abo
   const known = [...record.nodes].filter(([name]) => name !== config.name).map(([name, at]) => `${name}/${at}`)
   const restored = snapshot === undefined ? undefined : record.clocks
   const core = new SerfCore(coreConfig(config, restored), deps.random, deps.clock.nowMs())
-  const serf = new Serf(config, deps, core, snapshot, record)
+  const retired = await retiredKeys(config, deps)
+  if (retired !== undefined) scope.defer(() => retired.close())
+  const serf = new Serf(config, deps, core, { snapshot, record, retired })
   const { name, bind, advertise, profile, keyring, compress, protocol = PROTOCOL } = config
   const memberlist = await startMemberlist(
     { name, bind, advertise, profile, meta, versions: [...VERSIONS, protocol], keyring, compress },
@@ -68,6 +72,25 @@ export async function startSerf(config: SerfConfig, deps: SerfDeps, signal?: Abo
   return serf
 }
 
+async function retiredKeys(config: SerfConfig, deps: SerfDeps): Promise<RetiredKeys | undefined> {
+  const { keyring, keyringPath, keyGraceMs = 0 } = config
+  if (keyring?.primary === undefined) return undefined
+  if (keyGraceMs <= 0) {
+    if (keyringPath !== undefined) await forgetRetired(keyringPath, deps.log)
+    return undefined
+  }
+  const retired = new RetiredKeys(keyring, keyringPath, keyGraceMs, deps)
+  await retired.open()
+  return retired
+}
+
+/** What a running agent keeps on disk. */
+interface Kept {
+  readonly snapshot: SnapshotFile | undefined
+  readonly record: SnapshotRecord
+  readonly retired: RetiredKeys | undefined
+}
+
 /** A running agent; made by `startSerf`. */
 export class Serf implements Engine {
   readonly coalesces = false
@@ -76,6 +99,8 @@ export class Serf implements Engine {
   readonly #core: SerfCore
   readonly #snapshot: SnapshotFile | undefined
   readonly #record: SnapshotRecord
+  readonly #retired: RetiredKeys | undefined
+  readonly #stale: StaleMembers
   readonly #events: Listeners<SerfEvent>
   readonly #changes: Listeners
   readonly #queries = new Map<LTime, QueryHandle>()
@@ -98,18 +123,23 @@ export class Serf implements Engine {
   #joinsIgnoreOld = false
   #stopped: Promise<void> | undefined
 
-  constructor(
-    config: SerfConfig,
-    deps: SerfDeps,
-    core: SerfCore,
-    snapshot: SnapshotFile | undefined,
-    record: SnapshotRecord,
-  ) {
+  constructor(config: SerfConfig, deps: SerfDeps, core: SerfCore, { snapshot, record, retired }: Kept) {
     this.#config = config
     this.#deps = deps
     this.#core = core
     this.#snapshot = snapshot
     this.#record = record
+    this.#retired = retired
+    this.#stale = new StaleMembers(
+      {
+        keyring: config.keyring,
+        send: (key, to, query, payload) => {
+          const body = core.directQuery(query, payload)
+          if (body !== undefined) this.#memberlist?.sendUserUnder(key, to, body)
+        },
+      },
+      deps,
+    )
     this.#tags = config.tags
     this.#events = new Listeners('events', deps.log)
     this.#changes = new Listeners('changes', deps.log)
@@ -127,6 +157,7 @@ export class Serf implements Engine {
       mergeState: (state, join) => this.#perform(core.mergeState(state, join, this.#nowMs())),
       changed: (change, member) => this.#perform(core.memberChanged(change, member, this.#nowMs())),
       conflict: (existing, other) => this.#perform(core.conflict(existing.name, other, this.#nowMs())),
+      staleKey: (from, key) => this.#stale.heard(from, key),
       pingDone: (member, rttMs, payload) => this.#perform(core.pingDone(member.name, rttMs, payload)),
     }
   }
@@ -317,6 +348,8 @@ export class Serf implements Engine {
   async #stopGossip(): Promise<void> {
     this.#core.state = 'shutdown'
     this.#stopping.abort()
+    this.#stale.close()
+    this.#retired?.close()
     this.#tick?.timer.cancel()
     for (const query of this.#queries.values()) query.end()
     await this.#memberlist?.stop()
@@ -435,7 +468,7 @@ export class Serf implements Engine {
   async #answerKeys(query: ReceivedQuery): Promise<void> {
     const encoded = (payload: Uint8Array) => this.#core.encodeResponse(query.message, payload)
     await this.#logged('could not answer a key query', async () => {
-      const answer = await answerKeys(query.message, this.#config, encoded)
+      const answer = await answerKeys(query.message, this.#config, encoded, this.#retired)
       if (answer !== undefined) this.#perform(this.#core.respond(query, answer, this.#nowMs()))
     })
   }
