@@ -1,8 +1,9 @@
 import { tell } from '../output.ts'
 
 const CELLS = 30
-/** On a log, a line whenever this share is through. */
+/** On a log, a line whenever this share is through, and not more often than this. */
 const LINES = 10
+const LINE_MS = 5000
 
 /** How far several rings are: on a terminal a bar that stays, on a log a line now and then; on standard error. */
 export class Bar {
@@ -11,6 +12,7 @@ export class Bar {
   readonly #shares = new Map<unknown, number>()
   #through = 0
   #lines = 0
+  #toldAtMs = 0
   #shown = ''
 
   constructor(jobs: number) {
@@ -44,7 +46,9 @@ export class Bar {
     const line = this.text(elapsedMs)
     if (process.stderr.isTTY && line !== this.#shown) process.stderr.write(`\r\u001b[K${line}`)
     this.#shown = line
-    if (process.stderr.isTTY || this.share * LINES < this.#lines + 1) return
+    const isEarly = this.share * LINES < this.#lines + 1 || elapsedMs - this.#toldAtMs < LINE_MS
+    if (process.stderr.isTTY || isEarly) return
+    this.#toldAtMs = elapsedMs
     this.#lines = Math.floor(this.share * LINES)
     tell(`${Math.floor(this.share * 100)} %, ${this.#through} of ${this.#jobs} rings, ${seconds(elapsedMs)}`)
   }
