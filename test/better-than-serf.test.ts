@@ -238,3 +238,43 @@ test('a node that was down while the key was changed: it, the ring and doctor ea
   expect(await doctor.exited).toBe(1)
   expect(doctor.output).toContain('speaks with a key that this node does not have')
 }, 90_000)
+
+test('a member that flaps makes event after event in Serf; here it is held back, and members -detailed says how often (serf#269)', async () => {
+  await using ring = new Ring('127.0.153', ['-profile=local'])
+  const handler = noting(ring)
+  const flags = [`-event-handler=member-join,member-failed=${handler}`]
+  const real = await ring.start('serf', 'real', 1, flags)
+  const ours = await ring.start('muster', 'ours', 2, [...flags, `-join=${real.address}`])
+  const flapper = await ring.start('serf', 'flaps', 3, [`-join=${real.address}`])
+  const until = (agent: RingAgent, status: string) =>
+    eventually(
+      () => members(agent, 'serf'),
+      rows => rows.some(row => row.name === 'flaps' && row.status === status),
+      60_000,
+    )
+  await Promise.all([until(real, 'alive'), until(ours, 'alive')])
+  const heardBy = (name: string, event: string) =>
+    linesOf(`${handler}.${name}`).filter(line => line === `${event} flaps`).length
+  const heard = (event: string, times: number) =>
+    eventually(
+      () => heardBy('real', event),
+      found => found === times,
+      30_000,
+    )
+  await heard('member-join', 1)
+  for (let flap = 1; flap <= FLAPS; flap++) {
+    flapper.part.child.kill('SIGSTOP')
+    await Promise.all([heard('member-failed', flap), until(ours, 'failed')])
+    flapper.part.child.kill('SIGCONT')
+    await heard('member-join', flap + 1) // in Serf each time, and so it would be for ever
+  }
+  expect(heardBy('ours', 'member-join')).toBeLessThan(FLAPS)
+  expect((await members(ours, 'serf')).find(row => row.name === 'flaps')?.status).toBe('failed') // it answers again, and has to stay
+  const detailed = new Part([process.execPath, MUSTER, 'members', '-detailed', '-name=flaps', `-rpc-addr=${ours.rpc}`])
+  expect(await detailed.exited).toBe(0)
+  expect(detailed.output).toMatch(/Flaps: [3-5], held back/)
+  await until(ours, 'alive') // it has stayed
+}, 180_000)
+
+/** Half of one is forgotten after a minute; the fourth in a row is one too many. */
+const FLAPS = 6
