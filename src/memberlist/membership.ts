@@ -39,6 +39,11 @@ const U32_MAX = 0xffff_ffff
 /** What an alive and an entry of a list have in common. */
 type Announcement = Omit<Alive, 'type' | 'node'>
 
+/** Accepted before, as these very objects: so it is with nearly all that comes around in a simulation. */
+function isShared(known: Announced, { addr, port, meta, vsn }: Announcement): boolean {
+  return known.addr === addr && known.meta === meta && known.vsn === vsn && known.port === port
+}
+
 function acceptable(node: string, { vsn, meta, addr }: Announcement): boolean {
   if (vsn === undefined || !saneVersions(vsn)) return false
   if (node.length === 0 || node.length > NAME_LENGTH_MAX) return false
@@ -161,15 +166,17 @@ export class Membership {
 
   /** Refused, or what we know already, at the address we have? Then false. */
   #isNews(node: string, alive: Announcement): boolean {
-    if (this.#leaving && node === this.#shared.config.name) return false
+    const { config, table, counters } = this.#shared
+    const isSelf = node === config.name
+    if (this.#leaving && isSelf) return false
+    const known = table.get(node)
+    const isOld = known !== undefined && alive.incarnation <= known.incarnation && !isSelf
+    if (isOld && isShared(known.announced, alive)) return false
     if (!acceptable(node, alive)) {
-      this.#shared.counters.aliveRefused++
+      counters.aliveRefused++
       return false
     }
-    const known = this.#shared.table.get(node)
-    if (known === undefined || alive.incarnation > known.incarnation) return true
-    const { announced } = known
-    return node === this.#shared.config.name || this.#moves(announced, alive)
+    return !isOld || this.#moves(known.announced, alive)
   }
 
   #moves(known: Announced, { addr, port }: Announcement): boolean {

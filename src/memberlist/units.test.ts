@@ -99,6 +99,37 @@ test('newer news about the same member replace the older, whose waiter is told; 
   expect([done, queue.fill(2, 1000, 9)[0]?.length]).toEqual([['old', 'new'], 5])
 })
 
+test('whatever is replaced, sent and pruned in whatever order, the queue is as one that is sorted every time', () => {
+  const random = seededRandom(11)
+  const queue = new BroadcastQueue()
+  let sorted: { key: string; message: Uint8Array; order: number; transmits: number }[] = []
+  const done: number[] = []
+  const doneSorted: number[] = []
+  for (let order = 0; order < 6000; order++) {
+    const key = `m${random.below(order % 1000 < 500 ? 20 : 200)}`
+    const message = bytes(20 + random.below(5))
+    queue.add({ key, message, done: () => done.push(order) })
+    doneSorted.push(...sorted.filter(item => item.key === key).map(item => item.order))
+    sorted = [...sorted.filter(item => item.key !== key), { key, message, order, transmits: 0 }]
+    if (random.below(3) > 0) continue
+    const sent: Uint8Array[] = []
+    let free = 300 - 2
+    const byNeed = sorted.toSorted(
+      (a, b) => a.transmits - b.transmits || b.message.length - a.message.length || b.order - a.order,
+    )
+    for (const item of byNeed) {
+      if (item.message.length > free) continue
+      free -= item.message.length + 2
+      sent.push(item.message)
+      item.transmits++
+    }
+    doneSorted.push(...byNeed.filter(item => item.transmits >= 4).map(item => item.order))
+    sorted = sorted.filter(item => item.transmits < 4)
+    expect(queue.fill(2, 300, 4)).toEqual(sent)
+    expect([queue.size, done.splice(0)]).toEqual([sorted.length, doneSorted.splice(0)])
+  }
+})
+
 test('a round of probes reaches every member once before any twice (SWIM 4.3)', () => {
   const table = new PlainTable(seededRandom(5))
   for (let number = 0; number < 10; number++) table.add(member(`m${number}`), 0)
