@@ -38,6 +38,7 @@ export type {
   RpcQueryAnswers,
   RpcQueryParams,
 } from './rpc-backend.ts'
+export { RpcDispatcher } from './rpc-dispatch.ts'
 export {
   RpcAuthError,
   RpcClosedError,
@@ -46,6 +47,7 @@ export {
   RpcTimedOutError,
   RpcUnreachableError,
 } from './rpc-errors.ts'
+export { REQUEST_BYTES_MAX, RpcSession } from './rpc-session.ts'
 export { decodeBase64 } from './base64.ts'
 export { QueryHandle } from './answer-stream.ts'
 export { type CoalesceOptions, type Coalescer, coalesceEvents, isMemberEvent } from './coalesce.ts'

@@ -1,0 +1,88 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import type { Escape, Job, JobResult } from './cases.ts'
+
+/** A case that takes longer than this hangs, if it does so again and again: others may have had the processor. */
+export const CASE_MS_MAX = 1000
+const HANGS_TRIES = 3
+const WATCH_MS = 100
+/** What is held between two looks of a watcher, in heaps and outside of them; a case reads 4 KiB. */
+const HEAP_MIB_MAX = 512
+const RSS_BYTES_MAX = 2 * 2 ** 30
+
+/** A case that did not come to its end. */
+export interface Stuck {
+  readonly nth: number
+  readonly what: string
+}
+
+export type Outcome = JobResult | Escape | Stuck
+
+/** One thread that runs jobs one after the other, and its watcher. A thread that hangs is ended, and the case is known. */
+export class CrewMember {
+  readonly #at = new Int32Array(new SharedArrayBuffer(4))
+  #worker: Worker | undefined
+
+  async run(job: Job): Promise<Outcome> {
+    let outcome = await this.#try(job)
+    for (let tries = 1; isHang(outcome) && tries < HANGS_TRIES; tries++) {
+      const alone = await this.#try({ ...job, from: outcome.nth, count: 1 })
+      if ('what' in alone) return alone
+      outcome = await this.#try(job)
+    }
+    return outcome
+  }
+
+  async stop(): Promise<void> {
+    const worker = this.#worker
+    this.#worker = undefined
+    await worker?.terminate()
+  }
+
+  async #try(job: Job): Promise<Outcome> {
+    const worker = this.#worker ?? (await this.#started())
+    Atomics.store(this.#at, 0, -1)
+    return new Promise<Outcome>((resolve, reject) => {
+      let [last, sinceMs] = [-1, performance.now()]
+      const settle = (act: () => void) => {
+        clearInterval(watch)
+        worker.off('message', onResult).off('error', onError).off('exit', onExit)
+        act()
+      }
+      const onResult = (result: JobResult | Escape) => settle(() => resolve(result))
+      const onError = (failure: Error) => give(`ended the thread: ${failure.stack ?? failure.message}`)
+      const onExit = (code: number) => settle(() => reject(new Error(`the thread ended with ${code}`)))
+      const give = (what: string) => {
+        const nth = Atomics.load(this.#at, 0)
+        settle(() => void this.stop().then(() => resolve({ nth, what })))
+      }
+      const watch = setInterval(() => {
+        const at = Atomics.load(this.#at, 0)
+        if (at !== last) [last, sinceMs] = [at, performance.now()]
+        else if (at >= 0 && performance.now() - sinceMs > CASE_MS_MAX) give(HANGS)
+        if (process.memoryUsage.rss() > RSS_BYTES_MAX) give(`holds more than ${RSS_BYTES_MAX} bytes`)
+      }, WATCH_MS)
+      worker.on('message', onResult).on('error', onError).on('exit', onExit)
+      worker.postMessage(job)
+    })
+  }
+
+  async #started(): Promise<Worker> {
+    const worker = new Worker(ENTRY, {
+      eval: true,
+      workerData: { at: this.#at },
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB_MAX },
+    })
+    this.#worker = worker
+    await once(worker, 'message')
+    return worker
+  }
+}
+
+/** A thread does not take over how this one reads TypeScript. */
+const ENTRY = `import('tsx/esm/api').then(tsx => (tsx.register(), import(${JSON.stringify(new URL('./worker.ts', import.meta.url).href)})))`
+const HANGS = `takes longer than ${CASE_MS_MAX} ms`
+
+function isHang(outcome: Outcome): outcome is Stuck {
+  return 'what' in outcome && outcome.what === HANGS
+}

@@ -1,0 +1,8 @@
+import type { Target } from './target.ts'
+import { configTargets } from './targets/config.ts'
+import { memberlistTargets } from './targets/memberlist.ts'
+import { rpcTargets } from './targets/rpc.ts'
+import { serfTargets } from './targets/serf.ts'
+
+/** Every decoder that a stranger, a peer, a disk or an operator can reach. */
+export const targets: readonly Target[] = [...memberlistTargets, ...serfTargets, ...rpcTargets, ...configTargets]
