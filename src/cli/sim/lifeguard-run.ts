@@ -33,12 +33,12 @@ interface Grid {
   readonly thresholdForMs: readonly number[]
 }
 
-/** The corners and the middle: half an hour on two cores. */
+/** Where something is to be seen: a quarter of an hour on two cores. */
 const USUAL_GRID: Grid = {
   slow: [1, 4, 16, 32],
-  forMs: [2048, 8192, 32_768],
+  forMs: [512, 2048, 8192, 16_384, 32_768],
   pauseMs: [64, 4096],
-  thresholdSlow: [1, 8, 32],
+  thresholdSlow: [1, 8, 16, 32],
   thresholdForMs: [32_768],
 }
 
