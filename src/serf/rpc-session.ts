@@ -90,9 +90,9 @@ export class RpcSession {
     return this.#scanner.size
   }
 
-  /** The handshake has succeeded. */
-  get isGreeted(): boolean {
-    return this.#greeted
+  /** Handshake and, where there is a key, authentication have succeeded. */
+  get isAdmitted(): boolean {
+    return this.#greeted && this.#authenticated
   }
 
   receive(chunk: Uint8Array): void {

@@ -3,14 +3,15 @@ import { connect, type Socket } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { type Log, type LogFields, silentLog } from '../../base/index.ts'
 import { VirtualClock } from '../../testing/index.ts'
+import type { SerfEvent } from '../events.ts'
 import type { RpcBackend } from '../rpc-backend.ts'
 import { decodeRecord, encodeRecord, textField } from '../rpc-records.ts'
 import { ValueScanner } from '../rpc-scan.ts'
-import { startRpcServer } from './rpc-server.ts'
+import { type RpcServerConfig, startRpcServer } from './rpc-server.ts'
 
 const VALUE_BYTES_MAX = 1024 * 1024
 
-async function served(parts: Partial<RpcBackend> = {}) {
+async function served(parts: Partial<RpcBackend> = {}, config: Partial<RpcServerConfig> = {}) {
   const clock = new VirtualClock()
   const said: { fields: LogFields; sentence: string }[] = []
   const log: Log = {
@@ -19,7 +20,7 @@ async function served(parts: Partial<RpcBackend> = {}) {
     child: () => log,
   }
   const backend = parts as RpcBackend
-  const server = await startRpcServer({ bind: { ip: '127.0.0.1', port: 0 } }, { clock, log, backend })
+  const server = await startRpcServer({ bind: { ip: '127.0.0.1', port: 0 }, ...config }, { clock, log, backend })
   onTestFinished(() => server.stop())
   const dial = async () => {
     const socket = connect({ host: server.address.ip, port: server.address.port })
@@ -130,4 +131,85 @@ test('a client that goes away ends its queries, however far their deadline is', 
   expect([textField(await next(), 'Error'), textField(await next(), 'Error')]).toEqual(['', ''])
   socket.destroy()
   await closing
+})
+
+const handshake = request('handshake', 1, { Version: 1 })
+
+/** The error of the first answer to what `socket` says now, or `closed`. */
+function answerTo(socket: Socket, bytes: Uint8Array): Promise<string> {
+  return new Promise(resolve => {
+    if (socket.destroyed) return resolve('closed')
+    socket.once('data', answer => resolve(textField(decodeRecord(answer), 'Error')))
+    socket.once('close', () => resolve('closed'))
+    socket.write(bytes)
+  })
+}
+
+test('of a thousand connections as many are served as there is room for, the rest is closed and said once', async () => {
+  const { said, dial } = await served({ members: () => [] })
+  const sockets = await Promise.all(Array.from({ length: 1000 }, () => dial()))
+  const outcomes = await Promise.all(sockets.map(socket => answerTo(socket, handshake)))
+  expect(outcomes.filter(one => one === 'closed')).toHaveLength(744)
+  expect(said.map(({ sentence }) => sentence)).toEqual(['refused an RPC client: too many connections'])
+  const greeted = sockets.filter((_, nth) => outcomes[nth] === '')
+  expect(greeted).toHaveLength(256)
+  expect(await answerTo(greeted[255] as Socket, request('members', 2))).toBe('')
+  greeted[0]?.destroy()
+  let answer = 'closed'
+  while (answer === 'closed') answer = await answerTo(await dial(), handshake) // until the agent has seen that one go
+  expect(answer).toBe('')
+})
+
+test('a client without the key is told so in Serf’s words, and closed after ten seconds', async () => {
+  const { clock, dial } = await served({}, { authKey: 'sekret' })
+  const [stranger, friend] = [await dial(), await dial()]
+  const [next, friends] = [reader(stranger), reader(friend)]
+  stranger.write(Buffer.concat([handshake, request('members', 2), request('auth', 3, { AuthKey: 'wrong' })]))
+  const errors = [await next(), await next(), await next()].map(header => textField(header, 'Error'))
+  expect(errors).toEqual(['', 'Authentication required', 'Invalid authentication token'])
+  friend.write(Buffer.concat([handshake, request('auth', 2, { AuthKey: 'sekret' })]))
+  expect([textField(await friends(), 'Error'), textField(await friends(), 'Error')]).toEqual(['', ''])
+  const closed = once(stranger, 'close')
+  stranger.resume()
+  clock.advance(10_000)
+  await closed
+  expect(friend.destroyed).toBe(false)
+})
+
+test('a stream that nobody reads costs a bounded number of bytes, and other streams lose nothing', async () => {
+  const listeners = new Set<(event: SerfEvent) => void>()
+  const onEvent = (listener: (event: SerfEvent) => void) => {
+    listeners.add(listener)
+    return () => void listeners.delete(listener)
+  }
+  const { said, dial } = await served({ onEvent })
+  const [slow, quick] = [await dial(), await dial()]
+  const [slowNext, quickNext] = [reader(slow), reader(quick)]
+  for (const [socket, next] of [
+    [slow, slowNext],
+    [quick, quickNext],
+  ] as const) {
+    socket.write(Buffer.concat([handshake, request('stream', 2, { Type: '*' })]))
+    expect([textField(await next(), 'Error'), textField(await next(), 'Error')]).toEqual(['', ''])
+  }
+  while (listeners.size < 2) await new Promise(resolve => setImmediate(resolve))
+  slow.pause()
+  const tell = (ltime: number) => {
+    const event: SerfEvent = { kind: 'user', name: 'n', payload: Buffer.alloc(9000), ltime, coalesce: false }
+    for (const listener of listeners) listener(event)
+  }
+  for (let ltime = 1; ltime <= 5000; ltime++) {
+    tell(ltime)
+    await quickNext()
+    expect((await quickNext()).get('LTime')).toBe(ltime)
+  }
+  expect(said.map(({ sentence }) => sentence)).toEqual(['an RPC client reads too slowly: dropping its records'])
+  let [read, last] = [0, 0]
+  while (last !== 9999) {
+    await slowNext()
+    last = Number((await slowNext()).get('LTime'))
+    read++
+    if (slow.readableLength === 0 && read > 50) tell(9999)
+  }
+  expect(read).toBeLessThan(2500) // a megabyte, and what the kernel's two ends hold
 })

@@ -46,13 +46,18 @@ export async function startRpcServer(
 ): Promise<RpcServer> {
   signal?.throwIfAborted()
   const connections = new Set<Connection>()
+  let isFullSaid = false // once until somebody has gone: whoever tries in a loop must not fill the log
   const server = createServer(socket => {
     if (connections.size >= (config.connectionsMax ?? CONNECTIONS_MAX)) {
-      deps.log.warn({ connections: connections.size }, 'refused an RPC client: too many connections')
+      if (!isFullSaid) deps.log.warn({ connections: connections.size }, 'refused an RPC client: too many connections')
+      isFullSaid = true
       socket.on('error', () => socket.destroy()).destroy()
       return
     }
-    const connection = new Connection(socket, config.authKey ?? '', deps, () => connections.delete(connection))
+    const connection = new Connection(socket, config.authKey ?? '', deps, () => {
+      connections.delete(connection)
+      isFullSaid = false
+    })
     connections.add(connection)
   })
   await listening(server, config.bind)
@@ -84,7 +89,7 @@ class Connection {
       this.#push(bytes),
     )
     const greeting = deps.clock.after(GREETING_MS_MAX, () => {
-      if (!this.#session.isGreeted) this.close()
+      if (!this.#session.isAdmitted) this.close()
     })
     socket.setNoDelay(true)
     socket.on('data', chunk => this.#receive(chunk))
@@ -179,7 +184,7 @@ class Connection {
 }
 
 const CONNECTIONS_MAX = 256
-/** A client that says nothing must not hold a connection for ever. */
+/** A client that says nothing, or does not have the key, must not hold a connection for ever. */
 const GREETING_MS_MAX = 10_000
 /** What a slow reader can make us hold before its records are dropped; Serf holds 512 events. */
 const UNREAD_BYTES_MAX = 1024 * 1024
