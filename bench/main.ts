@@ -20,6 +20,7 @@ import { hundredTable } from './hundred.ts'
 import { busyTable, idleTable } from './idle.ts'
 import { packetsTable } from './packets.ts'
 import { rpcTable } from './rpc.ts'
+import { simulatorTable } from './simulator.ts'
 
 const INSIDE = 'MUSTER_BENCH_DIRECTORY'
 /** Three minutes more than it takes on two processors. */
@@ -35,6 +36,7 @@ const TABLES: Readonly<Record<string, { readonly what: string; readonly table: T
   busy: { what: 'the same of an agent that hears 1,000 events a minute', table: busyTable },
   rpc: { what: 'RPC calls per second', table: rpcTable },
   packets: { what: 'packets per second of one processor', table: packetsTable },
+  sim: { what: 'simulated rings: speed, size, and a week of churn', table: simulatorTable },
 }
 
 const HELP = `npm run bench [-- [--only TABLE,…] [--each]]
