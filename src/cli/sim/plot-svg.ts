@@ -4,7 +4,7 @@ const WIDTH = 720
 const HEIGHT = 300
 const LEFT = 70
 const RIGHT = 20
-const TOP = 40
+const TOP = 48
 const BOTTOM = 74
 /** Told apart by most colour-blind eyes too (Okabe and Ito), and light enough for a dark page. */
 const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#8c6d1f', '#7f7f7f'] as const
@@ -32,7 +32,7 @@ function one(plot: Plot): string {
   const { x, y } = scalesOf(plot)
   const across = (at: number) => tenths(LEFT + at * (WIDTH - LEFT - RIGHT))
   const up = (at: number) => tenths(HEIGHT - BOTTOM - at * (HEIGHT - TOP - BOTTOM))
-  const lines = [text(LEFT, 22, plot.title, 'class="title"'), text(LEFT, TOP - 4, y.label, 'opacity="0.7"')]
+  const lines = [text(LEFT, 20, plot.title, 'class="title"'), text(LEFT, TOP - 10, y.label, 'opacity="0.7"')]
   for (const { at, text: mark } of y.marks) {
     lines.push(`<path class="grid" d="M${LEFT} ${up(at)}H${WIDTH - RIGHT}"/>`)
     lines.push(text(LEFT - 8, up(at) + 4, mark, 'text-anchor="end"'))
@@ -40,7 +40,7 @@ function one(plot: Plot): string {
   for (const { at, text: mark } of x.marks)
     lines.push(text(across(at), HEIGHT - BOTTOM + 18, mark, 'text-anchor="middle"'))
   lines.push(text(WIDTH - RIGHT, HEIGHT - BOTTOM + 36, x.label, 'text-anchor="end" opacity="0.7"'))
-  for (const [i, { name, points }] of plot.series.entries()) {
+  for (const [i, { name, points }] of [...plot.series.entries()].toReversed()) {
     const colour = COLOURS[i % COLOURS.length] as string
     const path = points.map(([px, py]) => `${across(x.at(px))} ${up(y.at(py))}`).join('L')
     if (path !== '') lines.push(`<path class="line" stroke="${colour}" d="M${path}"/>`)

@@ -51,7 +51,8 @@ function scaleOf(axis: Axis, values: readonly number[]): Scale {
   const min = axis.min ?? least(values)
   const max = Math.max(axis.max ?? most(values), min + Number.EPSILON)
   const isLog = axis.scale === 'log'
-  const marks = axis.marks ?? (isLog ? powers(max) : round(min, max))
+  const all = axis.marks ?? (isLog ? powers(max) : round(min, max))
+  const marks = all.filter(value => axis.max === undefined || value <= axis.max)
   const end = axis.max === undefined ? Math.max(max, marks.at(-1) ?? max) : max
   const project = (value: number) => (isLog ? Math.log10(1 + value) : value)
   const span = project(end) - project(min) || 1

@@ -48,7 +48,8 @@ export async function runJobs<J extends Job>(jobs: readonly J[], processes: numb
     pool.kill()
   }
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt)
-  bar.show(elapsedMs())
+  if (process.stderr.isTTY) bar.show(0)
+  else tell(`${jobs.length} rings, ${Math.min(processes, jobs.length)} at a time`)
   await pool.run(processes)
   process.off('SIGINT', interrupt).off('SIGTERM', interrupt)
   bar.clear()

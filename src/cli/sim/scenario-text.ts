@@ -27,7 +27,7 @@ export function scenarioText(scenario: Scenario, seeds: readonly number[], summa
 export function plotsOf({ moments, falsePositives }: Summary): Plot[] {
   const over = (of: (moment: Summary['moments'][number]) => number) =>
     moments.map(moment => [moment.atMs / 1000, of(moment)] as const)
-  const x = { label: 'seconds of virtual time', min: 0 }
+  const x = { label: 'seconds of virtual time', min: 0, max: (moments.at(-1)?.atMs ?? 1000) / 1000 }
   const plots: Plot[] = [
     {
       title: 'Convergence',
