@@ -1,6 +1,6 @@
 import { asText, CodecError, decodeMsgpack, encodeMsgpack } from '../codec/index.ts'
 import { WireRecord } from './record.ts'
-import { ExpressionRefusedError, LinearRegex } from './regex.ts'
+import { ExpressionRefusedError, LinearRegex, PROGRAM_STEPS_MAX } from './regex.ts'
 import type { Tags } from './tags.ts'
 
 /** Whom a query is for; what is absent restricts nothing. */
@@ -32,16 +32,20 @@ const FILTERS_MAX = 128
  * crashes on an empty one).
  */
 export function filtersMatch(filters: readonly Uint8Array[], name: string, tags: Tags): boolean {
-  return filters.length <= FILTERS_MAX && filters.every(filter => filterMatches(filter, name, tags))
+  const budget = { steps: PROGRAM_STEPS_MAX }
+  return filters.length <= FILTERS_MAX && filters.every(filter => filterMatches(filter, name, tags, budget))
 }
 
-function filterMatches(filter: Uint8Array, name: string, tags: Tags): boolean {
+/** @param budget what all expressions of a query may have together: a hundred large ones would hold us for seconds */
+function filterMatches(filter: Uint8Array, name: string, tags: Tags, budget: { steps: number }): boolean {
   try {
     if (filter[0] === FilterType.node) return decodeNames(filter).includes(name)
     if (filter[0] !== FilterType.tag) return false
     const r = new WireRecord(decodeMsgpack(filter, 1).value, ['Tag', 'Expr'])
     const tag = r.text('Tag')
-    return new LinearRegex(r.text('Expr')).test(Object.hasOwn(tags, tag) ? (tags[tag] ?? '') : '')
+    const expression = new LinearRegex(r.text('Expr'))
+    budget.steps -= expression.steps
+    return budget.steps >= 0 && expression.test(Object.hasOwn(tags, tag) ? (tags[tag] ?? '') : '')
   } catch (failure) {
     if (failure instanceof CodecError || failure instanceof ExpressionRefusedError) return false
     throw failure

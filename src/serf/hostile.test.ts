@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { type Random, seededRandom, silentLog, systemClock } from '../base/index.ts'
 import type { Member } from '../memberlist/index.ts'
 import { SerfCore } from './core.ts'
+import { encodeFilters, filtersMatch } from './filters.ts'
 import { KeyRequests } from './key-requests.ts'
 import type { RpcBackend } from './rpc-backend.ts'
 import { RpcDispatcher } from './rpc-dispatch.ts'
@@ -121,4 +122,14 @@ test('5,000 broken snapshots are replayed as far as they make sense, and what is
     expect([again.clocks, [...again.nodes]]).toEqual([record.clocks, [...record.nodes]])
     SnapshotRecord.isForeign(text)
   }
+})
+
+test('a query with a hundred costly expressions is nobody’s, and is found so at once', () => {
+  const [costly] = encodeFilters({ tags: { role: '((a|b|ab)*){300}$' } })
+  const tags = { role: 'a'.repeat(480) }
+  const filters = (count: number) => Array.from({ length: count }, () => costly as Uint8Array)
+  expect(filtersMatch(filters(1), 'self', tags)).toBe(true)
+  const startMs = systemClock.nowMs()
+  expect(filtersMatch(filters(100), 'self', tags)).toBe(false)
+  expect(systemClock.nowMs() - startMs).toBeLessThan(500) // three seconds, were each of them tried
 })

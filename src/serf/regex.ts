@@ -9,7 +9,7 @@ export class ExpressionRefusedError extends MusterError {
 /** Serf's own limit on a query is 1024 bytes, so longer ones cannot arrive in one. */
 const EXPRESSION_CHARS_MAX = 1024
 /** After unrolling `{n,m}`; `((a{1000}){1000}){1000}` would take all memory. */
-const PROGRAM_STEPS_MAX = 4000
+export const PROGRAM_STEPS_MAX = 4000
 
 /**
  * An expression in RE2's syntax, which is what Serf's users write, matched anywhere in time linear in the text whatever the
@@ -28,6 +28,11 @@ export class LinearRegex {
     }
     if (this.#compiled.programSize() > PROGRAM_STEPS_MAX)
       throw new ExpressionRefusedError('the expression is too large')
+  }
+
+  /** The time that `test` takes for each character goes with it. */
+  get steps(): number {
+    return this.#compiled.programSize()
   }
 
   test(text: string): boolean {
