@@ -20,6 +20,7 @@ export {
 export { SimulatedMember } from './simulated-member.ts'
 export { SimulatedSerf } from './simulated-serf.ts'
 export {
+  type Configuration,
   CONFIGURATIONS,
   intervalScenario,
   thresholdScenario,

@@ -47,7 +47,8 @@ test('a crash is seen in the agreement, and found by all in the time of a suspic
 
 test('with Lifeguard far fewer healthy members are buried by slow ones than with plain SWIM (arXiv 1707.00788)', () => {
   const falsePositives = (lifeguard: Scenario['lifeguard']) => {
-    const scenario = intervalScenario({ lifeguard, slow: 3, forMs: 16_000, pauseMs: 1000 })
+    const configuration = { name: '', lifeguard, suspicionMult: 5 }
+    const scenario = intervalScenario({ configuration, slow: 3, forMs: 16_000, pauseMs: 1000 })
     return runScenario({ ...scenario, members: 32, durationMs: 75_000 }, 1).falsePositives
   }
   const plain = falsePositives(PLAIN_SWIM)

@@ -73,16 +73,23 @@ function jobsOf(grid: Grid, seeds: readonly number[]): CellJob[] {
   for (const seed of seeds) {
     for (const forMs of grid.thresholdForMs)
       for (const slow of grid.thresholdSlow)
-        for (const { name: configuration, lifeguard } of CONFIGURATIONS) {
-          const cell: Cell = { experiment: 'threshold', configuration, slow, forMs, pauseMs: 0, seed }
-          jobs.push({ kind: 'scenario', scenario: thresholdScenario({ lifeguard, slow, forMs }), seed, cell })
+        for (const configuration of CONFIGURATIONS) {
+          const cell: Cell = {
+            experiment: 'threshold',
+            configuration: configuration.name,
+            slow,
+            forMs,
+            pauseMs: 0,
+            seed,
+          }
+          jobs.push({ kind: 'scenario', scenario: thresholdScenario({ configuration, slow, forMs }), seed, cell })
         }
     for (const pauseMs of grid.pauseMs)
       for (const forMs of grid.forMs)
         for (const slow of grid.slow)
-          for (const { name: configuration, lifeguard } of CONFIGURATIONS) {
-            const cell: Cell = { experiment: 'interval', configuration, slow, forMs, pauseMs, seed }
-            const scenario = intervalScenario({ lifeguard, slow, forMs, pauseMs })
+          for (const configuration of CONFIGURATIONS) {
+            const cell: Cell = { experiment: 'interval', configuration: configuration.name, slow, forMs, pauseMs, seed }
+            const scenario = intervalScenario({ configuration, slow, forMs, pauseMs })
             jobs.push({ kind: 'scenario', scenario, seed, cell })
           }
   }

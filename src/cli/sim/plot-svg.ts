@@ -64,7 +64,7 @@ function dots(points: readonly (readonly number[])[], colour: string): string {
 }
 
 function legendEntry(i: number, name: string, colour: string): string {
-  const x = LEFT + i * ((WIDTH - LEFT - RIGHT) / 5)
+  const x = LEFT + i * ((WIDTH - LEFT - RIGHT) / 6)
   const y = HEIGHT - 16
   return `<rect x="${x}" y="${y - 9}" width="10" height="10" rx="2" fill="${colour}"/>${text(x + 15, y, name, '')}`
 }

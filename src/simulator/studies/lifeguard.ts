@@ -1,18 +1,28 @@
 import { type Lifeguard, LIFEGUARD, PLAIN_SWIM, type Scenario, USUAL } from '../scenario.ts'
 
-/** What the study compares: plain SWIM, each part of Lifeguard alone, and the whole. */
-export const CONFIGURATIONS: readonly { readonly name: string; readonly lifeguard: Lifeguard }[] = [
-  { name: 'SWIM', lifeguard: PLAIN_SWIM },
-  { name: 'LHA-Probe', lifeguard: { ...PLAIN_SWIM, probe: true } },
-  { name: 'LHA-Suspicion', lifeguard: { ...PLAIN_SWIM, suspicion: true } },
-  { name: 'Buddy System', lifeguard: { ...PLAIN_SWIM, buddy: true } },
-  { name: 'Lifeguard', lifeguard: LIFEGUARD },
+/** One of the protocols that are compared. */
+export interface Configuration {
+  readonly name: string
+  readonly lifeguard: Lifeguard
+  /** The paper's α, memberlist's suspicion multiplier; its K, how many confirmations are wanted, is two less. */
+  readonly suspicionMult: number
+}
+
+/** The paper's α for all that it compares part by part. */
+const ALPHA = 5
+
+/** What the study compares: plain SWIM, each part of Lifeguard alone, the whole, and the whole as memberlist has it today. */
+export const CONFIGURATIONS: readonly Configuration[] = [
+  { name: 'SWIM', lifeguard: PLAIN_SWIM, suspicionMult: ALPHA },
+  { name: 'LHA-Probe', lifeguard: { ...PLAIN_SWIM, probe: true }, suspicionMult: ALPHA },
+  { name: 'LHA-Suspicion', lifeguard: { ...PLAIN_SWIM, suspicion: true }, suspicionMult: ALPHA },
+  { name: 'Buddy System', lifeguard: { ...PLAIN_SWIM, buddy: true }, suspicionMult: ALPHA },
+  { name: 'Lifeguard', lifeguard: LIFEGUARD, suspicionMult: ALPHA },
+  { name: 'Lifeguard, α = 4', lifeguard: LIFEGUARD, suspicionMult: 4 },
 ]
 
 /** The size of the ring in the paper. */
 const MEMBERS = 128
-/** The paper's α; its K, how many confirmations are wanted, follows from it. (Today's memberlist has 4.) */
-const SUSPICION_MULT = 5
 /** The ring is left alone before anybody becomes slow. */
 const CALM_MS = 15_000
 /** How long the slow are slow again and again. */
@@ -22,7 +32,7 @@ const DETECTION_MS = 90_000
 
 /** One point of the grid. */
 export interface Trouble {
-  readonly lifeguard: Lifeguard
+  readonly configuration: Configuration
   /** How many are slow, all at the same times. */
   readonly slow: number
   /** How long each time. */
@@ -31,22 +41,22 @@ export interface Trouble {
 
 /** The interval experiment: slow for `forMs`, well for `pauseMs`, slow again, for two minutes. False positives are counted. */
 export function intervalScenario({
-  lifeguard,
+  configuration,
   slow,
   forMs,
   pauseMs,
 }: Trouble & { readonly pauseMs: number }): Scenario {
   const untilMs = CALM_MS + TROUBLE_MS
   const again = { members: slow, atMs: CALM_MS, forMs, pauseMs, untilMs }
-  return { ...ringOf(lifeguard), durationMs: untilMs, slow: [again] }
+  return { ...ringOf(configuration), durationMs: untilMs, slow: [again] }
 }
 
 /** The threshold experiment: slow once, for so long that the others should notice. The time until they do is measured. */
-export function thresholdScenario({ lifeguard, slow, forMs }: Trouble): Scenario {
+export function thresholdScenario({ configuration, slow, forMs }: Trouble): Scenario {
   const once = { members: slow, atMs: CALM_MS, forMs, untilMs: CALM_MS + forMs }
-  return { ...ringOf(lifeguard), durationMs: CALM_MS + Math.max(forMs, DETECTION_MS), slow: [once] }
+  return { ...ringOf(configuration), durationMs: CALM_MS + Math.max(forMs, DETECTION_MS), slow: [once] }
 }
 
-function ringOf(lifeguard: Lifeguard): Scenario {
-  return { ...USUAL, members: MEMBERS, formed: true, lifeguard, timing: { suspicionMult: SUSPICION_MULT } }
+function ringOf({ lifeguard, suspicionMult }: Configuration): Scenario {
+  return { ...USUAL, members: MEMBERS, formed: true, lifeguard, timing: { suspicionMult } }
 }
