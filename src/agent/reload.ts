@@ -29,6 +29,7 @@ export function heldBack(running: AgentConfig, next: AgentConfig): string[] {
     ['state_dir', running.stateDir, next.stateDir],
     ['run_dir', running.runDir, next.runDir],
     ['log.format', running.logFormat, next.logFormat],
+    ['log.syslog', running.syslogFacility, next.syslogFacility],
   ]
   return held.filter(([, a, b]) => differs(a, b)).map(([key]) => key)
 }

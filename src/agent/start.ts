@@ -17,7 +17,7 @@ import { catchUp } from './catch-up.ts'
 import { claimRunDir } from './drivers/claim.ts'
 import { startEngine } from './engine.ts'
 import { EventLog } from './event-log.ts'
-import { startHandlers } from './handling.ts'
+import { collectEarly, startHandlers } from './handling.ts'
 import { ringView } from './join-list.ts'
 import { type Joinable, keepJoined } from './joiner.ts'
 import { adoptedAreReady, LocalEndpoints, servesOf, startedAreReady } from './local-endpoints.ts'
@@ -60,10 +60,11 @@ export async function startAgent(given: AgentConfig, deps: AgentDeps, signal?: A
   const tags = announcedTags(given.node.tags, endpoints.current(supervisor.services()))
 
   const { serf, gossip, name } = await startEngine(given, tags, deps, scope, signal)
+  const early = collectEarly(serf, gossip !== undefined)
   const config = { ...given, node: { ...given.node, name } }
   const announcer = new Announcer(announceable(serf), tags, deps.log)
   const balancing = await startBalancing(config, { ...deps, serf, supervisor }, scope, signal)
-  const handlers = startHandlers(config, { ...deps, serf }, scope)
+  const handlers = startHandlers(config, { ...deps, serf }, scope, early())
   const events = new EventLog(deps.clock)
   scope.defer(serf.onEvent(event => void (isOwnBusiness(event) || events.append(event))))
   const started = new Agent({ config, deps, serf, supervisor, endpoints, announcer, balancing, handlers, events })

@@ -1,13 +1,26 @@
 import { type AgentConfig, type ConfigInput, loadConfig } from '../agent/config/index.ts'
 import { messageOf, systemClock, systemRandom } from '../base/index.ts'
-import { createLog, type ProcessLog } from './log.ts'
+import { createLog, type LogOut, type ProcessLog } from './log.ts'
 import { Signals } from './signals.ts'
+import { Syslog } from './syslog.ts'
+
+/** What Serf's command does otherwise. */
+export interface RunOptions {
+  /** Where the log goes; default standard error. */
+  readonly out?: LogOut
+  /** The agent runs. */
+  readonly started?: (config: AgentConfig) => void
+}
 
 /** Runs an agent in the foreground until it is told to stop; resolves with the exit code. */
-export async function runAgent(input: ConfigInput): Promise<number> {
+export async function runAgent(input: ConfigInput, { out, started }: RunOptions = {}): Promise<number> {
   const load = () => loadConfig({ ...input, env: process.env })
   const config = load()
-  const log = createLog({ level: config.logLevel, format: config.logFormat })
+  const { syslogFacility: facility } = config
+  const syslog = facility === undefined ? undefined : new Syslog(facility, { clock: systemClock })
+  const sink = syslog === undefined ? undefined : (level: number, record: string) => syslog.write(level, record)
+  const log = createLog({ level: config.logLevel, format: config.logFormat }, out, sink)
+  if (syslog !== undefined) syslog.onFailure = reason => log.warn({ reason }, NO_SYSLOG)
   const signals = new Signals(log, {
     skipLeaveOnInterrupt: config.cluster.skipLeaveOnInterrupt,
     reload: agent => reload(agent as RunningAgent, load, log),
@@ -18,14 +31,19 @@ export async function runAgent(input: ConfigInput): Promise<number> {
   try {
     const agent = await startAgent(config, deps, giveUp.signal)
     catchStrays(agent, log)
+    started?.(config)
     signals.attach(agent)
     await agent.ended
   } catch (failure) {
     if (!giveUp.signal.aborted) throw failure
     log.info({ reason: messageOf(failure) }, 'ended before it was up')
+  } finally {
+    await syslog?.close()
   }
   return signals.exitCode
 }
+
+const NO_SYSLOG = 'cannot log to syslog; trying again with a later line. It takes the command logger (util-linux)'
 
 /** Reads flags, environment and files again, as at the start. A configuration that is wrong changes nothing. */
 async function reload(agent: RunningAgent, load: () => AgentConfig, log: ProcessLog): Promise<void> {

@@ -9,8 +9,9 @@ export interface LogConfig {
 /**
  * The process's logger: one line a record on standard error, for people in Serf's form, or JSON. When whoever reads it is gone
  * (a log collector that restarts, `| head`), lines are lost and the agent goes on.
+ * @param also gets what is printed, too
  */
-export function createLog(config: LogConfig, out: NodeJS.WritableStream = process.stderr): ProcessLog {
+export function createLog(config: LogConfig, out: LogOut = process.stderr, also?: LogSink): ProcessLog {
   out.on('error', () => undefined) // EPIPE: there is nobody left who could be told
   const lines = new LogLines()
   const isText = config.format === 'text'
@@ -21,7 +22,9 @@ export function createLog(config: LogConfig, out: NodeJS.WritableStream = proces
     lastLevel: 0,
     write(record: string) {
       lines.write(record)
-      if (this.lastLevel >= levelMin) out.write(isText ? `${formatRecord(record)}\n` : record)
+      if (this.lastLevel < levelMin) return
+      out.write(isText ? `${formatRecord(record)}\n` : record)
+      also?.(this.lastLevel, record)
     },
   }
   const options = { level: 'trace', base: null, timestamp: pino.stdTimeFunctions.epochTime }
@@ -30,6 +33,15 @@ export function createLog(config: LogConfig, out: NodeJS.WritableStream = proces
   }
   return Object.assign(pino(options, destination) as unknown as Log, { lines, setLevel })
 }
+
+/** Where lines are printed: a stream. */
+export interface LogOut {
+  write(line: string): unknown
+  on(event: 'error', listener: () => void): unknown
+}
+
+/** One record of pino's, with its level. */
+export type LogSink = (level: number, record: string) => void
 
 /** A log whose newest lines can be read, and whose printed level can be changed. */
 export interface ProcessLog extends Log {
@@ -87,11 +99,20 @@ const LEVELS: Readonly<Record<number, string>> = {
 
 /** `2026/11/21 09:34:47 [INFO] serf: sentence field=value`, local time (serf-agent.md 9). */
 export function formatRecord(json: string): string {
-  const record = JSON.parse(json) as Record<string, unknown>
-  const { level, time, msg, room, service, ...fields } = record
+  const { level, time, ...said } = JSON.parse(json) as Record<string, unknown>
+  return `${dateText(new Date(Number(time)))} [${LEVELS[Number(level)] ?? 'INFO'}] ${textOf(said)}`
+}
+
+/** `serf: sentence field=value`: without date and level, which syslog has of its own. */
+export function messageText(json: string): string {
+  const { level: _, time: __, ...said } = JSON.parse(json) as Record<string, unknown>
+  return textOf(said)
+}
+
+function textOf({ msg, room, service, ...fields }: Record<string, unknown>): string {
   const who = service === undefined ? String(room ?? 'agent') : `service ${String(service)}`
   const rest = Object.entries(fields).map(([key, value]) => ` ${key}=${fieldText(value)}`)
-  return `${dateText(new Date(Number(time)))} [${LEVELS[Number(level)] ?? 'INFO'}] ${who}: ${oneLine(String(msg ?? ''))}${rest.join('')}`
+  return `${who}: ${oneLine(String(msg ?? ''))}${rest.join('')}`
 }
 
 function fieldText(value: unknown): string {

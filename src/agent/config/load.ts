@@ -20,6 +20,10 @@ export interface ConfigInput {
   readonly flags?: Readonly<Record<string, readonly string[]>>
   /** Only names that begin with `MUSTER_` are looked at. */
   readonly env?: Readonly<Record<string, string | undefined>>
+  /** As Serf's command: files are Serf's JSON whatever their name, but for `.yaml` and `.yml`. */
+  readonly serf?: boolean
+  /** Where state and sockets are if nothing else says so. */
+  readonly dirs?: { readonly state: string; readonly run: string }
 }
 
 /**
@@ -28,7 +32,12 @@ export interface ConfigInput {
  */
 export function loadConfig(input: ConfigInput, world: ConfigWorld = systemWorld): AgentConfig {
   const files = filesOf(input, world)
-  const sources = [...files.sources, environmentSource(input.env ?? {}), flagSource(input.flags ?? {})]
+  const sources = [
+    ...standardDirs(input),
+    ...files.sources,
+    environmentSource(input.env ?? {}),
+    flagSource(input.flags ?? {}),
+  ]
   const checked = sources.map(checkSource)
   const problems: Problem[] = [...files.problems, ...checked.flatMap(one => one.problems)]
   refuse(problems)
@@ -66,12 +75,22 @@ function filesOf(input: ConfigInput, world: ConfigWorld) {
   for (const path of paths) {
     try {
       const text = world.readText(path)
-      sources.push(path.endsWith('.json') ? serfSource(path, text) : relativeTo(path, yamlSource(path, text), world))
+      sources.push(isSerfs(path, input) ? serfSource(path, text) : relativeTo(path, yamlSource(path, text), world))
     } catch (error) {
       problems.push({ path: '', where: path, message: `cannot be read: ${messageOf(error)}` })
     }
   }
   return { sources, problems, names: paths }
+}
+
+function isSerfs(path: string, { serf = false }: ConfigInput): boolean {
+  return path.endsWith('.json') || (serf && !/\.ya?ml$/.test(path))
+}
+
+function standardDirs({ dirs }: ConfigInput): Source[] {
+  if (dirs === undefined) return []
+  const value = { state_dir: dirs.state, run_dir: dirs.run }
+  return [{ value, place: () => undefined, problems: [], warnings: [] }]
 }
 
 /** Serf's `-config-dir`: the `.json` files, sorted, without descending; and YAML files in the same way. */

@@ -6,7 +6,7 @@ import { type Findings, isWildcard } from './findings.ts'
 import { readKeys } from './keys.ts'
 import { resolveBalancer } from './resolve-balancer.ts'
 import { resolveServices } from './resolve-services.ts'
-import type { FileSettings } from './schema.ts'
+import { type FileSettings, SYSLOG_FACILITIES } from './schema.ts'
 import { readTagsFile } from './tags-file.ts'
 import type { AgentConfig, ClusterConfig, DiscoverySettings, LogLevel, NodeConfig } from './types.ts'
 
@@ -42,6 +42,7 @@ export function resolveConfig(
     runDir,
     logLevel: logLevelOf(settings.log?.level),
     logFormat: settings.log?.format ?? 'text',
+    ...(settings.log?.syslog === true ? { syslogFacility: facilityOf(settings.log.syslog_facility ?? 'LOCAL0') } : {}),
   }
 }
 
@@ -224,6 +225,12 @@ function checkSocketPath(path: string, value: string, reserve: number, findings:
   if (bytes <= SOCKET_PATH_BYTES_MAX) return
   const room = SOCKET_PATH_BYTES_MAX - reserve
   findings.problem(path, `${path}: ${value} is too long for unix sockets; at most ${room} bytes`)
+}
+
+/** RFC 5424, section 6.2.1; between FTP and LOCAL0 are four that have no name here. */
+function facilityOf(name: (typeof SYSLOG_FACILITIES)[number]): number {
+  const at = SYSLOG_FACILITIES.indexOf(name)
+  return name.startsWith('LOCAL') ? 16 + Number(name.slice(-1)) : at
 }
 
 function logLevelOf(level: string | undefined): LogLevel {

@@ -9,6 +9,12 @@ import { parseDuration } from './duration.ts'
  * have been merged, in `resolve.ts`. The published JSON Schema and `docs/configuration.md` are made from this.
  */
 
+/** Those that Serf knows, in the order of their numbers. */
+export const SYSLOG_FACILITIES = [
+  ...(['KERN', 'USER', 'MAIL', 'DAEMON', 'AUTH', 'SYSLOG', 'LPR', 'NEWS', 'UUCP', 'CRON', 'AUTHPRIV', 'FTP'] as const),
+  ...(['LOCAL0', 'LOCAL1', 'LOCAL2', 'LOCAL3', 'LOCAL4', 'LOCAL5', 'LOCAL6', 'LOCAL7'] as const),
+] as const
+
 /** Names become tags, files and lines of HAProxy's configuration: nothing that could break out of any of them. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$/
 const NAME_RULE = 'letters, digits, - and _, starting with a letter or digit, at most 48'
@@ -297,6 +303,12 @@ export const FileSchema = z
           .pipe(z.enum(['trace', 'debug', 'info', 'warn', 'err', 'error'], 'takes trace, debug, info, warn or error'))
           .describe('Default info.'),
         format: z.enum(['text', 'json'], 'takes text or json').describe('Default text.'),
+        syslog: flag.describe('Also to syslog, through the command `logger`. Default false.'),
+        syslog_facility: z
+          .string('takes a facility such as LOCAL0')
+          .toUpperCase()
+          .pipe(z.enum(SYSLOG_FACILITIES, 'takes a facility such as DAEMON or LOCAL0 to LOCAL7'))
+          .describe('Default LOCAL0.'),
       })
       .partial()
       .describe('Logs, on standard error.'),

@@ -234,6 +234,8 @@ export const SETTINGS: readonly Setting[] = [
     help: 'trace, debug, info, warn, err (info)',
   },
   { path: 'log.format', kind: 'text', flag: 'log-format', value: 'FORMAT', help: 'text or json (text)' },
+  { path: 'log.syslog', kind: 'boolean', flag: 'syslog', serf: 'enable_syslog', help: 'log to syslog as well' },
+  { path: 'log.syslog_facility', kind: 'text', serf: 'syslog_facility', help: '' },
   { path: 'api.socket', kind: 'text', flag: 'socket', value: 'PATH', help: 'unix socket of the HTTP API' },
   { path: 'api.listen', kind: 'text', flag: 'api-addr', value: 'ADDR', help: 'HTTP API also on TCP (off)' },
   {
@@ -252,8 +254,6 @@ export const SERF_KEYS_WITHOUT_EFFECT: Readonly<Record<string, string | undefine
   enable_compression: undefined, // without effect in Serf, too
   disable_coordinates: undefined,
   validate_node_names: undefined,
-  enable_syslog: 'logs go to standard error only',
-  syslog_facility: undefined,
   statsite_addr: 'metrics are not sent to statsite',
   statsd_addr: 'metrics are not sent to statsd',
 }

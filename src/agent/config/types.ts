@@ -16,6 +16,8 @@ export interface AgentConfig {
   readonly runDir: string
   readonly logLevel: LogLevel
   readonly logFormat: 'text' | 'json'
+  /** Lines go to syslog as well, under this facility's number. */
+  readonly syslogFacility?: number
   /** Sentences for the log: accepted, but not as somebody who knows Serf would think. */
   readonly warnings: readonly string[]
   /** The files that were read, in their order. */

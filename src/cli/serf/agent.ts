@@ -1,8 +1,11 @@
+import type { AgentConfig } from '../../agent/config/index.ts'
 import { SETTINGS } from '../../agent/config/settings.ts'
 import { formatAddress, messageOf } from '../../base/index.ts'
 import { startupComplaints } from './agent-checks.ts'
-import { type SerfCommand, say } from './console.ts'
+import { HeldLog, sayRunning } from './agent-output.ts'
+import { type Console, type SerfCommand, say } from './console.ts'
 import { type FlagSpec, type GivenFlag, parseFlags } from './go-flags.ts'
+import { standardDirs } from './standard-dirs.ts'
 import { HELP } from './texts.ts'
 
 /** The options of `serf agent` (serf-agent.md 2). */
@@ -20,7 +23,13 @@ const FLAGS: FlagSpec = {
   },
 }
 
-/** Serf's options, read as Serf reads them; the agent that then runs is Muster's, with its own log and its own endings. */
+/** Only where nothing says where: otherwise none are made. */
+function dirsOf({ env }: Console): { state: string; run: string } {
+  const [state, run] = [env['MUSTER_STATE_DIR'], env['MUSTER_RUN_DIR']]
+  return state && run ? { state, run } : standardDirs(env)
+}
+
+/** Serf's options, read as Serf reads them; the agent that then runs is Muster's, with its own sentences in the log and its own endings. */
 export const agent: SerfCommand = async (args, console) => {
   const parsed = parseFlags(FLAGS, args)
   if (!('flags' in parsed)) {
@@ -35,7 +44,13 @@ export const agent: SerfCommand = async (args, console) => {
   if (missing !== undefined) return say(console, `==> Error: this agent has no -${missing.name}; leave it out`)
   try {
     const { runAgent } = await import('../agent.ts')
-    return await runAgent({ files: filesOf(parsed.given), flags: flagsOf(parsed.given) })
+    const out = new HeldLog(console.out)
+    const input = { files: filesOf(parsed.given), flags: flagsOf(parsed.given), serf: true, dirs: dirsOf(console) }
+    const started = (config: AgentConfig) => {
+      sayRunning(console, config)
+      out.open(config.logFormat === 'text')
+    }
+    return await runAgent(input, { out, started })
   } catch (failure) {
     const rpc = parsed.given.filter(({ name }) => name === 'rpc-addr').at(-1)?.value ?? '127.0.0.1:7373'
     return say(console, `==> ${takenText(failure, rpc) ?? messageOf(failure)}`)
