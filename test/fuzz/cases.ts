@@ -55,10 +55,23 @@ export async function runCases(
       const what = failure instanceof Error ? (failure.stack ?? failure.message) : String(failure)
       return { nth, sample: sample.name, hex: Buffer.from(bytes).toString('hex'), what }
     }
-    const ms = performance.now() - startMs
+    let ms = performance.now() - startMs
+    if (ms > SLOW_MS && target.stateCases === 1) ms = Math.min(ms, await timeOf(target, seed, nth))
     if (ms > slowest.ms) slowest = { nth, ms }
   }
   return { accepted, refused, slowest, heapBytes: heapBytes() }
+}
+
+/** From here on a case is taken twice: others may have had the processor. */
+const SLOW_MS = 20
+
+async function timeOf(target: Target, seed: number, nth: number): Promise<number> {
+  const random = caseRandom(seed, nth)
+  const { sample, bytes } = mutated(target, random)
+  const run = target.start(stateRandom(seed, nth))
+  const startMs = performance.now()
+  await run(sample, bytes, random)
+  return performance.now() - startMs
 }
 
 /** The input of a case, for whoever wants to see it. */

@@ -21,7 +21,7 @@ export interface Target<S extends Sample = Sample> {
   readonly bytesMax?: number
   /** Its part of all cases; what is quick gets more. */
   readonly share: number
-  /** Cases of `npm test`, about three seconds. */
+  /** Cases of `npm test`, three seconds or less. */
   readonly casesInTest: number
   /** How many cases one state lives for; 1 when nothing is kept. A case is replayed from the start of its state. */
   readonly stateCases: number

@@ -58,24 +58,24 @@ const KEYS = [
 ]
 
 const yaml = target({
-  ...{ ...SHARED, name: 'muster-yaml', corpus: kept('muster-yaml'), words: NAMES, share: 1, casesInTest: 2000 },
+  ...{ ...SHARED, name: 'muster-yaml', corpus: kept('muster-yaml'), words: NAMES, share: 1, casesInTest: 600 },
   start: () => (_, bytes) => load({ files: [{ kind: 'file', path: '/m.yaml' }] }, '/m.yaml', bytes),
 })
 
 const json = target({
-  ...{ ...SHARED, name: 'serf-json', corpus: kept('serf-json'), words: KEYS, share: 1, casesInTest: 2000 },
+  ...{ ...SHARED, name: 'serf-json', corpus: kept('serf-json'), words: KEYS, share: 1, casesInTest: 600 },
   start: () => (_, bytes) => load({ files: [{ kind: 'file', path: '/s.json' }] }, '/s.json', bytes),
 })
 
 const keyrings = target({
   ...{ ...SHARED, name: 'keyrings', corpus: kept('keyrings'), words: ['"', '=', '==', ',', 'null', '[]'] },
-  ...{ share: 4, casesInTest: 15_000 },
+  ...{ share: 4, casesInTest: 6000 },
   start: () => (_, bytes) => load({ flags: { 'keyring-file': ['/keys'] } }, '/keys', bytes),
 })
 
 const tagsFiles = target({
   ...{ ...SHARED, name: 'tags-files', corpus: kept('tags-files'), words: ['"a":"b"', '"a":1', '{}', 'null', ','] },
-  ...{ share: 4, casesInTest: 15_000 },
+  ...{ share: 4, casesInTest: 6000 },
   start: () => (_, bytes) => load({ flags: { 'tags-file': ['/tags'] } }, '/tags', bytes),
 })
 

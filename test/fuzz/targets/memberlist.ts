@@ -91,7 +91,7 @@ function packets(framing: Framing): Target {
     family: 'binary',
     corpus: samplesOf('udp', framing),
     share: 12,
-    casesInTest: 60_000,
+    casesInTest: 20_000,
     stateCases: 1,
     start: () => (sample, bytes, random) => {
       const keyring = random.below(64) === 0 ? new Keyring([random.bytes(16)]) : sample.keyring
@@ -113,7 +113,7 @@ function streams(framing: Framing): Target {
     family: 'binary',
     corpus: samplesOf('tcp', framing),
     share: 8,
-    casesInTest: 40_000,
+    casesInTest: 7000,
     stateCases: 1,
     start: () => (sample, changed, random) => {
       const { keyring, label, expectLabel } = sample
@@ -144,7 +144,7 @@ const swim = target<Framed>({
   family: 'binary',
   corpus: samplesOf('udp', 'plain'),
   share: 6,
-  casesInTest: 30_000,
+  casesInTest: 20_000,
   stateCases: 2000,
   start: () => {
     const random = seededRandom(1)

@@ -131,7 +131,7 @@ const server = target<Sample>({
     bytes: Buffer.from(lines.map(({ dir, hex }) => (dir === 'c>s' ? (hex ?? '') : '')).join(''), 'hex'),
   })),
   share: 6,
-  casesInTest: 25_000,
+  casesInTest: 8000,
   stateCases: 1,
   start: () => async (_, bytes, random) => {
     const authKey = random.below(4) === 0 ? 'sekret' : ''
@@ -204,7 +204,7 @@ const client = target<Answered>({
   family: 'binary',
   corpus: await Promise.all(Object.entries(CALLS).map(([name, call]) => answered(name, call))),
   share: 6,
-  casesInTest: 25_000,
+  casesInTest: 7000,
   stateCases: 1,
   start:
     () =>

@@ -47,7 +47,7 @@ const messages = target({
   family: 'binary',
   corpus: recordedSerf(...MESSAGES),
   share: 12,
-  casesInTest: 60_000,
+  casesInTest: 25_000,
   stateCases: 1,
   start: () => (_, bytes) =>
     isRead(() => {
@@ -84,7 +84,7 @@ const core = target({
   family: 'binary',
   corpus: recordedSerf(...MESSAGES, 'meta-', 'ping-payload'),
   share: 8,
-  casesInTest: 40_000,
+  casesInTest: 8000,
   stateCases: 2000,
   start: random => {
     const self = coreOf(random)
@@ -113,7 +113,7 @@ const coordinates = target({
   family: 'binary',
   corpus: recordedSerf('ping-payload'),
   share: 8,
-  casesInTest: 60_000,
+  casesInTest: 12_000,
   stateCases: 1000,
   start: random => {
     const self = coreOf(random)
@@ -150,7 +150,7 @@ const filters = target({
   family: 'binary',
   corpus: [...FILTERS, ...recordedSerf('query-filter-'), ...recordedSerf('query-filters').flatMap(filtersOf)],
   share: 8,
-  casesInTest: 60_000,
+  casesInTest: 15_000,
   stateCases: 1,
   start: () => (_, bytes) => filtersMatch([bytes], 'alpha', { role: 'web', dc: 'east' }),
 })
@@ -191,7 +191,7 @@ const expressions = target({
   words: EXPRESSION_WORDS,
   bytesMax: 1200,
   share: 3,
-  casesInTest: 8000,
+  casesInTest: 2500,
   stateCases: 1,
   start: () => (_, bytes, random) => {
     const expression = Buffer.from(bytes).toString()
@@ -206,7 +206,7 @@ const values = target({
   family: 'binary',
   corpus: recordedSerf().map(({ name, bytes }) => ({ name, bytes: bytes.subarray(1) })),
   share: 8,
-  casesInTest: 60_000,
+  casesInTest: 30_000,
   stateCases: 1,
   start: () => (_, bytes) =>
     isRead(() => {
@@ -225,7 +225,7 @@ const lzw = target({
   family: 'binary',
   corpus: recordedSerf().map(({ name, bytes }) => ({ name, bytes: lzwCompress(bytes) })),
   share: 6,
-  casesInTest: 40_000,
+  casesInTest: 25_000,
   stateCases: 1,
   start: () => (_, bytes) =>
     isRead(() => {
@@ -256,7 +256,7 @@ const snapshots = target({
   corpus: [...recordedSerf('snapshot-'), ...kept('snapshots')],
   words: LINES,
   share: 5,
-  casesInTest: 20_000,
+  casesInTest: 15_000,
   stateCases: 1,
   start: () => (_, bytes, random) => {
     const text = Buffer.from(bytes).toString()
