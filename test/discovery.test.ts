@@ -25,9 +25,10 @@ class Site implements AsyncDisposable {
     return new Site(hosts)
   }
 
-  start(kind: 'serf' | 'muster', name: string, host: number, ip = this.hosts.ip(host)): Part {
+  start(kind: 'serf' | 'muster', name: string, host: number, more: { ip?: string; flags?: string[] } = {}): Part {
+    const { ip = this.hosts.ip(host), flags: others = [] } = more
     const program = kind === 'serf' ? [part('serf')] : [process.execPath, MUSTER]
-    const flags = [`-node=${name}`, `-bind=${ip}:7946`, '-discover=shop', '-profile=local']
+    const flags = [`-node=${name}`, `-bind=${ip}:7946`, '-discover=shop', '-profile=local', ...others]
     const own = join(this.#directory, name)
     const env = { MUSTER_STATE_DIR: `${own}/s`, MUSTER_RUN_DIR: `${own}/r` }
     const pidFile = join(this.#directory, `${name}.pid`)
@@ -77,6 +78,17 @@ test('Muster finds Muster by mDNS, whoever starts first, on a host without a rou
   await site.sees(2, ['a', 'b'])
 }, 60_000)
 
+test('Muster finds Muster over IPv6 alone, and finds nobody of another cluster', async () => {
+  await using site = await Site.open(209, [1, 2, 3], { multicast: false })
+  const flags = ['-mdns-disable-ipv4']
+  site.start('muster', 'a', 1, { flags })
+  site.start('muster', 'other', 3, { flags: [...flags, '-discover=shops'] })
+  await site.sees(1, ['a'])
+  site.start('muster', 'b', 2, { flags })
+  await site.sees(2, ['a', 'b'])
+  await site.sees(3, ['other'])
+}, 60_000)
+
 test('Muster finds a real Serf agent by mDNS, and a real Serf agent finds Muster', async () => {
   await using site = await Site.open(207, [1, 2, 3], { multicast: true })
   site.start('serf', 'real', 1)
@@ -100,8 +112,8 @@ test('an agent finds its ring again by mDNS when all others are back with other 
     await site.hosts.exec(host, 'ip', 'addr', 'del', `${site.hosts.ip(host)}/24`, 'dev', 'data')
     await site.hosts.exec(host, 'ip', 'addr', 'add', `${site.hosts.ip(host + 100)}/24`, 'dev', 'data')
   }
-  site.start('muster', 'd', 2, site.hosts.ip(102))
-  site.start('muster', 'e', 3, site.hosts.ip(103))
+  site.start('muster', 'd', 2, { ip: site.hosts.ip(102) })
+  site.start('muster', 'e', 3, { ip: site.hosts.ip(103) })
   await site.sees(1, ['d', 'e', 'stays'])
   expect(stays.child.exitCode).toBeNull()
 }, 90_000)
