@@ -43,7 +43,7 @@ export class Bar {
   }
 
   show(elapsedMs: number): void {
-    const line = this.text(elapsedMs)
+    const line = this.text(elapsedMs).slice(0, (process.stderr.columns ?? 80) - 1)
     if (process.stderr.isTTY && line !== this.#shown) process.stderr.write(`\r\u001b[K${line}`)
     this.#shown = line
     const isEarly = this.share * LINES < this.#lines + 1 || elapsedMs - this.#toldAtMs < LINE_MS

@@ -3,7 +3,7 @@ import type { Job } from './jobs.ts'
 import { lifeguardPlots, lifeguardText } from './lifeguard-text.ts'
 import type { StudyOptions } from './options.ts'
 import { runJobs } from './run-jobs.ts'
-import { columns, show } from './show.ts'
+import { checkPlace, columns, show } from './show.ts'
 
 /** One ring of the study: where in the grid it is. */
 export interface Cell {
@@ -55,6 +55,7 @@ type CellJob = Extract<Job, { kind: 'scenario' }> & { readonly cell: Cell }
 
 /** @returns the exit code */
 export async function runLifeguardStudy(options: StudyOptions): Promise<number> {
+  checkPlace(options)
   const jobs = jobsOf(options.full ? FULL_GRID : USUAL_GRID, options.seeds)
   const { results, exitCode } = await runJobs(jobs, options.jobs)
   const cells = results.map(({ job, result }) => outcomeOf(job.cell, result))

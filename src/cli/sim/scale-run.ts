@@ -2,7 +2,7 @@ import type { ScaleRun } from '../../simulator/index.ts'
 import type { StudyOptions } from './options.ts'
 import { runJobs } from './run-jobs.ts'
 import { scalePlots, scaleText } from './scale-text.ts'
-import { columns, show } from './show.ts'
+import { checkPlace, columns, show } from './show.ts'
 
 const SIZES = [10, 100, 1000] as const
 /** Serf's own view of everybody in everybody is too much memory above. */
@@ -10,6 +10,7 @@ const SERF_MEMBERS_MAX = 1000
 
 /** @returns the exit code */
 export async function runScaleStudy(options: StudyOptions): Promise<number> {
+  checkPlace(options)
   const sizes = options.members ?? SIZES
   const runs = sizes.flatMap(members => options.seeds.flatMap(seed => runsOf(members, seed)))
   const largestFirst = runs.toSorted((a, b) => b.members - a.members) // the longest decide when it ends

@@ -5,13 +5,14 @@ import type { Command } from './options.ts'
 import { runJobs } from './run-jobs.ts'
 import { plotsOf, scenarioText } from './scenario-text.ts'
 import { readScenario, type ScenarioText } from './scenario-source.ts'
-import { columns, show } from './show.ts'
+import { checkPlace, columns, show } from './show.ts'
 import { summaryOf } from './summary.ts'
 
 /** @returns the exit code */
 export async function runScenarioCommand(command: Extract<Command, { kind: 'scenario' }>): Promise<number> {
   const file = command.file === undefined ? undefined : fileOf(command.file)
   const { scenario, seeds } = readScenario(file, command.flags)
+  checkPlace(command)
   const jobs = seeds.map(seed => ({ kind: 'scenario', scenario, seed }) as const)
   const { results, exitCode } = await runJobs(jobs, command.jobs)
   if (results.length === 0) return exitCode
