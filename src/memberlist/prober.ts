@@ -7,9 +7,11 @@ import type { Sender } from './sender.ts'
 
 /** Who waits for an answer with this sequence number. Used once. */
 interface Waiting {
-  ack(payload: Uint8Array | undefined, nowMs: number): void
-  nack?(): void
+  readonly ack: OnAck
+  readonly nack: (() => void) | undefined
 }
+
+type OnAck = (payload: Uint8Array | undefined, nowMs: number) => void
 
 interface Probe {
   readonly target: Entry
@@ -85,11 +87,9 @@ export class Prober {
       this.#waiting.delete(ping.seqNo)
       if (request.nack) this.#sender.withGossip(from, asker, { type: 'nack', seqNo })
     })
-    this.#waiting.set(ping.seqNo, {
-      ack: () => {
-        alarms.cancel(unanswered)
-        this.#sender.withGossip(from, asker, { type: 'ack', seqNo, payload: undefined })
-      },
+    this.#await(ping, () => {
+      alarms.cancel(unanswered)
+      this.#sender.withGossip(from, asker, { type: 'ack', seqNo, payload: undefined })
     })
     this.#sender.withGossip(target, this.#shared.table.get(request.node), ping)
   }
@@ -106,10 +106,8 @@ export class Prober {
     for (const afterMs of repeatAfterMs) pending.push(this.#shared.alarms.set(nowMs + afterMs, send))
     const lastMs = Math.max(...repeatAfterMs) + this.#shared.config.probeTimeoutMs
     pending.push(this.#shared.alarms.set(nowMs + lastMs, () => void this.#waiting.delete(ping.seqNo)))
-    this.#waiting.set(ping.seqNo, {
-      ack: () => {
-        for (const alarm of pending) this.#shared.alarms.cancel(alarm)
-      },
+    this.#await(ping, () => {
+      for (const alarm of pending) this.#shared.alarms.cancel(alarm)
     })
     send()
   }
@@ -123,13 +121,15 @@ export class Prober {
     const ping = this.#ping(node)
     const { alarms, config } = this.#shared
     const unanswered = alarms.set(nowMs + config.probeTimeoutMs, () => void this.#waiting.delete(ping.seqNo))
-    this.#waiting.set(ping.seqNo, {
-      ack: () => {
-        alarms.cancel(unanswered)
-        onAck()
-      },
+    this.#await(ping, () => {
+      alarms.cancel(unanswered)
+      onAck()
     })
     this.#sender.withGossip(to, undefined, ping)
+  }
+
+  #await({ seqNo }: Ping, ack: OnAck, nack?: () => void): void {
+    this.#waiting.set(seqNo, { ack, nack })
   }
 
   #start(nowMs: number): void {
@@ -151,10 +151,11 @@ export class Prober {
       streamAnswered: false,
     }
     this.#probe = probe
-    this.#waiting.set(ping.seqNo, {
-      ack: (payload, atMs) => this.#acked(probe, payload, atMs),
-      nack: () => void probe.nacks++,
-    })
+    this.#await(
+      ping,
+      (payload, atMs) => this.#acked(probe, payload, atMs),
+      () => void probe.nacks++,
+    )
     probe.alarm = alarms.set(nowMs + config.probeTimeoutMs, atMs => this.#askOthers(probe, atMs))
     this.#sendPing(probe)
   }

@@ -1,4 +1,4 @@
-import type { Address, Random } from '../base/index.ts'
+import type { Address, Random, Timer } from '../base/index.ts'
 import {
   type Change,
   type Effect,
@@ -59,7 +59,7 @@ export class SimulatedMember {
   #isSuspended = false
   #isSlow = false
   #isStopped = false
-  #wake: { atMs: number; cancel(): void } | undefined
+  #wake: { readonly atMs: number; readonly timer: Timer } | undefined
 
   constructor(world: World, config: SwimConfig, codec: SharedCodec, withSerf: boolean) {
     this.name = config.name
@@ -130,16 +130,17 @@ export class SimulatedMember {
 
   stop(): void {
     this.#isStopped = true
-    this.#wake?.cancel()
+    this.#wake?.timer.cancel()
     this.serf?.stop()
   }
 
   /** Without Serf, its reconnect: the more have failed, the likelier one of them is tried. */
   rejoin(): void {
+    if (this.#failed.size === 0) return
     const failed = [...this.#failed.values()]
     const { random } = this.#world
     if (random.float() > failed.length / Math.max(1, this.swim.aliveCount())) return
-    const peer = failed[random.below(Math.max(1, failed.length))]
+    const peer = failed[random.below(failed.length)]
     if (peer !== undefined) this.#pushPull(peer, true)
   }
 
@@ -252,10 +253,10 @@ export class SimulatedMember {
   #arm(): void {
     const dueMs = this.swim.nextTickMs()
     if (dueMs === undefined || this.#isStopped || this.#wake?.atMs === dueMs) return
-    this.#wake?.cancel()
+    this.#wake?.timer.cancel()
     const timer = this.#world.clock.at(dueMs, () => {
       if (!this.#isSuspended) this.#perform(this.swim.tick(this.#nowMs))
     })
-    this.#wake = { atMs: dueMs, cancel: () => timer.cancel() }
+    this.#wake = { atMs: dueMs, timer }
   }
 }
