@@ -33,10 +33,10 @@ interface Grid {
   readonly thresholdForMs: readonly number[]
 }
 
-/** Where something is to be seen: a quarter of an hour on two cores. */
+/** Where something is to be seen: ten minutes on two cores. */
 const USUAL_GRID: Grid = {
   slow: [1, 4, 16, 32],
-  forMs: [512, 2048, 8192, 16_384, 32_768],
+  forMs: [2048, 8192, 32_768],
   pauseMs: [64, 4096],
   thresholdSlow: [1, 8, 16, 32],
   thresholdForMs: [32_768],
