@@ -26,69 +26,12 @@ if [ "${MUSTER_MATRIX_INSIDE:-}" = '' ]; then
   say 'no namespaces here; if this is killed, processes of it may stay'
 fi
 
-cache=$PWD/node_modules/.cache/haproxy
-wrapper=usr/local/muster/haproxy
+package=haproxy program=usr/sbin/haproxy script=test:haproxy inside_id=$MUSTER_MATRIX_INSIDE
+. scripts/debian-root.sh
 template=slots
 exec 3>&1 # where output goes that is also looked at
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-
-# --- a root with HAProxy ---------------------------------------------------------------------------------------------
-
-# Where this machine has its Debian packages from.
-mirror() {
-  cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null |
-    sed -n -e 's/^URIs: *//p' -e 's/^deb  *\(\[[^]]*\] *\)\{0,1\}\([a-z]*:[^ ]*\) .*/\2/p' |
-    tr ' ' '\n' | grep -E '^https?://.*/debian/?$' | head -n 1
-}
-
-# HAProxy on the libraries of its root. A reload runs what argv[0] names, which has to be the wrapper again.
-write_wrapper() (
-  cd "$1"
-  loader=$(find lib64/ lib/ -maxdepth 1 -name 'ld-linux-*.so.*' 2>/dev/null | head -n 1)
-  libraries=$(find usr/lib/ -maxdepth 1 -name '*-linux-gnu' | head -n 1)
-  mkdir -p "${wrapper%/*}"
-  cat >$wrapper <<END
-#!/bin/sh
-root=\${0%/$wrapper}
-exec "\$root/$loader" --argv0 "\$0" --library-path "\$root/$libraries" "\$root/usr/sbin/haproxy" "\$@"
-END
-  chmod 755 $wrapper
-)
-
-# Whether the root of a suite is there and whole; one that was not finished has another name.
-is_made() { "$cache/$1/$wrapper" -v >/dev/null 2>&1; }
-
-make_root() {
-  from=$(mirror || :)
-  say "making a root of Debian $1 with HAProxy in it"
-  rm -rf "${cache:?}/$1" "$cache/$1.new"
-  eval "$(apt-config shell proxy Acquire::http::Proxy 2>/dev/null || :)"
-  # Not every debootstrap knows the newest names; all releases since are made as sid is.
-  said=$(http_proxy=${proxy:-${http_proxy:-}} debootstrap --force-check-gpg --variant=minbase --include=haproxy \
-    "$1" "$cache/$1.new" "${from:-http://deb.debian.org/debian}" /usr/share/debootstrap/scripts/sid 2>&1) || {
-    printf '%s\n' "$said" | tail -n 15 >&2
-    rm -rf "$cache/$1.new"
-    return 1
-  }
-  write_wrapper "$cache/$1.new"
-  mv "$cache/$1.new" "$cache/$1"
-}
-
-# Two runs at once do not make the same root.
-need_root() {
-  ! is_made "$1" || return 0
-  if [ "$MUSTER_MATRIX_INSIDE" != 0 ]; then
-    say "the root of $1 is not there, and only root can make it: sudo npm run test:haproxy"
-    return 1
-  fi
-  mkdir -p "$cache"
-  (
-    flock 9
-    is_made "$1" || make_root "$1" || exit 1
-    is_made "$1" || { say "HAProxy of $1 does not run here" && exit 1; }
-  ) 9>"$cache/lock"
-}
 
 # --- what is run on it -----------------------------------------------------------------------------------------------
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# sh scripts/with-parts.sh demo|test|haproxy-matrix -- command…
+# sh scripts/with-parts.sh demo|test|haproxy-matrix|serf-matrix -- command…
 #
 # Runs a command with everything it needs, so that `npm run demo` and `npm test` work as the first command in a fresh
 # clone: node modules from the lock file, the build, and the system packages that packages.txt lists for it. On Debian
@@ -7,7 +7,7 @@
 # With CI=true a missing part is a failure.
 set -eu
 
-use=${1:?usage: with-parts.sh demo|test|haproxy-matrix -- command…}
+use=${1:?usage: with-parts.sh demo|test|haproxy-matrix|serf-matrix -- command…}
 shift
 [ "${1:-}" != -- ] || shift
 cd "$(dirname "$0")/.."
