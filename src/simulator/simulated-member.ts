@@ -74,7 +74,8 @@ export class SimulatedMember {
   /** In a formed ring, at the start: these are known, as if all had long joined. */
   know(others: readonly Member[]): void {
     this.swim.know(others, this.#nowMs)
-    for (const member of others) if (member.name !== this.name) this.serf?.memberChanged('join', member)
+    if (this.serf === undefined) return
+    for (const member of others) if (member.name !== this.name) this.serf.memberChanged('join', member)
   }
 
   get address(): Address {
