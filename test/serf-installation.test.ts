@@ -149,6 +149,12 @@ test('files, data and unit of a Serf installation start Muster unchanged, and Se
     expect(ours.output).toContain('cluster.retry_max has no effect: muster tries to join for ever')
     const logged = () => (existsSync(join(root, 'syslog')) ? readFileSync(join(root, 'syslog'), 'utf8') : '')
     await eventually(logged, text => /^<156>.* serf\[\d+\]: agent: .*statsd_addr/m.test(text)) // 19 (LOCAL3) · 8 + 4 (warning)
+    await space.exec('kill', '-s', 'USR1', readFileSync(join(root, 'pid'), 'utf8').trim()) // Serf prints metrics
+    await eventually(
+      () => ours.output,
+      output => output.includes('SIGUSR1 prints no metrics here'),
+    )
+    expect(ours.output).not.toContain('Debugger')
     expect(await end(ours, 'INT')).toBe(0)
 
     rmSync(join(root, 'etc/serf/20-newer.json'))

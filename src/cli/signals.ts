@@ -39,6 +39,8 @@ export class Signals {
     process.on('SIGTERM', name => this.#end(name)).on('SIGINT', name => this.#end(name))
     process.on('SIGUSR2', () => this.#handOver())
     process.on('SIGHUP', () => this.#reload())
+    // Serf prints metrics; Node would open its debugger to everybody on this host.
+    process.on('SIGUSR1', () => log.info({}, 'SIGUSR1 prints no metrics here; what there is: muster status'))
   }
 
   /** The agent is up; what was asked for at the last moment of its start is done now. */

@@ -27,7 +27,8 @@ export async function claimRunDir(runDir: string, clock: Clock, signal?: AbortSi
   }
   const pid = lockHolders(path).join(', ')
   const who = pid === '' ? 'another agent' : `another agent (pid ${pid})`
-  const advice = 'To run two on one machine give this one its own -run-dir and -state-dir'
+  const advice =
+    'To run two on one machine give this one its own -run-dir and -state-dir (or MUSTER_RUN_DIR, MUSTER_STATE_DIR)'
   throw new RunDirError(`${who} runs with the run directory ${runDir} and goes on; nothing was started. ${advice}`)
 }
 
