@@ -53,9 +53,13 @@ export class RetiredKeys {
   /** The ring has changed: what it has retired now gets its end, what it has taken up again is no longer retired. */
   async changed(): Promise<void> {
     const untilWallMs = this.#deps.clock.wallMs() + this.#graceMs
-    this.#entries = this.#keyring.retired.map(
-      key => this.#entries.find(one => same(one.key, key)) ?? { key, untilWallMs },
-    )
+    const before = this.#entries
+    this.#entries = this.#keyring.retired.map(key => before.find(one => same(one.key, key)) ?? { key, untilWallMs })
+    if (this.#entries.some(one => !before.includes(one)))
+      this.#deps.log.info(
+        { until: new Date(untilWallMs).toISOString() },
+        'a removed key lets members in that were away',
+      )
     await this.#keep()
   }
 
