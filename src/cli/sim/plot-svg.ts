@@ -40,7 +40,7 @@ function one(plot: Plot): string {
   for (const { at, text: mark } of x.marks)
     lines.push(text(across(at), HEIGHT - BOTTOM + 18, mark, 'text-anchor="middle"'))
   lines.push(text(WIDTH - RIGHT, HEIGHT - BOTTOM + 36, x.label, 'text-anchor="end" opacity="0.7"'))
-  for (const [i, { name, points }] of [...plot.series.entries()].toReversed()) {
+  for (const [i, { points }] of [...plot.series.entries()].toReversed()) {
     const colour = COLOURS[i % COLOURS.length] as string
     const path = points.map(([px, py]) => `${across(x.at(px))} ${up(y.at(py))}`).join('L')
     if (path !== '') lines.push(`<path class="line" stroke="${colour}" d="M${path}"/>`)
@@ -51,8 +51,8 @@ function one(plot: Plot): string {
           colour,
         ),
       )
-    if (plot.series.length > 1) lines.push(legendEntry(i, name, colour))
   }
+  if (plot.series.length > 1) lines.push(legend(plot))
   return lines.join('\n')
 }
 
@@ -63,10 +63,20 @@ function dots(points: readonly (readonly number[])[], colour: string): string {
   return points.map(([x, y]) => `<circle cx="${x}" cy="${y}" r="3.5" fill="${colour}"/>`).join('')
 }
 
-function legendEntry(i: number, name: string, colour: string): string {
-  const x = LEFT + i * ((WIDTH - LEFT - RIGHT) / 6)
+/** Room for a sign, and for a letter of its name, whatever the font. */
+const SIGN_WIDTH = 30
+const LETTER_WIDTH = 6.4
+
+function legend({ series }: Plot): string {
   const y = HEIGHT - 16
-  return `<rect x="${x}" y="${y - 9}" width="10" height="10" rx="2" fill="${colour}"/>${text(x + 15, y, name, '')}`
+  let x = LEFT
+  const entries = series.map(({ name }, i) => {
+    const sign = `<rect x="${tenths(x)}" y="${y - 9}" width="10" height="10" rx="2" fill="${COLOURS[i % COLOURS.length]}"/>`
+    const entry = `${sign}${text(tenths(x + 15), y, name, '')}`
+    x += SIGN_WIDTH + LETTER_WIDTH * name.length
+    return entry
+  })
+  return entries.join('')
 }
 
 function text(x: number, y: number, what: string, how: string): string {
