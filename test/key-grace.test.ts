@@ -71,7 +71,11 @@ test('with a grace time, Muster and Serf members that were off or frozen during 
     )
   }
   for (const agent of ring.agents.values())
-    expect((await members(agent, 'serf')).filter(row => row.status === 'alive')).toHaveLength(6)
+    await eventually(
+      () => members(agent, 'serf'),
+      rows => rows.filter(row => row.status === 'alive').length === 6,
+      40_000,
+    )
 }, 180_000)
 
 test('a restart keeps the grace time; without one, and after it, a member with the old key stays out', async () => {
