@@ -133,3 +133,13 @@ test('a query with a hundred costly expressions is nobody’s, and is found so a
   expect(filtersMatch(filters(100), 'self', tags)).toBe(false)
   expect(systemClock.nowMs() - startMs).toBeLessThan(500) // three seconds, were each of them tried
 })
+
+test('an expression that would unroll into hundreds of thousands of steps is refused before it is', () => {
+  const meant = (expression: string) =>
+    filtersMatch(encodeFilters({ tags: { role: expression } }), 'self', { role: 'aa' })
+  const startMs = systemClock.nowMs()
+  for (let n = 0; n < 200; n++) expect(meant(`((${'a|'.repeat(150)}b){0,30}){0,1000}`)).toBe(false)
+  expect(systemClock.nowMs() - startMs).toBeLessThan(2000)
+  for (const sound of ['(a{1,30}){1,30}', '[a{9}]{2}', '(?:a|b){1,1000}$', '\\{1000}|a', 'x{1000}|a'])
+    expect(meant(sound)).toBe(true)
+})

@@ -166,7 +166,7 @@ test('an expression that would keep a backtracking matcher busy for years is ans
   const text = `${'a'.repeat(500)}!`
   expect(new LinearRegex('^(a+)+$').test(text)).toBe(false)
   expect(new LinearRegex('(.*.*.*.*)*x').test(text)).toBe(false)
-  expect(() => new LinearRegex('((a{1000}){1000}){1000}')).toThrow('invalid repeat')
+  expect(() => new LinearRegex('((a{1000}){1000}){1000}')).toThrow('too large')
   expect(() => new LinearRegex('(abcdefgh){1000}')).toThrow('too large')
   expect(() => new LinearRegex('('.repeat(400))).toThrow('missing closing')
 })

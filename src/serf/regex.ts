@@ -21,6 +21,7 @@ export class LinearRegex {
   /** @throws ExpressionRefusedError */
   constructor(expression: string) {
     if (expression.length > EXPRESSION_CHARS_MAX) throw new ExpressionRefusedError('the expression is too long')
+    if (unrolled(expression) > UNROLLED_MAX) throw new ExpressionRefusedError('the expression is too large')
     try {
       this.#compiled = RE2JS.compile(expression)
     } catch (thrown) {
@@ -38,4 +39,30 @@ export class LinearRegex {
   test(text: string): boolean {
     return this.#compiled.test(text)
   }
+}
+
+/** What is larger is not even compiled, which would take most of a second; estimates are rough, so the bound is loose. */
+const UNROLLED_MAX = 4 * PROGRAM_STEPS_MAX
+/** A class, something escaped, a count of repetitions, or any one character. */
+const PIECE = /\[\^?\]?(?:\[:\w*:\]|\\.|[^\]\\])*\]|\\.|\{(\d+)(?:(,)(\d*))?\}|./gs
+
+/** About how many steps the expression has once `{n,m}` is unrolled: counts in one another multiply. */
+function unrolled(expression: string): number {
+  const outer: number[] = []
+  let [before, last] = [0, 0]
+  for (const [piece, least, comma, most] of expression.matchAll(PIECE)) {
+    if (least !== undefined) {
+      last *= Math.max(1, Number(comma === undefined || most === '' ? least : most))
+    } else if (piece === '(') {
+      outer.push(before + last)
+      ;[before, last] = [0, 0]
+    } else if (piece === ')') {
+      last += before + 1
+      before = outer.pop() ?? 0
+    } else {
+      before += last
+      last = 1
+    }
+  }
+  return outer.reduce((sum, size) => sum + size, before + last)
 }

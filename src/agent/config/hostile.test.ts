@@ -12,6 +12,7 @@ test.for([
   ],
   ['as many of YAML’s own kind', '- '.repeat(100_000), 'nested deeper than'],
   ['lists and maps as keys, whose text doubles with each level', '? '.repeat(40), 'a key has to be text'],
+  ['bytes as a key', '!!binary aGVs: 1', 'a key has to be text'],
   ['a map that contains itself', 'node: &a { tags: { x: *a } }', '"*a" is a part of itself'],
   ['aliases without end', `a: &a 1\nb: [${'*a,'.repeat(1000)}]`, 'more than 100 aliases'],
 ] as const)('%s is refused', ([, text, words]) => {

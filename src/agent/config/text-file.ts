@@ -66,6 +66,11 @@ function isTooDeep(text: string): boolean {
   return false
 }
 
+/** Neither a list or a map nor bytes. */
+function isPlain(key: unknown): boolean {
+  return isScalar(key) && (typeof key.value !== 'object' || key.value === null)
+}
+
 interface Wrong {
   readonly message: string
   readonly pos: readonly [number, number]
@@ -84,7 +89,7 @@ function oddNodes(document: Document.Parsed): Wrong[] {
   }
   visit(document, {
     Pair: (_, { key }) => {
-      if (key !== null && !isScalar(key)) note(key, 'a key has to be text')
+      if (key !== null && !isPlain(key)) note(key, 'a key has to be text')
     },
     Alias: (_, alias, path) => {
       if (++aliases > ALIASES_MAX) {
