@@ -124,6 +124,12 @@ test('a flag is named when it is the one that is wrong', () => {
   expect(complaintOf('', { slow: ['members=[,for=1s'] })).toMatch(/^--slow: --slow=members=\[,for=1s cannot be read/)
 })
 
+test('the example in the docs can be read', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../../docs/simulation.md'), 'utf8')
+  const example = /```yaml\n(.*?)```/s.exec(page)?.[1]
+  expect(readScenario({ name: 'docs/simulation.md', text: example ?? '- none' }, {}).seeds).toEqual([1, 2, 3])
+})
+
 test('the scenarios that ship can be read', () => {
   const folder = join(import.meta.dirname, '../../../sim')
   const names = readdirSync(folder).filter(name => name.endsWith('.yaml'))
