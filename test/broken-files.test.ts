@@ -40,7 +40,7 @@ test.for([
   ['foreign', '{"keys": 1}'],
   ['of keys that are none', '["c2hvcnQ="]'],
 ] as const)(
-  'a key ring that is %s is said and left as it is; without its keys nothing is gossiped',
+  'a key ring that is %s on the very first start is said and left as it is; without its keys nothing is gossiped',
   async ([, content]) => {
     await using ring = new Ring(NET)
     const path = join(ring.directory, 'keyring.json')
@@ -53,3 +53,21 @@ test.for([
     expect(readFileSync(path, 'utf8')).toBe(content)
   },
 )
+
+test('a key ring that is torn later is set aside, and the agent goes on with the last good one', async () => {
+  await using ring = new Ring(NET)
+  const path = join(ring.directory, 'keyring.json')
+  const key = Buffer.alloc(16, 9).toString('base64')
+  writeFileSync(path, JSON.stringify([key]))
+  const peer = await ring.start('muster', 'peer', 4, [`-encrypt=${key}`])
+  const flags = [`-keyring-file=${path}`, `-join=${peer.address}`]
+  const first = await ring.start('muster', 'k', 5, flags)
+  expect(await first.part.end('SIGTERM')).toBe(0)
+  writeFileSync(path, `["${key.slice(0, 9)}`)
+  const second = await ring.start('muster', 'k', 5, flags)
+  const alive = () => members(second, 'muster')
+  await eventually(alive, rows => rows.filter(({ status }) => status === 'alive').length === 2)
+  expect(second.part.output).toContain('the key ring was broken')
+  expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual([key])
+  expect(readFileSync(`${path}.set-aside`, 'utf8')).toBe(`["${key.slice(0, 9)}`)
+})

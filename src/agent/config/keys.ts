@@ -1,4 +1,5 @@
 import { messageOf } from '../../base/index.ts'
+import { lastGoodKeyring } from '../../serf/index.ts'
 import type { ConfigWorld } from './drivers/world.ts'
 import type { Findings } from './findings.ts'
 import type { FileSettings } from './schema.ts'
@@ -24,19 +25,27 @@ export function readKeys(
   return key === undefined ? undefined : [key]
 }
 
+/** A file that is there and holds no ring (any more) is replaced by its last good copy, where an earlier start has left one. */
 function keysOfFile(path: string, world: ConfigWorld, findings: Findings): Uint8Array[] | undefined {
-  const problem = (message: string) => {
-    findings.problem('cluster.keyring', `cluster.keyring: ${path}: ${message}`)
-    return undefined
-  }
+  const ring = ringIn(path, world)
+  if (typeof ring !== 'string') return ring
+  const copy = lastGoodKeyring(path)
+  const kept = world.exists(path) ? ringIn(copy, world) : ring
+  if (typeof kept === 'string') return void findings.problem('cluster.keyring', `cluster.keyring: ${path}: ${ring}`)
+  findings.warn(`cluster.keyring: ${path}: ${ring}; using the keys of ${copy}`)
+  return kept
+}
+
+/** @returns the keys, or what is wrong */
+function ringIn(path: string, world: ConfigWorld): Uint8Array[] | string {
   try {
     const list: unknown = JSON.parse(world.readText(path))
-    if (!Array.isArray(list) || list.length === 0) return problem('is not a JSON list with at least one key')
+    if (!Array.isArray(list) || list.length === 0) return 'is not a JSON list with at least one key'
     const keys = list.map(keyFrom)
     const wrong = keys.indexOf(undefined)
-    return wrong < 0 ? (keys as Uint8Array[]) : problem(`entry ${wrong + 1} is not a key; ${KEY_RULE}`)
+    return wrong < 0 ? (keys as Uint8Array[]) : `entry ${wrong + 1} is not a key; ${KEY_RULE}`
   } catch (error) {
-    return problem(messageOf(error))
+    return messageOf(error)
   }
 }
 

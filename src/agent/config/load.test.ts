@@ -238,6 +238,15 @@ test('keys come from -encrypt or the keyring file, not both; a wrong one is said
   )
 })
 
+test('a keyring file that was torn gives way to its last good copy, with a warning; one that is missing does not', () => {
+  const keys = JSON.stringify([Buffer.alloc(16, 7).toString('base64')])
+  const flags = { 'keyring-file': ['/k.json'] }
+  const torn = loadConfig({ flags }, worldWith({ '/k.json': keys.slice(0, 9), '/k.json.last-good': keys }))
+  expect(torn.cluster.keyring).toEqual([new Uint8Array(16).fill(7)])
+  expect(torn.warnings.join()).toContain('using the keys of /k.json.last-good')
+  expect(messageFor(() => loadConfig({ flags }, worldWith({ '/k.json.last-good': keys })))).toContain('no such file')
+})
+
 test("an interface gives its first address that is not link-local, as Serf's -iface", () => {
   expect(loadConfig({ flags: { iface: ['eth0'] } }, worldWith({})).cluster.bind).toEqual({ ip: '10.0.0.9', port: 7946 })
   expect(messageFor(() => loadConfig({ flags: { iface: ['eth7'] } }, worldWith({})))).toContain(

@@ -112,7 +112,9 @@ const cluster = z
       .describe('How `discover` asks.'),
     profile: z.enum(['lan', 'wan', 'local'], 'takes lan, wan or local').describe('Timing of gossip. Default lan.'),
     encrypt: text.describe('A base64 key of 16, 24 or 32 bytes; gossip is encrypted with it.'),
-    keyring: text.describe("Serf's keyring file: a JSON list of base64 keys, the first one primary."),
+    keyring: text.describe(
+      "Serf's keyring file: a JSON list of base64 keys, the first one primary. Torn later, it is set aside for its copy, FILE.last-good.",
+    ),
     key_grace: duration(
       '0s: off',
       'So long a key that was removed still lets a member in that was away, which is then given the present keys. It costs: until then, whoever has the removed key can read and join.',

@@ -13,10 +13,11 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { silentLog } from '../../base/index.ts'
 import { Keyring } from '../../memberlist/index.ts'
 import { decodeSerfMessage, encodeSerfMessage, type QueryMessage } from '../messages.ts'
 import { answerKeys } from './key-answers.ts'
-import { readKeyringFile, writeKeyringFile } from './keyring-file.ts'
+import { lastGoodKeyring, readKeyringFile, settleKeyringFile, writeKeyringFile } from './keyring-file.ts'
 
 const [ONE, TWO] = ['AAECAwQFBgcICQoLDA0ODw==', 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=']
 const raw = (key: string) => new Uint8Array(Buffer.from(key, 'base64'))
@@ -47,7 +48,7 @@ test('a file that is there keeps its mode, whatever the mask of the process, and
     expect([modeOf(real), lstatSync(path).isSymbolicLink()]).toEqual([mode, true])
   }
   expect((await readKeyringFile(real)).primary).toEqual(raw(TWO))
-  expect(readdirSync(base).sort()).toEqual(['keys.json', 'real.json'])
+  expect(readdirSync(base).sort()).toEqual(['keys.json', 'keys.json.last-good', 'real.json'])
 })
 
 test('a file that is missing, no list of keys, too large or none at all is a typed error that names it', async () => {
@@ -83,4 +84,27 @@ test('where nothing can be written the key query says so in the words of Serf, a
   expect(answer).toMatchObject({ type: 'keyResponse', result: false })
   expect(answer).toHaveProperty('message', expect.stringMatching(/^Failed to write keyring file: /))
   expect([keyring.keys.length, existsSync(path)]).toEqual([2, false])
+})
+
+test('a start keeps a copy of the ring, and puts it in place of a file that was torn; the link to it stays one', async () => {
+  const base = directory()
+  const [real, path] = [join(base, 'real.json'), join(base, 'keys.json')]
+  const written = JSON.stringify([ONE, TWO])
+  writeFileSync(real, written)
+  symlinkSync(real, path)
+  const ring = await readKeyringFile(path)
+  await settleKeyringFile(path, ring, silentLog)
+  expect(readFileSync(real, 'utf8')).toBe(written) // what is good is not written again
+  expect((await readKeyringFile(lastGoodKeyring(path))).keys).toEqual(ring.keys)
+  writeFileSync(real, written.slice(0, 20))
+  await settleKeyringFile(path, ring, silentLog)
+  expect((await readKeyringFile(path)).keys).toEqual(ring.keys)
+  expect(lstatSync(path).isSymbolicLink()).toBe(true)
+  expect(readFileSync(`${real}.set-aside`, 'utf8')).toBe(written.slice(0, 20))
+})
+
+test('a pipe in place of the file, or a directory that cannot be written, keeps nobody from starting', async () => {
+  const ring = new Keyring([raw(ONE)])
+  for (const path of ['/dev/null', '/proc/self/status', '/nowhere/keys.json'])
+    await expect(settleKeyringFile(path, ring, silentLog)).resolves.toBeUndefined()
 })

@@ -1,5 +1,5 @@
-import { chmod, readFile, realpath, stat } from 'node:fs/promises'
-import { messageOf, writeFileAtomic } from '../../base/index.ts'
+import { chmod, readFile, realpath, rename, stat } from 'node:fs/promises'
+import { type Log, messageOf, writeFileAtomic } from '../../base/index.ts'
 import { Keyring } from '../../memberlist/index.ts'
 import { KeyringFileError } from '../errors.ts'
 
@@ -20,18 +20,52 @@ export async function readKeyringFile(path: string): Promise<Keyring> {
   }
 }
 
+/** The ring as it was last read or written, beside the file: what a node starts with whose file has been torn. */
+export function lastGoodKeyring(path: string): string {
+  return `${path}.last-good`
+}
+
 /**
- * Whole or not at all; a new file gets mode 0600, an existing one keeps its own, and a symbolic link stays one.
+ * For an agent's start: keeps a copy of the ring that it uses, and puts the ring in place of a file that holds none any more,
+ * which is set aside as `.set-aside`. Anything else than a file is left alone. Never throws: what cannot be written is said.
+ */
+export async function settleKeyringFile(path: string, keyring: Keyring, log: Log): Promise<void> {
+  try {
+    const target = await realpath(path) // a symbolic link stays one
+    if (!(await stat(target)).isFile()) return
+    const reason = await readKeyringFile(target).then(() => undefined, messageOf)
+    if (reason !== undefined) {
+      const aside = `${target}.set-aside`
+      await rename(target, aside)
+      await writeFileAtomic(target, textOf(keyring), 0o600)
+      log.error({ path, reason, aside }, 'the key ring was broken: set aside, and written anew from its last good copy')
+    }
+    await writeFileAtomic(lastGoodKeyring(path), textOf(keyring), 0o600)
+  } catch (failure) {
+    const sentence = 'cannot keep a copy of the key ring: should its file be torn, this node will not start'
+    log.warn({ path: lastGoodKeyring(path), reason: messageOf(failure) }, sentence)
+  }
+}
+
+/**
+ * Whole or not at all, then its copy; a new file gets mode 0600, an existing one keeps its own, and a symbolic link stays one.
  * @throws KeyringFileError when something else than a file is there, or the system's error; what was there is untouched
  */
 export async function writeKeyringFile(path: string, keyring: Keyring): Promise<void> {
-  const keys = keyring.keys.map(key => Buffer.from(key).toString('base64'))
-  const content = JSON.stringify(keys, undefined, 2)
+  const content = textOf(keyring)
   const mode = await modeOf(path)
-  if (mode === undefined) return writeFileAtomic(path, content, 0o600)
-  const target = await realpath(path)
-  await writeFileAtomic(target, content, 0o600)
-  await chmod(target, mode) // the process's mask may have narrowed it
+  if (mode === undefined) await writeFileAtomic(path, content, 0o600)
+  else {
+    const target = await realpath(path)
+    await writeFileAtomic(target, content, 0o600)
+    await chmod(target, mode) // the process's mask may have narrowed it
+  }
+  await writeFileAtomic(lastGoodKeyring(path), content, 0o600)
+}
+
+function textOf(keyring: Keyring): string {
+  const keys = keyring.keys.map(key => Buffer.from(key).toString('base64'))
+  return JSON.stringify(keys, undefined, 2)
 }
 
 function keyFromBase64(text: unknown): Uint8Array {

@@ -27,6 +27,7 @@ import type { QueryParams } from '../queries.ts'
 import { SnapshotRecord } from '../snapshot.ts'
 import { encodeTags, type Tags } from '../tags.ts'
 import { answerKeys } from './key-answers.ts'
+import { settleKeyringFile } from './keyring-file.ts'
 import { coreConfig, type SerfConfig } from './serf-config.ts'
 import { rejoin } from './rejoin.ts'
 import { forgetRetired, RetiredKeys } from './retired-keys.ts'
@@ -58,6 +59,8 @@ export async function startSerf(config: SerfConfig, deps: SerfDeps, signal?: Abo
   const known = [...record.nodes].filter(([name]) => name !== config.name).map(([name, at]) => `${name}/${at}`)
   const restored = snapshot === undefined ? undefined : record.clocks
   const core = new SerfCore(coreConfig(config, restored), deps.random, deps.clock.nowMs())
+  if (config.keyring !== undefined && config.keyringPath !== undefined)
+    await settleKeyringFile(config.keyringPath, config.keyring, deps.log)
   const retired = await retiredKeys(config, deps)
   if (retired !== undefined) scope.defer(() => retired.close())
   const serf = new Serf(config, deps, core, { snapshot, record, retired })
