@@ -9,8 +9,7 @@ export interface Broadcast {
 
 interface Queued extends Broadcast {
   readonly order: number
-  /** Replaced by a newer one; it stays on its shelf until somebody comes by. */
-  isGone: boolean
+  transmits: number
 }
 
 /** `mult * ceil(log10(members + 1))`, at least 1: how often each message is sent. */
@@ -31,9 +30,6 @@ interface Taken extends Shelf {
   readonly transmits: number
 }
 
-/** How many that are gone may lie about besides as many as are left, before the shelves are cleared of them. */
-const GONE_MAX = 64
-
 /**
  * memberlist's TransmitLimitedQueue: least sent first, among those the largest that still fits, among those the newest.
  * Kept on shelves in that order, one tier for each number of transmits: a packet takes neighbours from a shelf and puts them
@@ -46,8 +42,6 @@ export class BroadcastQueue {
   readonly #byKey = new Map<string, Queued>()
   #order = 0
   #size = 0
-  /** On the shelves, and gone. */
-  #gone = 0
 
   get size(): number {
     return this.#size
@@ -55,7 +49,7 @@ export class BroadcastQueue {
 
   add(broadcast: Broadcast): void {
     const { message, key, done } = broadcast
-    const queued: Queued = { message, key, done, order: this.#order++, isGone: false }
+    const queued: Queued = { message, key, done, order: this.#order++, transmits: 0 }
     if (key !== undefined) this.#replace(key, queued)
     this.#size++
     const shelf = this.#shelf(0, message.length)
@@ -78,7 +72,11 @@ export class BroadcastQueue {
     }
     const messages: Uint8Array[] = []
     for (const { items } of taken) {
-      for (let at = items.length - 1; at >= 0; at--) messages.push((items[at] as Queued).message)
+      for (let at = items.length - 1; at >= 0; at--) {
+        const item = items[at] as Queued
+        messages.push(item.message)
+        item.transmits++
+      }
     }
     this.#sent(taken, limit)
     return messages
@@ -87,42 +85,16 @@ export class BroadcastQueue {
   /** Drops the most often sent messages until at most `itemsMax` are left. */
   prune(itemsMax: number): void {
     while (this.#size > itemsMax) {
-      const tier = this.#tiers.findLast(shelves => shelves.length > 0)
-      if (tier === undefined) return
-      const { orders, items } = tier[0] as Shelf
-      orders.shift()
-      const worst = items.shift() as Queued
-      if (items.length === 0) tier.shift()
-      if (worst.isGone) this.#gone--
-      else {
-        this.#size--
-        this.#finish(worst)
-      }
+      const worst = this.#tiers.findLast(tier => tier.length > 0)?.[0]?.items[0]
+      if (worst === undefined) return
+      this.#remove(worst)
     }
   }
 
   #replace(key: string, by: Queued): void {
     const replaced = this.#byKey.get(key)
     this.#byKey.set(key, by)
-    if (replaced === undefined) return
-    replaced.isGone = true
-    this.#gone++
-    this.#size--
-    this.#finish(replaced)
-    if (this.#gone > this.#size + GONE_MAX) this.#clear()
-  }
-
-  /** Takes whatever is gone off the shelves. */
-  #clear(): void {
-    for (const [transmits, tier] of this.#tiers.entries()) {
-      this.#tiers[transmits] = tier.map(shelf => this.#cleared(shelf)).filter(({ items }) => items.length > 0)
-    }
-  }
-
-  #cleared({ length, items }: Shelf): Shelf {
-    const left = items.filter(({ isGone }) => !isGone)
-    this.#gone -= items.length - left.length
-    return { length, orders: left.map(({ order }) => order), items: left }
+    if (replaced !== undefined) this.#remove(replaced)
   }
 
   /** @returns the bytes that are still free */
@@ -131,14 +103,12 @@ export class BroadcastQueue {
     let free = bytes
     for (let at = firstLonger(tier, free) - 1; at >= 0 && free > 0; at--) {
       const { length, orders, items } = tier[at] as Shelf
-      const wanted = Math.floor((free - length) / (length + overhead)) + 1
-      if (wanted < 1) continue
-      const { start, count } = lastOf(items, wanted)
-      const shelf = { length, orders: orders.splice(start), items: items.splice(start) }
-      if (start === 0) tier.splice(at, 1)
-      const some = shelf.items.length === count ? shelf : this.#cleared(shelf)
-      if (count > 0) taken.push({ ...some, transmits })
+      const count = Math.min(items.length, Math.floor((free - length) / (length + overhead)) + 1)
+      if (count < 1) continue
+      const start = items.length - count
+      taken.push({ transmits, length, orders: orders.splice(start), items: items.splice(start) })
       free -= count * (length + overhead)
+      if (start === 0) tier.splice(at, 1)
     }
     return free
   }
@@ -146,7 +116,7 @@ export class BroadcastQueue {
   #sent(taken: readonly Taken[], limit: number): void {
     const finished: Queued[] = []
     for (const { transmits, length, orders, items } of taken) {
-      if (transmits + 1 < limit) this.#shelve(transmits + 1, { length, orders, items })
+      if (transmits + 1 < limit) mergeInto(this.#shelf(transmits + 1, length), orders, items)
       else for (let at = items.length - 1; at >= 0; at--) finished.push(items[at] as Queued)
     }
     this.#size -= finished.length
@@ -158,12 +128,17 @@ export class BroadcastQueue {
     item.done?.()
   }
 
-  #shelve(transmits: number, fresh: Shelf): void {
-    const shelf = this.#shelf(transmits, fresh.length)
-    if (shelf.items.length > 0) return mergeInto(shelf, fresh)
-    // A new one: what comes from the shelf before, comes as it is.
-    for (const order of fresh.orders) shelf.orders.push(order)
-    for (const item of fresh.items) shelf.items.push(item)
+  #remove(item: Queued): void {
+    const { length } = item.message
+    const tier = this.#tiers[item.transmits] ?? []
+    const at = firstLonger(tier, length) - 1
+    const { orders, items } = tier[at] as Shelf
+    const place = firstNewer(orders, item.order) - 1
+    orders.splice(place, 1)
+    items.splice(place, 1)
+    if (items.length === 0) tier.splice(at, 1)
+    this.#size--
+    this.#finish(item)
   }
 
   /** For messages of this length in this tier; if it is new, it is to be filled at once. */
@@ -180,32 +155,24 @@ export class BroadcastQueue {
 }
 
 /** Neighbours mostly stay neighbours: they come from the end of one shelf, and go to either end of the next. */
-function mergeInto({ orders, items }: Shelf, fresh: Shelf): void {
-  const place = firstNewer(orders, fresh.orders[0] as number)
+function mergeInto({ orders, items }: Shelf, freshOrders: readonly number[], freshItems: readonly Queued[]): void {
+  const place = firstNewer(orders, freshOrders[0] as number)
   const next = orders[place]
   if (next === undefined) {
-    for (const order of fresh.orders) orders.push(order)
-    for (const item of fresh.items) items.push(item)
+    for (const order of freshOrders) orders.push(order)
+    for (const item of freshItems) items.push(item)
     return
   }
-  if (next > (fresh.orders.at(-1) as number)) {
-    orders.splice(place, 0, ...fresh.orders)
-    items.splice(place, 0, ...fresh.items)
+  if (next > (freshOrders.at(-1) as number)) {
+    orders.splice(place, 0, ...freshOrders)
+    items.splice(place, 0, ...freshItems)
     return
   }
-  for (const [at, order] of fresh.orders.entries()) {
+  for (const [at, order] of freshOrders.entries()) {
     const between = firstNewer(orders, order)
     orders.splice(between, 0, order)
-    items.splice(between, 0, fresh.items[at] as Queued)
+    items.splice(between, 0, freshItems[at] as Queued)
   }
-}
-
-/** Where the last `wanted` begin that are not gone, and how many there are. */
-function lastOf(items: readonly Queued[], wanted: number): { start: number; count: number } {
-  let start = items.length
-  let count = 0
-  while (start > 0 && count < wanted) if (!(items[--start] as Queued).isGone) count++
-  return { start, count }
 }
 
 /** Where the shelves of messages longer than this begin. */
