@@ -1,8 +1,7 @@
-import type { Scope } from '../base/index.ts'
+import type { Clock, Log, Random, Scope } from '../base/index.ts'
 import { Keyring } from '../memberlist/index.ts'
 import { type Engine, type Serf, type SerfConfig, startRemoteSerf, startSerf } from '../serf/index.ts'
 import type { AgentConfig } from './config/index.ts'
-import type { AgentDeps } from './start.ts'
 
 /** What this node knows the ring by. */
 export interface StartedEngine {
@@ -21,7 +20,7 @@ export interface StartedEngine {
 export async function startEngine(
   config: AgentConfig,
   tags: Record<string, string>,
-  deps: AgentDeps,
+  deps: { readonly clock: Clock; readonly random: Random; readonly log: Log },
   scope: Scope,
   signal?: AbortSignal,
 ): Promise<StartedEngine> {

@@ -1,9 +1,13 @@
 import { formatAddress, systemClock } from '../base/index.ts'
 import type { MembersFilter, SerfMember } from '../serf/index.ts'
-import { type MembersOptions, memberRecord, membersJson, membersText, tagsText } from './members.ts'
-import { formatOf, interrupted, print, printJson } from './output.ts'
-import { withRpc } from './rpc.ts'
+import { memberRecord, membersJson, membersText, tagsText } from './members-text.ts'
+import { formatOf, interrupted, type OutputOptions, print, printJson } from './output.ts'
+import { type RpcOptions, withRpc } from './rpc.ts'
 import { printable } from './table.ts'
+
+export interface WatchOptions extends RpcOptions, OutputOptions {
+  readonly detailed?: boolean
+}
 
 const MEMBER_EVENTS = 'member-join,member-leave,member-failed,member-update,member-reap'
 
@@ -11,7 +15,7 @@ const MEMBER_EVENTS = 'member-join,member-leave,member-failed,member-update,memb
  * The members now, then whenever one changes, until Ctrl-C: redrawn on a terminal, elsewhere a line per change, in JSON a
  * record a line. An event of Serf's only says "look again", so that filters count and nothing is missed.
  */
-export async function watchMembers(options: MembersOptions, filter: MembersFilter): Promise<void> {
+export async function watchMembers(options: WatchOptions, filter: MembersFilter): Promise<void> {
   const quitting = interrupted()
   const screen = screenFor(options)
   await withRpc(options, async client => {
@@ -60,7 +64,7 @@ interface Screen {
   changed(members: readonly SerfMember[], changes: readonly MemberChange[]): void
 }
 
-function screenFor(options: MembersOptions): Screen {
+function screenFor(options: WatchOptions): Screen {
   const table = (members: readonly SerfMember[]) => membersText(members, options.detailed === true)
   if (formatOf(options) === 'json') {
     return {
