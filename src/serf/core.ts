@@ -4,6 +4,7 @@ import { BroadcastQueue, type Member, retransmitLimit } from '../memberlist/inde
 import { type Coordinate, decodePingPayload, encodePingPayload } from './coordinate.ts'
 import { Coordinates } from './coordinates.ts'
 import { type ReceivedQuery, type SerfEffect, warned } from './effects.ts'
+import { isKeyQuery } from './keys.ts'
 import { LamportClock, type LTime } from './lamport.ts'
 import type { SerfMember } from './member.ts'
 import { type IntentOutcome, MemberTable } from './member-table.ts'
@@ -141,8 +142,12 @@ export class SerfCore {
     return [warned('a coordinate of a member is refused', { member: name, rttMs, bytes: payload.length })]
   }
 
-  /** One user message: by gossip or sent to us. */
-  receive(body: Uint8Array, nowMs: number): SerfEffect[] {
+  /**
+   * One user message: by gossip or sent to us.
+   * @param isStale its sender has but a removed key: a recording of its packets, or of those that were sealed for it, must not
+   *   bring keys back
+   */
+  receive(body: Uint8Array, nowMs: number, isStale = false): SerfEffect[] {
     if (body.length === 0) return []
     const message = this.#decode(body)
     if (message === undefined) return [warned('a message of Serf is malformed', { type: body[0], bytes: body.length })]
@@ -153,11 +158,11 @@ export class SerfCore {
       case 'userEvent':
         return this.#events.receive(message, body)
       case 'query':
-        return this.#queries.receive(message, body, nowMs)
+        return isStale && isKeyQuery(message.name) ? [] : this.#queries.receive(message, body, nowMs)
       case 'queryResponse':
         return this.#queries.answered(message, nowMs)
       case 'relay':
-        return this.#queries.forward(message)
+        return isStale ? [] : this.#queries.forward(message)
       default:
         return [warned('a message of Serf is out of place', { type: message.type })]
     }
@@ -271,9 +276,9 @@ export class SerfCore {
     return this.#queries.send(params, nowMs)
   }
 
-  /** A query for one node alone, which passes it on to nobody; undefined before memberlist has announced us. */
-  directQuery(name: string, payload: Uint8Array): Uint8Array | undefined {
-    return this.#queries.direct(name, payload)
+  /** Queries for one node alone, which passes them on to nobody; none before memberlist has announced us. */
+  directQueries(all: readonly { readonly name: string; readonly payload: Uint8Array }[]): Uint8Array[] {
+    return this.#queries.direct(all)
   }
 
   /** Drops a query of our own before its deadline. */

@@ -195,3 +195,32 @@ test('a list of keys that does not fit is cut, and says how many of how many it 
   expect([answer.result, answer.keys?.[0]]).toEqual([true, answer.primaryKey])
   expect(answer.message).toBe(`truncated key list response, showing first ${answer.keys?.length} of 60 keys`)
 })
+
+test('queries for one node alone share one time of the clock, are not passed on, and their answers are not waited for', () => {
+  const c = core(['a'])
+  const all = ['_serf_install-key', '_serf_use-key'].map(name => ({ name, payload: NONE }))
+  const told = () => c.directQueries(all).map(one => decodeSerfMessage(one) as QueryMessage)
+  const [first, second] = [told(), told()]
+  expect(first.map(({ flags }) => flags)).toEqual([QueryFlag.noBroadcast, QueryFlag.noBroadcast])
+  expect(new Set(first.map(({ id }) => id)).size).toBe(2)
+  expect([...first, ...second].map(({ ltime }) => ltime - (first[0]?.ltime ?? 0))).toEqual([0, 0, 1, 1])
+  expect(spread(c)).toEqual([])
+})
+
+test('of a member that has but a removed key, key queries and relays are not heard: they may be recordings', () => {
+  const c = core(['a'])
+  const stale = (query: Partial<QueryMessage>) => c.receive(encodeSerfMessage({ ...asked, ...query }), 0, true)
+  for (const name of ['_serf_install-key', '_serf_use-key', '_serf_remove-key']) expect(stale({ name })).toEqual([])
+  const relay: Relay = {
+    type: 'relay',
+    addr: Uint8Array.of(10, 0, 0, 3),
+    port: 7946,
+    zone: '',
+    destName: 'x',
+    inner: NONE,
+  }
+  expect(c.receive(encodeSerfMessage({ ...relay, inner: encodeSerfMessage(asked) }), 0, true)).toEqual([])
+  expect(spread(c)).toEqual([])
+  expect(kinds(stale({ id: 3 }))).toEqual(['query'])
+  expect(kinds(hear(c, { name: '_serf_use-key' }))).toContain('key-query') // by who has the present key
+})

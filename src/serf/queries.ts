@@ -108,13 +108,18 @@ export class Queries {
     return { ltime, id, deadlineMs, effects: this.receive(message, bytes, nowMs) }
   }
 
-  /** A query for the one node that it is sent to, which passes it on to nobody; its answer is not waited for. */
-  direct(name: string, payload: Uint8Array): Uint8Array | undefined {
+  /**
+   * Queries for the one node that they are sent to, which passes them on to nobody; answers are not waited for. All at one time of
+   * the clock, which runs ahead of the ring's by them: who runs far ahead holds the queries of others for too old.
+   * @returns none before memberlist has announced us
+   */
+  direct(all: readonly { readonly name: string; readonly payload: Uint8Array }[]): Uint8Array[] {
     const self = this.#members.get(this.#config.name)
-    if (self === undefined) return undefined
-    const message = this.#messageOf({ name, payload }, self, this.defaultTimeoutMs(1))
+    if (self === undefined) return []
+    const timeoutMs = this.defaultTimeoutMs(1)
+    const messages = all.map(one => ({ ...this.#messageOf(one, self, timeoutMs), flags: QueryFlag.noBroadcast }))
     this.clock.increment()
-    return encodeSerfMessage({ ...message, flags: QueryFlag.noBroadcast })
+    return messages.map(encodeSerfMessage)
   }
 
   defaultTimeoutMs(alive: number): number {

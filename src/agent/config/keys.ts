@@ -25,21 +25,34 @@ export function readKeys(
   return key === undefined ? undefined : [key]
 }
 
-/** A file that is there and holds no ring (any more) is replaced by its last good copy, where an earlier start has left one. */
+/**
+ * A file that holds no ring (any more) is replaced by its last good copy, where an earlier start has left one. One that cannot be
+ * read is not: what is in it may be newer.
+ */
 function keysOfFile(path: string, world: ConfigWorld, findings: Findings): Uint8Array[] | undefined {
-  const ring = ringIn(path, world)
+  const text = textOf(path, world)
+  const ring = ringIn(text)
   if (typeof ring !== 'string') return ring
   const copy = lastGoodKeyring(path)
-  const kept = world.exists(path) ? ringIn(copy, world) : ring
+  const kept = text instanceof Error ? ring : ringIn(textOf(copy, world))
   if (typeof kept === 'string') return void findings.problem('cluster.keyring', `cluster.keyring: ${path}: ${ring}`)
   findings.warn(`cluster.keyring: ${path}: ${ring}; using the keys of ${copy}`)
   return kept
 }
 
-/** @returns the keys, or what is wrong */
-function ringIn(path: string, world: ConfigWorld): Uint8Array[] | string {
+function textOf(path: string, world: ConfigWorld): string | Error {
   try {
-    const list: unknown = JSON.parse(world.readText(path))
+    return world.readText(path)
+  } catch (failure) {
+    return failure instanceof Error ? failure : new Error(messageOf(failure), { cause: failure })
+  }
+}
+
+/** @returns the keys, or what is wrong */
+function ringIn(text: string | Error): Uint8Array[] | string {
+  if (text instanceof Error) return text.message
+  try {
+    const list: unknown = JSON.parse(text)
     if (!Array.isArray(list) || list.length === 0) return 'is not a JSON list with at least one key'
     const keys = list.map(keyFrom)
     const wrong = keys.indexOf(undefined)

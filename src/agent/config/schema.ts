@@ -117,7 +117,7 @@ const cluster = z
     ),
     key_grace: duration(
       '0s: off',
-      'So long a key that was removed still lets a member in that was away, which is then given the present keys. It costs: until then, whoever has the removed key can read and join.',
+      'So long a key that was removed still lets a member in that was away, which is then given the present keys. It costs: until then, whoever has the removed key can read and join, and keeps the present keys it is given.',
     ),
     snapshot: text.describe('Known peers, to rejoin after a restart. Default `<state_dir>/serf.snapshot`.'),
     rejoin_after_leave: flag.describe('Rejoin from the snapshot even after a leave. Default false.'),

@@ -77,6 +77,24 @@ test('a user message reaches the host above the peer', async () => {
   expect([...(await arrived.promise)]).toEqual([3, 1, 2])
 })
 
+test('what only a retired key can read is told as such to the host', async () => {
+  const [old, fresh] = [new Uint8Array(16).fill(1), new Uint8Array(16).fill(2)]
+  const keyring = new Keyring([fresh, old])
+  keyring.retire(old)
+  const heard: boolean[] = []
+  const both = deferred<void>()
+  const userMessage: MemberlistHost['userMessage'] = (_, __, isStale) => {
+    if (heard.push(isStale) === 2) both.resolve()
+  }
+  await using a = await start({ name: 'a', keyring }, { userMessage })
+  const to = { ip: '127.0.0.1', port: a.boundPort }
+  await using stale = await start({ name: 'stale', keyring: new Keyring([old]) })
+  await using present = await start({ name: 'present', keyring: new Keyring([fresh]) })
+  for (const one of [stale, present]) one.sendUser(to, Uint8Array.of(3, 1, 2))
+  await both.promise
+  expect(heard.sort()).toEqual([false, true])
+})
+
 test('garbage on either socket is counted and dropped', async () => {
   await using a = await start({ name: 'a', keyring: new Keyring([new Uint8Array(16)]) })
   await using b = await start({ name: 'b' })

@@ -48,7 +48,8 @@ export interface MemberlistConfig {
 
 /** The floor above. Called synchronously, in the order of events; must not throw. */
 export interface MemberlistHost extends Host {
-  userMessage(body: Uint8Array, from?: Address): void
+  /** @param isStale it could be read with a retired key only */
+  userMessage(body: Uint8Array, from: Address | undefined, isStale: boolean): void
   mergeState(state: Uint8Array, join: boolean): void
   changed(change: Change, member: Member): void
   conflict(existing: Member, other: Claim): void
@@ -149,7 +150,7 @@ export class Memberlist implements AsyncDisposable {
     this.#streams = new StreamsIn(listener.tcp, {
       ...this.#streamConfig,
       timeoutMs: this.#timing.tcpTimeoutMs,
-      answer: message => this.#answer(message),
+      answer: (message, isStale) => this.#answer(message, isStale),
       refused: (reason, peer, thrown) => this.#streamRefused(reason, peer, thrown),
     })
     listener.udp.on('message', (packet, from) => this.#receive(packet, { ip: from.address, port: from.port }))
@@ -339,9 +340,9 @@ export class Memberlist implements AsyncDisposable {
     return refused
   }
 
-  #answer(message: StreamMessage): { answer?: StreamMessage; after?: () => void } | undefined {
+  #answer(message: StreamMessage, isStale: boolean): { answer?: StreamMessage; after?: () => void } | undefined {
     if (message.type === 'user') {
-      this.#deps.host.userMessage(message.body)
+      this.#deps.host.userMessage(message.body, undefined, isStale)
       return undefined
     }
     if (message.type === 'ping') {
@@ -375,7 +376,7 @@ export class Memberlist implements AsyncDisposable {
       return
     }
     this.#foreignKeys.understood(from.ip)
-    this.#perform(this.#swim.receive(parts, from, this.#deps.clock.nowMs()))
+    this.#perform(this.#swim.receive(parts, from, this.#deps.clock.nowMs()), retired !== undefined)
     if (retired !== undefined) this.#deps.host.staleKey?.(from, retired)
   }
 
@@ -389,12 +390,13 @@ export class Memberlist implements AsyncDisposable {
     return undefined
   }
 
-  #perform(effects: readonly Effect[]): void {
-    for (const effect of effects) this.#performOne(effect)
+  /** @param isStale they come of a packet that could be read with a retired key only */
+  #perform(effects: readonly Effect[], isStale = false): void {
+    for (const effect of effects) this.#performOne(effect, isStale)
     this.#arm()
   }
 
-  #performOne(effect: Effect): void {
+  #performOne(effect: Effect, isStale: boolean): void {
     const { host, log } = this.#deps
     switch (effect.kind) {
       case 'send':
@@ -406,7 +408,7 @@ export class Memberlist implements AsyncDisposable {
       case 'changed':
         return host.changed(effect.change, effect.member)
       case 'user':
-        return host.userMessage(effect.body, effect.from)
+        return host.userMessage(effect.body, effect.from, isStale)
       case 'conflict':
         return host.conflict(effect.existing, effect.other)
       case 'ping-done':

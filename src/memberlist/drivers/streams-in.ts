@@ -11,8 +11,14 @@ const UNREAD_BYTES_MAX = 64 << 20
 
 export interface StreamsInConfig extends StreamConfig {
   readonly timeoutMs: number
-  /** What to answer; undefined: close without a word. Runs `after` once the answer is on its way. */
-  readonly answer: (message: StreamMessage) => { answer?: StreamMessage; after?: () => void } | undefined
+  /**
+   * What to answer; undefined: close without a word. Runs `after` once the answer is on its way.
+   * @param isStale it could be read with a retired key only
+   */
+  readonly answer: (
+    message: StreamMessage,
+    isStale: boolean,
+  ) => { answer?: StreamMessage; after?: () => void } | undefined
   readonly refused: (reason: string, peer: string | undefined, thrown?: unknown) => void
 }
 
@@ -82,7 +88,7 @@ export class StreamsIn {
   }
 
   #respond(socket: Socket, message: StreamMessage, key: Uint8Array | undefined): void {
-    const response = this.#config.answer(message)
+    const response = this.#config.answer(message, key !== undefined)
     if (response?.answer === undefined) socket.end()
     else this.#send(socket, response.answer, key)
     response?.after?.()

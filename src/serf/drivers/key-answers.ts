@@ -1,6 +1,6 @@
 import { messageOf } from '../../base/index.ts'
 import { answerKeyQuery, fitKeyList, isKeyQuery } from '../keys.ts'
-import { encodeSerfMessage, type KeyResponse, type QueryMessage } from '../messages.ts'
+import { encodeSerfMessage, type KeyResponse, QueryFlag, type QueryMessage } from '../messages.ts'
 import { writeKeyringFile } from './keyring-file.ts'
 import type { RetiredKeys } from './retired-keys.ts'
 import { RESPONSE_BYTES_MAX, type SerfConfig } from './serf-config.ts'
@@ -13,13 +13,15 @@ const KEY_BYTES_LISTED = 25
  * @returns the answer's bytes; undefined when it is no key query
  */
 export async function answerKeys(
-  { name, payload }: QueryMessage,
+  { name, payload, flags }: QueryMessage,
   config: SerfConfig,
   encoded: (payload: Uint8Array) => Uint8Array,
   retired?: RetiredKeys,
 ): Promise<Uint8Array | undefined> {
   if (!isKeyQuery(name)) return undefined
-  const { response, changed } = answerKeyQuery(name, payload, config.keyring, retired !== undefined)
+  // Who is given the keys by one member alone has missed a rotation: the old key's grace time began then, and does not begin anew.
+  const retires = retired !== undefined && (flags & QueryFlag.noBroadcast) === 0
+  const { response, changed } = answerKeyQuery(name, payload, config.keyring, retires)
   const written = changed ? await withFile(response, config) : response
   if (changed) await retired?.changed()
   const limit = config.queryResponseBytesMax ?? RESPONSE_BYTES_MAX

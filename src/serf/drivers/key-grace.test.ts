@@ -5,7 +5,8 @@ import { expect, onTestFinished, test } from 'vitest'
 import { type LogFields, silentLog } from '../../base/index.ts'
 import { Keyring } from '../../memberlist/index.ts'
 import { VirtualClock } from '../../testing/index.ts'
-import { decodeSerfMessage } from '../messages.ts'
+import { decodeSerfMessage, encodeSerfMessage, QueryFlag, type QueryMessage } from '../messages.ts'
+import { answerKeys } from './key-answers.ts'
 import { forgetRetired, RetiredKeys } from './retired-keys.ts'
 import { StaleMembers } from './stale-members.ts'
 
@@ -84,14 +85,29 @@ test('a file of retired keys that makes no sense is said, and the agent starts w
   }
 })
 
-test('whoever speaks with a retired key is given all present keys, then the primary, then told to drop it; once a second', () => {
-  const clock = new VirtualClock()
+/** A ring whose messages are the queries' names and keys, as text. */
+function ringOf(keys: Uint8Array[]) {
   const sent: string[] = []
-  const send = (under: Uint8Array, to: { ip: string }, query: string, payload: Uint8Array) => {
-    const request = decodeSerfMessage(payload)
-    sent.push(`${under[0]} ${to.ip} ${query} ${request.type === 'keyRequest' ? request.key[0] : ''}`)
+  let rounds = 0
+  const ring = {
+    keyring: new Keyring(keys),
+    encode(queries: readonly { name: string; payload: Uint8Array }[]) {
+      rounds++
+      return queries.map(({ name, payload }) => {
+        const request = decodeSerfMessage(payload)
+        return Buffer.from(`${name} ${request.type === 'keyRequest' ? request.key[0] : ''}`)
+      })
+    },
+    send: (under: Uint8Array, to: { ip: string }, body: Uint8Array) =>
+      void sent.push(`${under[0]} ${to.ip} ${Buffer.from(body).toString()}`),
   }
-  const stale = new StaleMembers({ keyring: new Keyring([key(5), key(6)]), send }, { clock, log: silentLog })
+  return { ring, sent, rounds: () => rounds }
+}
+
+test('whoever speaks with a retired key is given all present keys, then the primary, then told to drop it', () => {
+  const clock = new VirtualClock()
+  const { ring, sent } = ringOf([key(5), key(6)])
+  const stale = new StaleMembers(ring, { clock, log: silentLog })
   for (let packet = 0; packet < 50; packet++) stale.heard({ ip: '10.0.0.9', port: 7946 }, key(1))
   clock.advance(999)
   const round = [
@@ -107,11 +123,36 @@ test('whoever speaks with a retired key is given all present keys, then the prim
   expect(sent).toEqual([...round, ...round])
 })
 
+test('who goes on with a retired key is given the present ones after 1, 2, 4 … seconds, and then once a minute', () => {
+  const clock = new VirtualClock()
+  const { ring, rounds } = ringOf([key(5)])
+  const stale = new StaleMembers(ring, { clock, log: silentLog })
+  for (let second = 0; second < 300; second++) {
+    stale.heard({ ip: '10.0.0.9', port: 7946 }, key(1))
+    clock.advance(1_000)
+  }
+  expect(rounds()).toBe(10) // 0, 1, 3, 7, 15, 31, 63 … s
+})
+
 test('thousands of addresses with a retired key are not all served', () => {
-  const sent: string[] = []
-  const deps = { clock: new VirtualClock(), log: silentLog }
-  const ring = { keyring: new Keyring([key(5)]), send: (_: Uint8Array, to: { ip: string }) => void sent.push(to.ip) }
-  const stale = new StaleMembers(ring, deps)
+  const { ring, rounds } = ringOf([key(5)])
+  const stale = new StaleMembers(ring, { clock: new VirtualClock(), log: silentLog })
   for (let host = 0; host < 5_000; host++) stale.heard({ ip: `10.0.${host >> 8}.${host & 255}`, port: 7946 }, key(1))
-  expect(sent).toHaveLength(64)
+  expect(rounds()).toBe(64)
+})
+
+test('a member that is given the keys does not begin a grace time of its own for the old one', async () => {
+  const { start } = setup()
+  for (const [flags, expected] of [
+    [0, [key(2)]],
+    [QueryFlag.noBroadcast, []], // to it alone
+  ] as const) {
+    const { keyring, retired } = await start(HOUR_MS, [key(1), key(2)])
+    const payload = encodeSerfMessage({ type: 'keyRequest', key: key(2) })
+    const query = { name: '_serf_remove-key', payload, flags } as QueryMessage
+    const config = { keyring } as unknown as Parameters<typeof answerKeys>[1]
+    await answerKeys(query, config, bytes => bytes, retired)
+    expect([keyring.keys, keyring.retired]).toEqual([[key(1)], expected])
+    retired.close()
+  }
 })

@@ -2,6 +2,7 @@ import {
   chmodSync,
   existsSync,
   lstatSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -107,4 +108,21 @@ test('a pipe in place of the file, or a directory that cannot be written, keeps 
   const ring = new Keyring([raw(ONE)])
   for (const path of ['/dev/null', '/proc/self/status', '/nowhere/keys.json'])
     await expect(settleKeyringFile(path, ring, silentLog)).resolves.toBeUndefined()
+})
+
+test('a copy that cannot be renewed fails no key query, and is removed, since it would bring a removed key back', async () => {
+  const path = join(directory(), 'keys.json')
+  await writeKeyringFile(path, new Keyring([raw(ONE), raw(TWO)]))
+  mkdirSync(`${lastGoodKeyring(path)}.${process.pid}.tmp`) // in the way of the new copy
+  await writeKeyringFile(path, new Keyring([raw(TWO)]))
+  expect((await readKeyringFile(path)).keys).toEqual([raw(TWO)])
+  expect(existsSync(lastGoodKeyring(path))).toBe(false)
+})
+
+test('what cannot replace a torn file leaves it where it is: there is a file at every moment', async () => {
+  const path = join(directory(), 'keys.json')
+  writeFileSync(path, '["AA')
+  mkdirSync(`${path}.${process.pid}.tmp`) // as a full disk would be
+  await settleKeyringFile(path, new Keyring([raw(ONE)]), silentLog)
+  expect([readFileSync(path, 'utf8'), readFileSync(`${path}.set-aside`, 'utf8')]).toEqual(['["AA', '["AA'])
 })

@@ -1,4 +1,4 @@
-import { chmod, readFile, realpath, rename, stat } from 'node:fs/promises'
+import { chmod, link, readFile, realpath, rm, stat } from 'node:fs/promises'
 import { type Log, messageOf, writeFileAtomic } from '../../base/index.ts'
 import { Keyring } from '../../memberlist/index.ts'
 import { KeyringFileError } from '../errors.ts'
@@ -12,12 +12,16 @@ export async function readKeyringFile(path: string): Promise<Keyring> {
     const found = await stat(path)
     if (!found.isFile()) throw new TypeError('it is no file')
     if (found.size > FILE_BYTES_MAX) throw new RangeError(`it is larger than ${FILE_BYTES_MAX} bytes`)
-    const content: unknown = JSON.parse(await readFile(path, 'utf8'))
-    if (!Array.isArray(content) || content.length === 0) throw new TypeError('it holds no keys')
-    return new Keyring(content.map(keyFromBase64))
+    return ringIn(await readFile(path, 'utf8'))
   } catch (failure) {
     throw new KeyringFileError(`cannot use keyring file ${path}: ${messageOf(failure)}`, { cause: failure })
   }
+}
+
+function ringIn(text: string): Keyring {
+  const content: unknown = JSON.parse(text)
+  if (!Array.isArray(content) || content.length === 0) throw new TypeError('it holds no keys')
+  return new Keyring(content.map(keyFromBase64))
 }
 
 /** The ring as it was last read or written, beside the file: what a node starts with whose file has been torn. */
@@ -27,16 +31,18 @@ export function lastGoodKeyring(path: string): string {
 
 /**
  * For an agent's start: keeps a copy of the ring that it uses, and puts the ring in place of a file that holds none any more,
- * which is set aside as `.set-aside`. Anything else than a file is left alone. Never throws: what cannot be written is said.
+ * which is set aside as `.set-aside`. Anything else than a file, and a file that cannot be read, is left alone. Never throws: what
+ * cannot be written is said.
  */
 export async function settleKeyringFile(path: string, keyring: Keyring, log: Log): Promise<void> {
   try {
     const target = await realpath(path) // a symbolic link stays one
     if (!(await stat(target)).isFile()) return
-    const reason = await readKeyringFile(target).then(() => undefined, messageOf)
+    const reason = wrongIn(await readFile(target, 'utf8'))
     if (reason !== undefined) {
       const aside = `${target}.set-aside`
-      await rename(target, aside)
+      await rm(aside, { force: true })
+      await link(target, aside) // so that there is a file at every moment, also on a full disk
       await writeFileAtomic(target, textOf(keyring), 0o600)
       log.error({ path, reason, aside }, 'the key ring was broken: set aside, and written anew from its last good copy')
     }
@@ -47,8 +53,19 @@ export async function settleKeyringFile(path: string, keyring: Keyring, log: Log
   }
 }
 
+/** Undefined when it is a ring. */
+function wrongIn(text: string): string | undefined {
+  try {
+    ringIn(text)
+    return undefined
+  } catch (failure) {
+    return messageOf(failure)
+  }
+}
+
 /**
- * Whole or not at all, then its copy; a new file gets mode 0600, an existing one keeps its own, and a symbolic link stays one.
+ * Whole or not at all; a new file gets mode 0600, an existing one keeps its own, and a symbolic link stays one. Then its copy,
+ * which is removed where it cannot be renewed: it would bring a removed key back.
  * @throws KeyringFileError when something else than a file is there, or the system's error; what was there is untouched
  */
 export async function writeKeyringFile(path: string, keyring: Keyring): Promise<void> {
@@ -60,7 +77,8 @@ export async function writeKeyringFile(path: string, keyring: Keyring): Promise<
     await writeFileAtomic(target, content, 0o600)
     await chmod(target, mode) // the process's mask may have narrowed it
   }
-  await writeFileAtomic(lastGoodKeyring(path), content, 0o600)
+  const copy = lastGoodKeyring(path)
+  await writeFileAtomic(copy, content, 0o600).catch(() => rm(copy, { force: true }))
 }
 
 function textOf(keyring: Keyring): string {

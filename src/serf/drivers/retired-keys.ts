@@ -25,6 +25,8 @@ export class RetiredKeys {
   readonly #deps: { readonly clock: Clock; readonly log: Log }
   #entries: readonly Entry[] = []
   #look: Timer | undefined
+  /** One file, one writer. */
+  #written: Promise<void> = Promise.resolve()
   #closed = false
 
   /** @param keyringPath where the keys are; undefined: nothing is kept over a restart */
@@ -89,16 +91,22 @@ export class RetiredKeys {
     if (this.#closed) return
     this.#expire()
     this.#arm()
-    if (this.#path === undefined) return
+    const path = this.#path
+    if (path === undefined) return
+    this.#written = this.#written.then(() => this.#write(path))
+    await this.#written
+  }
+
+  async #write(path: string): Promise<void> {
     const list = this.#entries.map(({ key, untilWallMs }) => ({
       key: Buffer.from(key).toString('base64'),
       until: new Date(untilWallMs).toISOString(),
     }))
     try {
-      if (list.length === 0) await rm(this.#path, { force: true })
-      else await writeFileAtomic(this.#path, JSON.stringify(list, undefined, 2), 0o600)
+      if (list.length === 0) await rm(path, { force: true })
+      else await writeFileAtomic(path, JSON.stringify(list, undefined, 2), 0o600)
     } catch (failure) {
-      this.#deps.log.error({ path: this.#path, reason: messageOf(failure) }, 'could not write down the retired keys')
+      this.#deps.log.error({ path, reason: messageOf(failure) }, 'could not write down the retired keys')
     }
   }
 

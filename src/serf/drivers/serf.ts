@@ -136,10 +136,8 @@ export class Serf implements Engine {
     this.#stale = new StaleMembers(
       {
         keyring: config.keyring,
-        send: (key, to, query, payload) => {
-          const body = core.directQuery(query, payload)
-          if (body !== undefined) this.#memberlist?.sendUserUnder(key, to, body)
-        },
+        encode: queries => core.directQueries(queries),
+        send: (key, to, body) => this.#memberlist?.sendUserUnder(key, to, body),
       },
       deps,
     )
@@ -156,7 +154,7 @@ export class Serf implements Engine {
       broadcasts: (overhead, budget) => core.broadcasts(overhead, budget),
       queued: () => core.queued,
       localState: () => core.localState(),
-      userMessage: body => this.#perform(core.receive(body, this.#nowMs())),
+      userMessage: (body, _, isStale) => this.#perform(core.receive(body, this.#nowMs(), isStale)),
       mergeState: (state, join) => this.#perform(core.mergeState(state, join, this.#nowMs())),
       changed: (change, member) => this.#perform(core.memberChanged(change, member, this.#nowMs())),
       conflict: (existing, other) => this.#perform(core.conflict(existing.name, other, this.#nowMs())),

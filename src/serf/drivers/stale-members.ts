@@ -3,8 +3,9 @@ import type { Keyring } from '../../memberlist/index.ts'
 import type { KeyQuery } from '../keys.ts'
 import { encodeSerfMessage } from '../messages.ts'
 
-/** A member that has been given the keys and still speaks with the old one has lost a packet: it is given them again. */
+/** A member that has been given the keys and still speaks with the old one has lost a packet: it is given them again, twice as long after. */
 const AGAIN_MS = 1_000
+const AGAIN_MS_MAX = 60_000
 /** Serf handles key queries side by side: each has to be done before the next arrives. */
 const STEP_MS = 150
 /** Addresses that are remembered; whoever has a retired key and many addresses is not served at more of them at once. */
@@ -13,8 +14,17 @@ const TOLD_AGAIN_MS = 10 * 60_000
 
 interface Ring {
   readonly keyring: Keyring | undefined
+  /** None as long as there is nobody who could ask. */
+  encode(queries: readonly { readonly name: KeyQuery; readonly payload: Uint8Array }[]): Uint8Array[]
   /** Under a retired key, to one member alone. */
-  send(key: Uint8Array, to: Address, query: KeyQuery, payload: Uint8Array): void
+  send(key: Uint8Array, to: Address, body: Uint8Array): void
+}
+
+interface Served {
+  readonly atMs: number
+  readonly toldAtMs: number
+  /** Until it is served again. */
+  readonly pauseMs: number
 }
 
 /**
@@ -24,7 +34,7 @@ interface Ring {
 export class StaleMembers {
   readonly #ring: Ring
   readonly #deps: { readonly clock: Clock; readonly log: Log }
-  readonly #served = new Map<string, { atMs: number; toldAtMs: number }>()
+  readonly #served = new Map<string, Served>()
   readonly #steps = new Set<Timer>()
 
   constructor(ring: Ring, deps: { readonly clock: Clock; readonly log: Log }) {
@@ -37,10 +47,11 @@ export class StaleMembers {
     const nowMs = this.#deps.clock.nowMs()
     const at = formatAddress(from)
     const known = this.#served.get(at)
-    if (known !== undefined && nowMs - known.atMs < AGAIN_MS) return
+    if (known !== undefined && nowMs - known.atMs < known.pauseMs) return
     if (known === undefined && !this.#hasRoom(nowMs)) return
     const isNews = known === undefined || nowMs - known.toldAtMs >= TOLD_AGAIN_MS
-    this.#served.set(at, { atMs: nowMs, toldAtMs: isNews ? nowMs : known.toldAtMs })
+    const pauseMs = isNews ? AGAIN_MS : Math.min(2 * known.pauseMs, AGAIN_MS_MAX)
+    this.#served.set(at, { atMs: nowMs, toldAtMs: isNews ? nowMs : known.toldAtMs, pauseMs })
     if (isNews)
       this.#deps.log.warn({ from: at }, 'a member speaks with a key that was removed; giving it the present keys')
     this.#give(from, new Uint8Array(key))
@@ -55,11 +66,17 @@ export class StaleMembers {
     const { keyring } = this.#ring
     const primary = keyring?.primary
     if (keyring === undefined || primary === undefined) return
-    const send = (query: KeyQuery, key: Uint8Array) =>
-      this.#ring.send(old, to, query, encodeSerfMessage({ type: 'keyRequest', key }))
-    for (const key of keyring.keys) send('_serf_install-key', key)
-    this.#after(STEP_MS, () => send('_serf_use-key', primary))
-    this.#after(2 * STEP_MS, () => send('_serf_remove-key', old))
+    const query = (name: KeyQuery, key: Uint8Array) => ({
+      name,
+      payload: encodeSerfMessage({ type: 'keyRequest', key }),
+    })
+    const installs = keyring.keys.map(key => query('_serf_install-key', key))
+    const bodies = this.#ring.encode([...installs, query('_serf_use-key', primary), query('_serf_remove-key', old)])
+    for (const [nth, body] of bodies.entries()) {
+      const stepsBefore = Math.max(0, nth - installs.length + 1) // all installs at once
+      if (stepsBefore === 0) this.#ring.send(old, to, body)
+      else this.#after(stepsBefore * STEP_MS, () => this.#ring.send(old, to, body))
+    }
   }
 
   #after(delayMs: number, act: () => void): void {
