@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import type { Clock } from '../base/index.ts'
+import { type Clock, messageOf } from '../base/index.ts'
 import { messageText } from './log.ts'
 
 /** Serf's severities: DEBUG is info, INFO notice (serf-agent.md 9). */
@@ -33,12 +33,13 @@ export class Syslog {
   /** One record of the log; never throws. */
   write(level: number, record: string): void {
     const stdin = this.#running()?.stdin
-    if (stdin == null || stdin.destroyed || stdin.writableLength > BEHIND_BYTES_MAX) return
+    if (stdin == null || stdin.destroyed) return
+    if (stdin.writableLength > BEHIND_BYTES_MAX) return this.#failed('logger is behind by more than a mebibyte')
     const priority = 8 * this.#facility + (SEVERITIES[level] ?? 5)
     stdin.write(`<${priority}>${messageText(record)}\n`)
   }
 
-  /** Hands on what is left, for a second at most. */
+  /** Hands on what is left, for a second at most; a logger that hangs does not hold this process. */
   async close(): Promise<void> {
     const logger = this.#logger
     if (logger === undefined || logger.exitCode !== null) return
@@ -50,26 +51,39 @@ export class Syslog {
       })
       logger.stdin?.end()
     })
+    logger.stdin?.destroy()
   }
 
   #running(): ChildProcess | undefined {
     const nowMs = this.#clock.nowMs()
     if (this.#logger !== undefined || nowMs - this.#startedAtMs < AGAIN_MS) return this.#logger
     this.#startedAtMs = nowMs
-    // In a group of its own: the terminal's Ctrl-C is not for it, it ends with its input.
+    try {
+      this.#logger = this.#start()
+    } catch (failure) {
+      this.#failed(messageOf(failure)) // no memory, and whatever else the system does not tell later
+    }
+    return this.#logger
+  }
+
+  #start(): ChildProcess {
     const argv = ['--prio-prefix', '--tag', TAG, `--id=${process.pid}`]
-    const logger = spawn('logger', argv, { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
-    logger.stdin.on('error', () => undefined) // its end is told below
+    // In a group of its own: the terminal's Ctrl-C is not for it, it ends with its input.
+    const logger: ChildProcess = spawn('logger', argv, { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
     logger.on('error', failure => this.#ended(logger, failure.message))
-    logger.on('exit', code => this.#ended(logger, `logger has ended with ${code}`))
+    logger.on('exit', (code, signal) => this.#ended(logger, `logger has ended with ${code ?? signal}`))
+    logger.stdin?.on('error', () => undefined) // its end is told above; without free descriptors there is no stdin
     logger.unref()
-    this.#logger = logger
     return logger
   }
 
   #ended(logger: ChildProcess, reason: string): void {
     if (this.#logger !== logger) return
     this.#logger = undefined
+    this.#failed(reason)
+  }
+
+  #failed(reason: string): void {
     if (this.#hasFailed) return
     this.#hasFailed = true
     this.onFailure(reason)

@@ -92,7 +92,7 @@ test('what only a retired key can read is told as such to the host', async () =>
   await using present = await start({ name: 'present', keyring: new Keyring([fresh]) })
   for (const one of [stale, present]) one.sendUser(to, Uint8Array.of(3, 1, 2))
   await both.promise
-  expect(heard.sort()).toEqual([false, true])
+  expect(new Set(heard)).toEqual(new Set([true, false]))
 })
 
 test('garbage on either socket is counted and dropped', async () => {
