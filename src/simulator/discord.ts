@@ -10,7 +10,7 @@ export interface Expected {
   /** Those who run no more, and whether they left on purpose. */
   readonly gone: ReadonlyMap<string, 'left' | 'failed'>
   /** User events, and who ran when each was sent. */
-  readonly events: readonly { readonly name: string; readonly audience: ReadonlySet<SimulatedMember> }[]
+  readonly events: readonly { readonly name: string; readonly audience: WeakSet<SimulatedMember> }[]
 }
 
 /** Something that this one sees otherwise than it is, for people; undefined: nothing. */

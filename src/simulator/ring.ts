@@ -38,7 +38,7 @@ export class Ring implements World {
   /** Says that it leaves, and still runs. */
   readonly #leaving = new Set<string>()
   readonly #gone = new Map<string, 'left' | 'failed'>()
-  readonly #events: { name: string; audience: ReadonlySet<SimulatedMember> }[] = []
+  readonly #events: { name: string; audience: WeakSet<SimulatedMember> }[] = []
   readonly #codec = sharedCodec()
   /** Of those whose process runs no more. */
   readonly #retired = noTraffic()
@@ -132,7 +132,7 @@ export class Ring implements World {
   /** Sends a user event to everybody who runs now, with Serf only. */
   userEvent(from: string): string {
     const name = `event-${this.#events.length + 1}`
-    this.#events.push({ name, audience: new Set(this.running) })
+    this.#events.push({ name, audience: new WeakSet(this.running) })
     this.member(from).serf?.userEvent(name)
     return name
   }

@@ -1,6 +1,6 @@
 import { CONFIGURATIONS, percentile, sum } from '../../simulator/index.ts'
 import { formatTable } from '../table.ts'
-import type { CellResult } from './lifeguard-run.ts'
+import type { CellResult } from './lifeguard-cell.ts'
 import { type Plot, shortest } from './plot.ts'
 import { plotText } from './plot-text.ts'
 import { seedsText, shown } from './scenario-text.ts'
