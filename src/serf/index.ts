@@ -12,14 +12,14 @@ export {
   type RpcKeyAnswer,
   RpcKeyError,
   type RpcSubscription,
-} from './drivers/rpc-client.ts'
+} from './rpc/drivers/client.ts'
 export {
   RpcListenError,
   type RpcServer,
   type RpcServerConfig,
   type RpcServerDeps,
   startRpcServer,
-} from './drivers/rpc-server.ts'
+} from './rpc/drivers/server.ts'
 export {
   describeFilter,
   type EventFilter,
@@ -37,8 +37,8 @@ export type {
   RpcQueryAnswer,
   RpcQueryAnswers,
   RpcQueryParams,
-} from './rpc-backend.ts'
-export { RpcDispatcher } from './rpc-dispatch.ts'
+} from './rpc/backend.ts'
+export { RpcDispatcher } from './rpc/dispatch.ts'
 export {
   RpcAuthError,
   RpcClosedError,
@@ -46,8 +46,8 @@ export {
   RpcRefusedError,
   RpcTimedOutError,
   RpcUnreachableError,
-} from './rpc-errors.ts'
-export { REQUEST_BYTES_MAX, RpcSession } from './rpc-session.ts'
+} from './rpc/errors.ts'
+export { REQUEST_BYTES_MAX, RpcSession } from './rpc/session.ts'
 export { decodeBase64 } from './base64.ts'
 export { QueryHandle } from './answer-stream.ts'
 export { type CoalesceOptions, type Coalescer, coalesceEvents, isMemberEvent } from './coalesce.ts'

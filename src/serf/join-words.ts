@@ -1,5 +1,5 @@
 import { messageOf } from '../base/index.ts'
-import type { RpcJoinResult } from './rpc-backend.ts'
+import type { RpcJoinResult } from './rpc/backend.ts'
 
 /** A join that reached nobody, as Serf's library of errors prints a list; '' when there is nothing to report. */
 export function joinErrors({ errors }: RpcJoinResult): string {

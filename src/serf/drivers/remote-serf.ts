@@ -17,9 +17,9 @@ import type { QueryEvent, SerfEvent } from '../events.ts'
 import type { SerfMember } from '../member.ts'
 import { MemberView } from '../member-view.ts'
 import type { QueryParams } from '../queries.ts'
-import { RpcRefusedError } from '../rpc-errors.ts'
+import { RpcRefusedError } from '../rpc/errors.ts'
 import type { Tags } from '../tags.ts'
-import { connectRpc, type RpcClient, type RpcEventRecord } from './rpc-client.ts'
+import { connectRpc, type RpcClient, type RpcEventRecord } from '../rpc/drivers/client.ts'
 
 export interface RemoteSerfConfig {
   /** Of the agent on this host; Serf's default is 127.0.0.1:7373. */

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { type Clock, silentLog } from '../base/index.ts'
+import { type Clock, silentLog } from '../../base/index.ts'
 import {
   asMap,
   asText,
@@ -15,20 +15,20 @@ import {
   Float64,
   type MsgpackValue,
   Raw,
-} from '../codec/index.ts'
-import { coordinateFromRecord } from './coordinate.ts'
-import type { SerfEvent } from './events.ts'
-import type { RpcBackend, RpcQueryAnswer } from './rpc-backend.ts'
-import { RpcDispatcher } from './rpc-dispatch.ts'
-import { bytesField, type Fields, membersFromFields, textField, textMapField, uintField } from './rpc-records.ts'
-import { type RpcRequest, RpcSession } from './rpc-session.ts'
+} from '../../codec/index.ts'
+import { coordinateFromRecord } from '../coordinate.ts'
+import type { SerfEvent } from '../events.ts'
+import type { RpcBackend, RpcQueryAnswer } from './backend.ts'
+import { RpcDispatcher } from './dispatch.ts'
+import { bytesField, type Fields, membersFromFields, textField, textMapField, uintField } from './records.ts'
+import { type RpcRequest, RpcSession } from './session.ts'
 
 interface Line {
   readonly dir: 'c>s' | 's>c'
   readonly hex?: string
   readonly decoded?: readonly Record<string, unknown>[]
 }
-const file = new URL('../../test/vectors/serf-rpc.json', import.meta.url)
+const file = new URL('../../../test/vectors/serf-rpc.json', import.meta.url)
 const { sessions } = JSON.parse(readFileSync(file, 'utf8')) as { sessions: { name: string; lines: Line[] }[] }
 const bytesOf = (line: Line) => Buffer.from(line.hex ?? '', 'hex')
 const hexOf = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')

@@ -1,7 +1,7 @@
 import { createServer, type Socket } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
-import { decodeMsgpack, encodeMsgpack, type MsgpackValue } from '../../codec/index.ts'
-import { connectRpc, type RpcClient } from './rpc-client.ts'
+import { decodeMsgpack, encodeMsgpack, type MsgpackValue } from '../../../codec/index.ts'
+import { connectRpc, type RpcClient } from './client.ts'
 
 type Answerer = (command: string, seq: number, say: (...values: MsgpackValue[]) => void, socket: Socket) => void
 

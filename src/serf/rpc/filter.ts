@@ -1,6 +1,6 @@
-import type { SerfMember } from './member.ts'
-import { LinearRegex } from './regex.ts'
-import type { MembersFilteredRequest } from './rpc-session.ts'
+import type { SerfMember } from '../member.ts'
+import { LinearRegex } from '../regex.ts'
+import type { MembersFilteredRequest } from './session.ts'
 
 /**
  * The members that a `members-filtered` request asks for. Each expression E is compiled as `^E$` without grouping, as Serf

@@ -1,7 +1,7 @@
-import type { Coordinate } from './coordinate.ts'
-import type { SerfEvent } from './events.ts'
-import type { KeyAnswers, KeyOperation } from './key-requests.ts'
-import type { SerfMember } from './member.ts'
+import type { Coordinate } from '../coordinate.ts'
+import type { SerfEvent } from '../events.ts'
+import type { KeyAnswers, KeyOperation } from '../key-requests.ts'
+import type { SerfMember } from '../member.ts'
 
 /**
  * What the RPC server needs of an agent. A rejected promise becomes the `Error` text of the answer, word for word, so its

@@ -2,12 +2,12 @@ import { execFile, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
-import { type Address, formatAddress, silentLog, sleep, systemClock } from '../../base/index.ts'
-import type { QueryEvent, SerfEvent } from '../events.ts'
-import type { SerfMember } from '../member.ts'
-import type { RpcBackend, RpcQueryAnswer } from '../rpc-backend.ts'
-import { connectRpc } from './rpc-client.ts'
-import { startRpcServer } from './rpc-server.ts'
+import { type Address, formatAddress, silentLog, sleep, systemClock } from '../../../base/index.ts'
+import type { QueryEvent, SerfEvent } from '../../events.ts'
+import type { SerfMember } from '../../member.ts'
+import type { RpcBackend, RpcQueryAnswer } from '../backend.ts'
+import { connectRpc } from './client.ts'
+import { startRpcServer } from './server.ts'
 
 const hasSerf = existsSync('/usr/bin/serf')
 const realTest = hasSerf || process.env['CI'] === 'true' ? test : test.skip

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
-import { type Log, silentLog, systemClock } from '../base/index.ts'
-import { decodeMsgpack } from '../codec/index.ts'
-import type { RpcBackend } from './rpc-backend.ts'
-import { RpcDispatcher } from './rpc-dispatch.ts'
-import { lineFilter } from './rpc-monitor.ts'
-import { decodeRecord, textField } from './rpc-records.ts'
+import { type Log, silentLog, systemClock } from '../../base/index.ts'
+import { decodeMsgpack } from '../../codec/index.ts'
+import type { RpcBackend } from './backend.ts'
+import { RpcDispatcher } from './dispatch.ts'
+import { lineFilter } from './monitor.ts'
+import { decodeRecord, textField } from './records.ts'
 
 const stamp = '2026/11/20 09:43:12'
 

@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net'
-import { type Address, type Clock, systemClock } from '../../base/index.ts'
-import { asFloat, asInt, asMap, asText, type Decoded } from '../../codec/index.ts'
-import type { Coordinate } from '../coordinate.ts'
-import type { SerfMember } from '../member.ts'
-import type { RpcQueryAnswer, RpcQueryParams } from '../rpc-backend.ts'
-import { RpcAuthError, RpcClosedError, RpcProtocolError, RpcRefusedError } from '../rpc-errors.ts'
+import { type Address, type Clock, systemClock } from '../../../base/index.ts'
+import { asFloat, asInt, asMap, asText, type Decoded } from '../../../codec/index.ts'
+import type { Coordinate } from '../../coordinate.ts'
+import type { SerfMember } from '../../member.ts'
+import type { RpcQueryAnswer, RpcQueryParams } from '../backend.ts'
+import { RpcAuthError, RpcClosedError, RpcProtocolError, RpcRefusedError } from '../errors.ts'
 import {
   boolField,
   bytesField,
@@ -14,7 +14,7 @@ import {
   textField,
   textMapField,
   uintField,
-} from '../rpc-records.ts'
+} from '../records.ts'
 import {
   AUTH_REQUIRED,
   type CallOptions,
@@ -23,7 +23,7 @@ import {
   type RpcAnswer,
   RpcConnection,
   RpcFeed,
-} from './rpc-connection.ts'
+} from './connection.ts'
 
 export interface RpcClientOptions {
   readonly authKey?: string

@@ -1,13 +1,13 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
-import { type Log, type LogFields, silentLog } from '../../base/index.ts'
-import { VirtualClock } from '../../testing/index.ts'
-import type { SerfEvent } from '../events.ts'
-import type { RpcBackend } from '../rpc-backend.ts'
-import { decodeRecord, encodeRecord, textField } from '../rpc-records.ts'
-import { ValueScanner } from '../rpc-scan.ts'
-import { type RpcServerConfig, startRpcServer } from './rpc-server.ts'
+import { type Log, type LogFields, silentLog } from '../../../base/index.ts'
+import { VirtualClock } from '../../../testing/index.ts'
+import type { SerfEvent } from '../../events.ts'
+import type { RpcBackend } from '../backend.ts'
+import { decodeRecord, encodeRecord, textField } from '../records.ts'
+import { ValueScanner } from '../scan.ts'
+import { type RpcServerConfig, startRpcServer } from './server.ts'
 
 const VALUE_BYTES_MAX = 1024 * 1024
 

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { silentLog, systemClock } from '../base/index.ts'
-import { asMap, Float64, type Decoded, decodeMsgpack, type MsgpackValue, Raw } from '../codec/index.ts'
-import type { SerfEvent } from './events.ts'
-import type { SerfMember } from './member.ts'
-import type { RpcBackend } from './rpc-backend.ts'
-import { RpcDispatcher } from './rpc-dispatch.ts'
+import { silentLog, systemClock } from '../../base/index.ts'
+import { asMap, Float64, type Decoded, decodeMsgpack, type MsgpackValue, Raw } from '../../codec/index.ts'
+import type { SerfEvent } from '../events.ts'
+import type { SerfMember } from '../member.ts'
+import type { RpcBackend } from './backend.ts'
+import { RpcDispatcher } from './dispatch.ts'
 import {
   decodeRecord,
   encodeRecord,
@@ -14,9 +14,9 @@ import {
   memberFromFields,
   memberRecord,
   membersFromFields,
-} from './rpc-records.ts'
-import { ReplyReader } from './rpc-replies.ts'
-import { REQUEST_BYTES_MAX, RpcSession, type SessionStep } from './rpc-session.ts'
+} from './records.ts'
+import { ReplyReader } from './replies.ts'
+import { REQUEST_BYTES_MAX, RpcSession, type SessionStep } from './session.ts'
 
 interface Line {
   readonly dir: 'c>s' | 's>c'
@@ -28,7 +28,7 @@ interface Recording {
   readonly lines: readonly Line[]
 }
 const recordings = (
-  JSON.parse(readFileSync(new URL('../../test/vectors/serf-rpc.json', import.meta.url), 'utf8')) as {
+  JSON.parse(readFileSync(new URL('../../../test/vectors/serf-rpc.json', import.meta.url), 'utf8')) as {
     sessions: Recording[]
   }
 ).sessions

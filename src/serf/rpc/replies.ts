@@ -1,5 +1,5 @@
-import { decodeRecord, type Fields, type Seq, seqField, textField } from './rpc-records.ts'
-import { ValueScanner } from './rpc-scan.ts'
+import { decodeRecord, type Fields, type Seq, seqField, textField } from './records.ts'
+import { ValueScanner } from './scan.ts'
 
 /** Something the agent sent, whole. */
 export interface Reply {

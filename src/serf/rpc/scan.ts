@@ -1,4 +1,4 @@
-import { CodecError } from '../codec/index.ts'
+import { CodecError } from '../../codec/index.ts'
 
 /**
  * Cuts a byte stream into msgpack values without decoding them. RPC has no framing, so the end of a value is known only

@@ -1,8 +1,8 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { type Address, type Clock, formatAddress, type Log, MusterError, messageOf } from '../../base/index.ts'
-import type { RpcBackend } from '../rpc-backend.ts'
-import { RpcDispatcher } from '../rpc-dispatch.ts'
-import { REQUEST_BYTES_MAX, RpcSession } from '../rpc-session.ts'
+import { type Address, type Clock, formatAddress, type Log, MusterError, messageOf } from '../../../base/index.ts'
+import type { RpcBackend } from '../backend.ts'
+import { RpcDispatcher } from '../dispatch.ts'
+import { REQUEST_BYTES_MAX, RpcSession } from '../session.ts'
 
 export interface RpcServerConfig {
   /** Port 0: any free one. Serf's default is 127.0.0.1:7373; there is no encryption, so keep it on loopback. */

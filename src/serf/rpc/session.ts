@@ -12,8 +12,8 @@ import {
   textMapField,
   textsField,
   uintField,
-} from './rpc-records.ts'
-import { ValueScanner } from './rpc-scan.ts'
+} from './records.ts'
+import { ValueScanner } from './scan.ts'
 
 /** What a client wants done, with its body already read. Handshake and authentication never get this far. */
 export type RpcRequest = { readonly seq: Seq } & (

@@ -1,4 +1,4 @@
-import { ipFromBytes } from '../base/index.ts'
+import { ipFromBytes } from '../../base/index.ts'
 import {
   asArray,
   asBool,
@@ -12,11 +12,11 @@ import {
   encodeMsgpack,
   Float64,
   type MsgpackValue,
-} from '../codec/index.ts'
-import { type Coordinate, coordinateRecord } from './coordinate.ts'
-import type { HandledEvent } from './event-filter.ts'
-import type { KeyAnswers } from './key-requests.ts'
-import { type MemberStatus, type SerfMember, STATUSES } from './member.ts'
+} from '../../codec/index.ts'
+import { type Coordinate, coordinateRecord } from '../coordinate.ts'
+import type { HandledEvent } from '../event-filter.ts'
+import type { KeyAnswers } from '../key-requests.ts'
+import { type MemberStatus, type SerfMember, STATUSES } from '../member.ts'
 
 /**
  * Serf's RPC records: maps keyed by field name in the new msgpack dialect. Field names are the wire's. A missing or nil

@@ -1,4 +1,4 @@
-import { type Address, formatAddress, MusterError, messageOf } from '../base/index.ts'
+import { type Address, formatAddress, MusterError, messageOf } from '../../base/index.ts'
 
 /** Nobody answers at the agent's RPC address. Nothing was asked of it. */
 export class RpcUnreachableError extends MusterError {

@@ -1,9 +1,9 @@
 import { connect, type Socket } from 'node:net'
-import { type Address, BoundedQueue, type Clock, messageOf, type Timer } from '../../base/index.ts'
-import type { MsgpackValue } from '../../codec/index.ts'
-import { RpcClosedError, RpcProtocolError, RpcTimedOutError, RpcUnreachableError } from '../rpc-errors.ts'
-import { encodeRecord, type Fields, textField } from '../rpc-records.ts'
-import { type Reply, ReplyReader } from '../rpc-replies.ts'
+import { type Address, BoundedQueue, type Clock, messageOf, type Timer } from '../../../base/index.ts'
+import type { MsgpackValue } from '../../../codec/index.ts'
+import { RpcClosedError, RpcProtocolError, RpcTimedOutError, RpcUnreachableError } from '../errors.ts'
+import { encodeRecord, type Fields, textField } from '../records.ts'
+import { type Reply, ReplyReader } from '../replies.ts'
 
 export type RequestBody = { readonly [field: string]: MsgpackValue }
 

@@ -1,11 +1,11 @@
-import { type Clock, type Log, messageOf } from '../base/index.ts'
-import type { QueryEvent, SerfEvent } from './events.ts'
-import { type EventFilter, EventFilterError, matchesFilter, parseEventFilters } from './event-filter.ts'
-import type { RpcBackend, RpcJoinResult, RpcQueryAnswers } from './rpc-backend.ts'
-import { filterMembers } from './rpc-filter.ts'
-import type { KeyAnswers, KeyOperation } from './key-requests.ts'
-import { joinErrors } from './join-words.ts'
-import { lineFilter } from './rpc-monitor.ts'
+import { type Clock, type Log, messageOf } from '../../base/index.ts'
+import type { QueryEvent, SerfEvent } from '../events.ts'
+import { type EventFilter, EventFilterError, matchesFilter, parseEventFilters } from '../event-filter.ts'
+import type { RpcBackend, RpcJoinResult, RpcQueryAnswers } from './backend.ts'
+import { filterMembers } from './filter.ts'
+import type { KeyAnswers, KeyOperation } from '../key-requests.ts'
+import { joinErrors } from '../join-words.ts'
+import { lineFilter } from './monitor.ts'
 import {
   bytesOrNil,
   coordinateAnswer,
@@ -14,8 +14,8 @@ import {
   keyRecord,
   memberRecord,
   type Seq,
-} from './rpc-records.ts'
-import { answerHeader, type QueryRequest, type RpcRequest } from './rpc-session.ts'
+} from './records.ts'
+import { answerHeader, type QueryRequest, type RpcRequest } from './session.ts'
 
 /** What goes back for one request. */
 export interface Answer {
