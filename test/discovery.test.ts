@@ -117,3 +117,32 @@ test('an agent finds its ring again by mDNS when all others are back with other 
   await site.sees(1, ['d', 'e', 'stays'])
   expect(stays.child.exitCode).toBeNull()
 }, 90_000)
+
+test('links that come and go, as those of containers, leave nothing behind', async () => {
+  await using site = await Site.open(211, [1], { multicast: false })
+  site.start('muster', 'a', 1)
+  await site.sees(1, ['a'])
+  /** Sockets at mDNS's port, of IPv6: one for each link. */
+  const count = async () => {
+    const table = await site.hosts.exec(1, 'cat', '/proc/net/udp6')
+    return table.split('\n').filter(line => line.includes(':14E9 ')).length
+  }
+  const reaches = (expected: number) =>
+    eventually(
+      count,
+      found => found === expected,
+      20_000, // alone, it asks every 15 s
+      200,
+    )
+  const link = (...words: string[]) => site.hosts.exec(1, 'ip', 'link', ...words)
+  const atFirst = await eventually(count, found => found > 0, 10_000, 200)
+  const plug = async (n: number) => {
+    await link('add', `d${n}`, 'type', 'veth', 'peer', 'name', `p${n}`)
+    for (const end of [`d${n}`, `p${n}`]) await link('set', end, 'up')
+  }
+  for (const n of [1, 2]) await plug(n)
+  await reaches(atFirst + 4)
+  for (const n of [1, 2]) await link('del', `d${n}`)
+  await plug(1)
+  await reaches(atFirst + 2)
+}, 60_000)

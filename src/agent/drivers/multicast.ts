@@ -28,6 +28,10 @@ interface Link {
   /** Of the interface. */
   readonly name: string
   readonly ip: string
+  /** What questions are sent to and come in at: of IPv6 for each link. */
+  readonly group: string
+  /** Of the socket where they come in: another one once an interface has been made anew under its old name. */
+  readonly key: string
 }
 
 /**
@@ -40,6 +44,8 @@ export class MulticastSockets implements Multicast {
   readonly #listener: MulticastListener
   /** Where questions come in: one for IPv4, one for each link of IPv6. */
   readonly #servers = new Map<string, Socket>()
+  /** How often the socket of IPv4 has joined its group on a link. */
+  #joins = 0
   #asking: Socket[] = []
   #answersLeft = 0
   #closed = false
@@ -54,6 +60,7 @@ export class MulticastSockets implements Multicast {
     this.#answersLeft = ANSWERS_MAX
     for (const socket of this.#asking.splice(0)) socket.close()
     const links = linksOf(this.#config)
+    this.#closeGone(links)
     const failures = new Set<string>()
     let asked = 0
     for (const link of links) {
@@ -85,7 +92,7 @@ export class MulticastSockets implements Multicast {
       await once(socket, 'listening')
       if (this.#closed) return void socket.close()
       socket.setMulticastInterface(link.family === 4 ? link.ip : `::%${link.name}`)
-      await sent(socket, packet, link.family === 4 ? GROUP_4 : `${GROUP_6}%${link.name}`)
+      await sent(socket, packet, link.group)
     } catch (failure) {
       socket.close()
       throw failure
@@ -95,28 +102,40 @@ export class MulticastSockets implements Multicast {
   }
 
   async #listen(link: Link): Promise<void> {
-    const key = link.family === 4 ? GROUP_4 : `${GROUP_6}%${link.name}`
-    const known = this.#servers.get(key)
-    const socket = known ?? (await this.#open(link, key))
+    const socket = this.#servers.get(link.key) ?? (await this.#open(link))
     try {
-      if (link.family === 4) socket.addMembership(GROUP_4, link.ip)
-      else socket.addMembership(GROUP_6, `::%${link.name}`)
+      if (link.family === 6) return socket.addMembership(GROUP_6, `::%${link.name}`)
+      socket.addMembership(GROUP_4, link.ip)
+      this.#joins++
     } catch (failure) {
       if (!isThere(failure)) throw failure
     }
   }
 
+  /**
+   * A host of containers has a new interface every minute. IPv4's one socket remembers links that are gone, and has room for
+   * twenty (igmp_max_memberships): once it has joined on more links than there are, it starts afresh.
+   */
+  #closeGone(links: readonly Link[]): void {
+    const isStale = this.#joins > links.filter(({ family }) => family === 4).length
+    for (const [key, socket] of this.#servers)
+      if (!links.some(link => link.key === key) || (isStale && key === GROUP_4)) {
+        this.#servers.delete(key)
+        socket.close()
+      }
+  }
+
   /** Bound to the group, so that what is sent to this host alone still reaches another program at the same port. */
-  async #open(link: Link, key: string): Promise<Socket> {
+  async #open(link: Link): Promise<Socket> {
     const socket = open(link, (message, from) => this.#answer(socket, message, from))
-    this.#servers.set(key, socket)
-    socket.on('close', () => this.#servers.delete(key))
+    this.#servers.set(link.key, socket)
+    if (link.family === 4) this.#joins = 0
     try {
-      socket.bind(MDNS_PORT, key)
+      socket.bind(MDNS_PORT, link.group)
       await once(socket, 'listening')
       return socket
     } catch (failure) {
-      this.#servers.delete(key)
+      this.#servers.delete(link.key)
       socket.close()
       throw failure
     }
@@ -154,8 +173,10 @@ function linksOf({ interface: only, ipv4, ipv6 }: MulticastConfig): Link[] {
     const usable = addresses.filter(one => (only === undefined ? !one.internal : only === name))
     const four = usable.find(one => one.family === 'IPv4')
     const six = usable.find(one => one.family === 'IPv6' && one.address.startsWith('fe80:'))
-    if (ipv4 && four !== undefined) links.push({ family: 4, name, ip: four.address })
-    if (ipv6 && six !== undefined) links.push({ family: 6, name, ip: six.address })
+    if (ipv4 && four !== undefined) links.push({ family: 4, name, ip: four.address, group: GROUP_4, key: GROUP_4 })
+    const group = `${GROUP_6}%${name}`
+    if (ipv6 && six?.family === 'IPv6')
+      links.push({ family: 6, name, ip: six.address, group, key: `${group} ${six.scopeid}` })
   }
   return links
 }

@@ -69,7 +69,7 @@ export class Discovery {
 
   /** An answer of anybody: what is new in it is joined once nothing new has come for 100 ms. */
   answered(packet: Uint8Array): void {
-    if (this.#ended || !this.#cluster.canJoin()) return
+    if (this.#ended || this.#triesLeft === 0 || !this.#cluster.canJoin()) return
     const { cluster, at } = this.#own
     for (const address of addressesIn(packet, cluster, at.ip.startsWith('127.') || at.ip === '::1')) {
       const key = formatAddress(address)

@@ -70,12 +70,18 @@ test('addresses where no agent can be are not joined: groups, any, loopback from
 
 test('one answer tells of at most 32 addresses', () => {
   const name = 'a._serf_shop._tcp.local'
-  const addresses = Array.from({ length: 99 }, (_, i) => ({ type: 'A', name, data: `10.0.0.${i}` }) as const)
+  const addresses = Array.from({ length: 35 }, (_, i) => ({ type: 'A', name, data: `10.0.0.${i}` }) as const)
   const packet = encode({
     type: 'response',
     answers: [{ type: 'SRV', name, data: { port: 1, target: name } }, ...addresses],
   })
   expect(find(packet)).toHaveLength(32)
+})
+
+test('what is larger than a frame is not read: names that point at names would take the processor', () => {
+  const good = answerTo(question('shop', 1), own) as Uint8Array
+  const padded = (bytes: number) => Buffer.concat([good, new Uint8Array(bytes - good.length)])
+  expect([find(padded(1_500)).length, find(padded(1_501)).length]).toEqual([1, 0])
 })
 
 test('any bytes are read without harm', () => {

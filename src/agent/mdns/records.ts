@@ -17,8 +17,8 @@ export interface Advertised {
   readonly at: Address
 }
 
-/** RFC 6762, section 17. */
-const PACKET_BYTES_MAX = 9000
+/** One frame; an agent's answer takes 400 bytes. RFC 6762 allows 9000, which names that point at names make costly to read. */
+const PACKET_BYTES_MAX = 1500
 /** More than any agent has; a packet that claims more is read up to here. */
 const ADDRESSES_MAX = 32
 /** RFC 6762, section 6.7: what is answered to a port other than 5353 may be kept for ten seconds. */
@@ -54,13 +54,15 @@ export function addressesIn(packet: Uint8Array, cluster: string, loopback: boole
   const response = read(packet)
   if (response === undefined || response.type !== 'response') return []
   const records = [...(response.answers ?? []), ...(response.additionals ?? [])]
+  const ips = ipsByName(records)
   const found = new Map<string, Address>()
   for (const record of records) {
     if (record.type !== 'SRV' || !isInstance(record.name, cluster)) continue
     const { port, target } = record.data
-    for (const ip of ipsOf(records, [target, record.name])) {
+    for (const ip of [target, record.name].flatMap(name => ips.get(name.toLowerCase()) ?? [])) {
       const at = { ip, port }
-      if (found.size < ADDRESSES_MAX && port > 0 && isUsable(ip, loopback)) found.set(formatAddress(at), at)
+      if (port > 0 && isUsable(ip, loopback)) found.set(formatAddress(at), at)
+      if (found.size === ADDRESSES_MAX) return [...found.values()]
     }
   }
   return [...found.values()]
@@ -101,12 +103,17 @@ function read(packet: Uint8Array): ReturnType<typeof decode> | undefined {
   }
 }
 
-function ipsOf(records: readonly Answer[], names: readonly string[]): string[] {
-  return records.flatMap(record => {
-    if (record.type !== 'A' && record.type !== 'AAAA') return []
-    const bytes = names.some(name => same(name, record.name)) ? ipToBytes(record.data) : undefined
-    return (bytes && ipFromBytes(bytes)) ?? []
-  })
+function ipsByName(records: readonly Answer[]): Map<string, string[]> {
+  const found = new Map<string, string[]>()
+  for (const record of records) {
+    if (record.type !== 'A' && record.type !== 'AAAA') continue
+    const bytes = ipToBytes(record.data)
+    const ip = bytes && ipFromBytes(bytes)
+    if (ip === undefined) continue
+    const name = record.name.toLowerCase()
+    found.set(name, [...(found.get(name) ?? []), ip])
+  }
+  return found
 }
 
 function isInstance(name: string, cluster: string): boolean {
