@@ -2,9 +2,9 @@ import { expect, test } from 'vitest'
 import { seededRandom } from '../base/index.ts'
 import { Keyring, KeyringError } from './keyring.ts'
 import { MessageType } from './messages.ts'
-import { openPacket, sealPacket } from './packet.ts'
-import { sealStream, StreamReader } from './stream.ts'
-import { encodeStreamMessage } from './wire-encode.ts'
+import { openPacket, sealPacket } from './wire/packet.ts'
+import { sealStream, StreamReader } from './wire/stream.ts'
+import { encodeStreamMessage } from './wire/encode.ts'
 
 const A = new Uint8Array(16).fill(1)
 const B = new Uint8Array(24).fill(2)

@@ -4,7 +4,7 @@ import type { Host } from './effects.ts'
 import { addressOf, type Member, understandsCrc } from './member.ts'
 import type { Shared } from './membership.ts'
 import type { PacketMessage } from './messages.ts'
-import { COMPOUND_PART_BYTES, PACKET_BYTES_MAX } from './packet.ts'
+import { COMPOUND_PART_BYTES, PACKET_BYTES_MAX } from './wire/packet.ts'
 
 const COMPOUND_OVERHEAD_BYTES = COMPOUND_PART_BYTES
 

@@ -5,8 +5,8 @@ import { META_BYTES_MAX } from './member.ts'
 import type { Alive, PacketMessage, PushNode, Versions } from './messages.ts'
 import { PROFILES, type Timing } from './profiles.ts'
 import { pushPullScale, Swim } from './swim.ts'
-import { decodeMessage } from './wire-decode.ts'
-import { encodeMessage } from './wire-encode.ts'
+import { decodeMessage } from './wire/decode.ts'
+import { encodeMessage } from './wire/encode.ts'
 
 const vsn: Versions = [1, 5, 2, 2, 5, 5]
 const meta = Uint8Array.of(0xff, 0x80)

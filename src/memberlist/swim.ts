@@ -10,8 +10,8 @@ import type { Ack, IndirectPing, PacketMessage, Ping, PushNode, PushPull, Source
 import { Prober } from './prober.ts'
 import { Sender } from './sender.ts'
 import { incompatibility } from './version-check.ts'
-import { decodeMessage } from './wire-decode.ts'
-import { encodeMessage } from './wire-encode.ts'
+import { decodeMessage } from './wire/decode.ts'
+import { encodeMessage } from './wire/encode.ts'
 
 /** How messages become parts and back; a simulator puts a cache here, so that a thousand views share one decoded message. */
 export interface PartCodec {

@@ -2,8 +2,8 @@ import { connect, type Socket } from 'node:net'
 import { type Address, type Clock, formatAddress, messageOf, type Random } from '../../base/index.ts'
 import type { Keyring } from '../keyring.ts'
 import type { StreamMessage } from '../messages.ts'
-import { sealStream, StreamReader } from '../stream.ts'
-import { encodeStreamMessage } from '../wire-encode.ts'
+import { sealStream, StreamReader } from '../wire/stream.ts'
+import { encodeStreamMessage } from '../wire/encode.ts'
 import { ExchangeError } from './errors.ts'
 
 /** How streams are framed, and by what they are bounded. */

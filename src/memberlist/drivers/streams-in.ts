@@ -1,7 +1,7 @@
 import type { Server, Socket } from 'node:net'
 import { messageOf } from '../../base/index.ts'
 import type { StreamMessage } from '../messages.ts'
-import { StreamReader, StreamRefusedError } from '../stream.ts'
+import { StreamReader, StreamRefusedError } from '../wire/stream.ts'
 import { type StreamConfig, sealed } from './stream.ts'
 
 /** memberlist refuses the 128th at a time: "Too many pending push/pull requests". */

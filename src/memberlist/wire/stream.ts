@@ -1,5 +1,5 @@
-import { assert, messageOf, type Random } from '../base/index.ts'
-import { CodecError, lzwCompress, lzwDecompress, MsgpackReader, NeedMoreError } from '../codec/index.ts'
+import { assert, messageOf, type Random } from '../../base/index.ts'
+import { CodecError, lzwCompress, lzwDecompress, MsgpackReader, NeedMoreError } from '../../codec/index.ts'
 import {
   concat,
   decryptPayload,
@@ -8,13 +8,13 @@ import {
   NONCE_BYTES,
   type OnRetired,
 } from './encryption.ts'
-import type { Keyring } from './keyring.ts'
+import type { Keyring } from '../keyring.ts'
 import { checkLabel, labelHeader, takeLabel } from './label.ts'
-import { MessageType, type StreamMessage } from './messages.ts'
+import { MessageType, type StreamMessage } from '../messages.ts'
 import { PacketRefusedError } from './packet.ts'
 import { StreamMessageParser } from './stream-message.ts'
-import { decodeCompress } from './wire-decode.ts'
-import { encodeCompress } from './wire-encode.ts'
+import { decodeCompress } from './decode.ts'
+import { encodeCompress } from './encode.ts'
 
 /** memberlist's limit on an encrypted stream, checked before anything is read. */
 export const STREAM_ENCRYPTED_BYTES_MAX = 20 << 20

@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { seededRandom } from '../base/index.ts'
-import { CodecError, lzwCompress, MsgpackWriter } from '../codec/index.ts'
-import { Keyring } from './keyring.ts'
-import type { PushPull, StreamMessage } from './messages.ts'
+import { seededRandom } from '../../base/index.ts'
+import { CodecError, lzwCompress, MsgpackWriter } from '../../codec/index.ts'
+import { Keyring } from '../keyring.ts'
+import type { PushPull, StreamMessage } from '../messages.ts'
 import { PacketRefusedError } from './packet.ts'
 import { StreamReader, StreamRefusedError, sealStream } from './stream.ts'
-import { encodeCompress, encodeMessage, encodeStreamMessage } from './wire-encode.ts'
+import { encodeCompress, encodeMessage, encodeStreamMessage } from './encode.ts'
 
 const random = seededRandom(2)
 const PING: StreamMessage = { type: 'ping', seqNo: 5, node: 'a' }

@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { seededRandom } from '../base/index.ts'
-import { CodecError, crc32, lzwCompress } from '../codec/index.ts'
-import { Keyring } from './keyring.ts'
+import { seededRandom } from '../../base/index.ts'
+import { CodecError, crc32, lzwCompress } from '../../codec/index.ts'
+import { Keyring } from '../keyring.ts'
 import { openPacket, PacketRefusedError, sealPacket } from './packet.ts'
-import { decodeMessage } from './wire-decode.ts'
-import { encodeCompress, encodeMessage } from './wire-encode.ts'
+import { decodeMessage } from './decode.ts'
+import { encodeCompress, encodeMessage } from './encode.ts'
 
 const random = seededRandom(1)
 const PING = encodeMessage({ type: 'ping', seqNo: 1, node: 'a' })

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { CodecError, encodeMsgpack, type MsgpackValue } from '../codec/index.ts'
-import type { PacketMessage } from './messages.ts'
-import { decodeMessage } from './wire-decode.ts'
-import { encodeMessage } from './wire-encode.ts'
+import { CodecError, encodeMsgpack, type MsgpackValue } from '../../codec/index.ts'
+import type { PacketMessage } from '../messages.ts'
+import { decodeMessage } from './decode.ts'
+import { encodeMessage } from './encode.ts'
 
 const u16 = fc.integer({ min: 0, max: 0xffff })
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff })

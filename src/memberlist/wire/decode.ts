@@ -1,5 +1,5 @@
-import { messageOf } from '../base/index.ts'
-import { CodecError, MsgpackReader } from '../codec/index.ts'
+import { messageOf } from '../../base/index.ts'
+import { CodecError, MsgpackReader } from '../../codec/index.ts'
 import {
   type Ack,
   type Alive,
@@ -13,7 +13,7 @@ import {
   type PushNode,
   type Suspect,
   type Versions,
-} from './messages.ts'
+} from '../messages.ts'
 
 /**
  * One part of a packet, as tolerant as Go's codecs: unknown fields are skipped, missing ones are zero, bytes after the

@@ -1,5 +1,5 @@
-import { assert, MusterError, messageOf, type Random } from '../base/index.ts'
-import { CodecError, crc32, lzwCompress, lzwDecompress, MsgpackReader } from '../codec/index.ts'
+import { assert, MusterError, messageOf, type Random } from '../../base/index.ts'
+import { CodecError, crc32, lzwCompress, lzwDecompress, MsgpackReader } from '../../codec/index.ts'
 import {
   concat,
   decryptPayload,
@@ -8,11 +8,11 @@ import {
   NONCE_BYTES,
   type OnRetired,
 } from './encryption.ts'
-import type { Keyring } from './keyring.ts'
+import type { Keyring } from '../keyring.ts'
 import { checkLabel, labelHeader, takeLabel } from './label.ts'
-import { MessageType } from './messages.ts'
-import { decodeCompress } from './wire-decode.ts'
-import { encodeCompress } from './wire-encode.ts'
+import { MessageType } from '../messages.ts'
+import { decodeCompress } from './decode.ts'
+import { encodeCompress } from './encode.ts'
 
 /** Budget while parts are gathered into a packet (memberlist's UDPBufferSize, all profiles): fits an Ethernet frame. */
 export const PACKET_BYTES_MAX = 1400

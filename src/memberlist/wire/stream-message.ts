@@ -1,5 +1,5 @@
-import { CodecError, MsgpackReader, NeedMoreError } from '../codec/index.ts'
-import { MessageType, type PushNode, type StreamMessage } from './messages.ts'
+import { CodecError, MsgpackReader, NeedMoreError } from '../../codec/index.ts'
+import { MessageType, type PushNode, type StreamMessage } from '../messages.ts'
 import {
   decodeAck,
   decodeErr,
@@ -8,7 +8,7 @@ import {
   decodePushPullHeader,
   decodeUserHeader,
   type PushPullHeader,
-} from './wire-decode.ts'
+} from './decode.ts'
 
 /** memberlist's limit on the host's state and on user messages. */
 export const USER_STATE_BYTES_MAX = 20 << 20

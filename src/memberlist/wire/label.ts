@@ -1,6 +1,6 @@
-import { assert } from '../base/index.ts'
-import { CodecError, NeedMoreError, textFromBytes, textToBytes } from '../codec/index.ts'
-import { MessageType } from './messages.ts'
+import { assert } from '../../base/index.ts'
+import { CodecError, NeedMoreError, textFromBytes, textToBytes } from '../../codec/index.ts'
+import { MessageType } from '../messages.ts'
 
 /** `f4`, a length of 1 to 255, the label: in front of every packet, and of what an initiator sends. None: no bytes. */
 export function labelHeader(label: string | undefined): Uint8Array {

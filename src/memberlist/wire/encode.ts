@@ -1,4 +1,4 @@
-import { CodecError, MsgpackWriter } from '../codec/index.ts'
+import { CodecError, MsgpackWriter } from '../../codec/index.ts'
 import {
   type Alive,
   type IndirectPing,
@@ -9,7 +9,7 @@ import {
   type PushPull,
   type Source,
   type StreamMessage,
-} from './messages.ts'
+} from '../messages.ts'
 
 /**
  * A message with its type byte, in the form every release reads: old msgpack, keys ascending, unsigned integers, nil for

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto'
-import { CodecError } from '../codec/index.ts'
-import type { Keyring } from './keyring.ts'
+import { CodecError } from '../../codec/index.ts'
+import type { Keyring } from '../keyring.ts'
 
 /** What version 1 adds to a plaintext: version byte, nonce, tag. */
 export const ENCRYPTION_OVERHEAD_BYTES = 29

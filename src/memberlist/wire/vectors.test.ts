@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import type { Random } from '../base/index.ts'
-import { lzwCompress, lzwDecompress } from '../codec/index.ts'
+import type { Random } from '../../base/index.ts'
+import { lzwCompress, lzwDecompress } from '../../codec/index.ts'
 import { concat, encryptPayload } from './encryption.ts'
-import { Keyring } from './keyring.ts'
+import { Keyring } from '../keyring.ts'
 import { labelHeader } from './label.ts'
-import type { PacketMessage, PushNode, StreamMessage, Versions } from './messages.ts'
+import type { PacketMessage, PushNode, StreamMessage, Versions } from '../messages.ts'
 import { openPacket, sealPacket } from './packet.ts'
 import { StreamReader, sealStream } from './stream.ts'
-import { decodeMessage } from './wire-decode.ts'
-import { encodeMessage, encodeStreamMessage } from './wire-encode.ts'
+import { decodeMessage } from './decode.ts'
+import { encodeMessage, encodeStreamMessage } from './encode.ts'
 
 // Recorded from Serf 0.9.4 and 0.10.1 and from memberlist itself; every one was checked by two other decoders.
 
@@ -52,7 +52,7 @@ interface Vector {
 }
 
 const VECTORS = JSON.parse(
-  readFileSync(new URL('../../test/vectors/memberlist.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../../test/vectors/memberlist.json', import.meta.url), 'utf8'),
 ) as Vector[]
 
 /** memberlist from 0.5.1 on writes these with signed whole numbers; we read them, and write what every release reads. */
