@@ -30,6 +30,8 @@ import { answerKeys } from './key-answers.ts'
 import { settleKeyringFile } from './keyring-file.ts'
 import { coreConfig, type SerfConfig } from './serf-config.ts'
 import { rejoin } from './rejoin.ts'
+import { JoinTurns } from './join-turns.ts'
+import { Snapshotter } from './snapshotter.ts'
 import { forgetRetired, RetiredKeys } from './retired-keys.ts'
 import { SnapshotFile } from './snapshot-file.ts'
 import { StaleMembers } from './stale-members.ts'
@@ -43,7 +45,6 @@ export interface SerfDeps {
 /** memberlist 1 to 5, speaking 2; Serf 2 to 5: what real agents of the 0.9 line and later advertise, and what they speak by default. */
 const VERSIONS = [1, 5, 2, 2, 5] as const
 const PROTOCOL = 5
-const CLOCK_NOTE_MS = 500
 
 /**
  * A Serf agent without its RPC: listening, with its tags announced, and (with a snapshot) looking for the peers it knew.
@@ -63,7 +64,8 @@ export async function startSerf(config: SerfConfig, deps: SerfDeps, signal?: Abo
     await settleKeyringFile(config.keyringPath, config.keyring, deps.log)
   const retired = await retiredKeys(config, deps)
   if (retired !== undefined) scope.defer(() => retired.close())
-  const serf = new Serf(config, deps, core, { snapshot, record, retired })
+  const snapshotter = new Snapshotter(snapshot, record, deps.clock, () => core.clock.time())
+  const serf = new Serf(config, deps, core, snapshotter, retired)
   const { name, bind, advertise, profile, keyring, compress, protocol = PROTOCOL } = config
   const memberlist = await startMemberlist(
     { name, bind, advertise, profile, meta, versions: [...VERSIONS, protocol], keyring, compress },
@@ -87,21 +89,13 @@ async function retiredKeys(config: SerfConfig, deps: SerfDeps): Promise<RetiredK
   return retired
 }
 
-/** What a running agent keeps on disk. */
-interface Kept {
-  readonly snapshot: SnapshotFile | undefined
-  readonly record: SnapshotRecord
-  readonly retired: RetiredKeys | undefined
-}
-
 /** A running agent; made by `startSerf`. */
 export class Serf implements Engine {
   readonly coalesces = false
   readonly #config: SerfConfig
   readonly #deps: SerfDeps
   readonly #core: SerfCore
-  readonly #snapshot: SnapshotFile | undefined
-  readonly #record: SnapshotRecord
+  readonly #snapshotter: Snapshotter
   readonly #retired: RetiredKeys | undefined
   readonly #stale: StaleMembers
   readonly #events: Listeners<SerfEvent>
@@ -117,21 +111,21 @@ export class Serf implements Engine {
   #memberlist: Memberlist | undefined
   #tags: Tags
   #tick: { atMs: number; timer: Timer } | undefined
-  #clockNote: Timer | undefined
-  #notedClock: LTime = 0
-  /** The joins that run now, all of the same kind. */
-  readonly #joins = new Set<Promise<void>>()
-  /** The last of those that wait for their turn. */
-  #joinTurn: Promise<void> = Promise.resolve()
-  #joinsIgnoreOld = false
+  readonly #joins = new JoinTurns(() => this.#core.ignoreOld(false))
   #stopped: Promise<void> | undefined
 
-  constructor(config: SerfConfig, deps: SerfDeps, core: SerfCore, { snapshot, record, retired }: Kept) {
+  /** @param retired undefined: removed keys have no grace time */
+  constructor(
+    config: SerfConfig,
+    deps: SerfDeps,
+    core: SerfCore,
+    snapshotter: Snapshotter,
+    retired: RetiredKeys | undefined,
+  ) {
     this.#config = config
     this.#deps = deps
     this.#core = core
-    this.#snapshot = snapshot
-    this.#record = record
+    this.#snapshotter = snapshotter
     this.#retired = retired
     this.#stale = new StaleMembers(
       {
@@ -167,7 +161,7 @@ export class Serf implements Engine {
   attach(memberlist: Memberlist, known: string[]): void {
     this.#memberlist = memberlist
     this.#arm()
-    this.#noteClock()
+    this.#snapshotter.noteClock()
     const ring = {
       join: async (address: string) => (await this.memberlist.join([address])).contacted > 0,
       isAlone: () => this.state() === 'alive' && !this.#core.hasOtherAlive(),
@@ -238,24 +232,12 @@ export class Serf implements Engine {
   }
 
   /**
-   * Joins through any of the addresses (`host`, `host:port`, `name/host:port`). Joins run side by side, so that an address
-   * that is silent (10 s) holds up no other; those that treat old events differently wait for each other, in the order in which
-   * they came, so that addresses that are tried again and again keep nobody out.
+   * Joins through any of the addresses (`host`, `host:port`, `name/host:port`), as `JoinTurns` says beside other joins.
    * @param options.ignoreOld user events from before the join are not delivered
    * @throws SerfStateError after leave or stop; addresses that do not answer are in the result
    */
   async join(addresses: readonly string[], options: JoinOptions = {}): Promise<JoinResult> {
-    const { ignoreOld = false } = options
-    const { promise: over, resolve } = deferred()
-    this.#joinTurn = this.#joinTurn.then(() => this.#takeTurn(ignoreOld, over))
-    await this.#joinTurn
-    try {
-      return await this.#join(addresses, options)
-    } finally {
-      this.#joins.delete(over)
-      resolve()
-      if (this.#joins.size === 0) this.#core.ignoreOld(false)
-    }
+    return this.#joins.take(options.ignoreOld ?? false, () => this.#join(addresses, options))
   }
 
   /**
@@ -268,8 +250,7 @@ export class Serf implements Engine {
     if (this.#core.state === 'left') return
     if (this.#core.state === 'leaving') throw new SerfStateError('Leave already in progress')
     if (this.#core.state === 'shutdown') throw new SerfStateError('Leave called after Shutdown')
-    this.#snapshot?.append(this.#record.leave())
-    void this.#snapshot?.flush(true)
+    this.#snapshotter.leave()
     const hadOthers = this.#core.hasOtherAlive()
     await this.#logged('the leave was not told in time', () =>
       this.#broadcastLeave(this.#config.name, { prune: false, tell: options.tell ?? [] }),
@@ -341,9 +322,7 @@ export class Serf implements Engine {
 
   async #stop(): Promise<void> {
     await this.#stopGossip()
-    this.#clockNote?.cancel()
-    this.#snapshot?.append(this.#record.memberClock(this.#core.clock.time() - 1))
-    await this.#snapshot?.close()
+    await this.#snapshotter.close()
   }
 
   async #stopGossip(): Promise<void> {
@@ -354,12 +333,6 @@ export class Serf implements Engine {
     this.#tick?.timer.cancel()
     for (const query of this.#queries.values()) query.end()
     await this.#memberlist?.stop()
-  }
-
-  async #takeTurn(ignoreOld: boolean, join: Promise<void>): Promise<void> {
-    if (this.#joinsIgnoreOld !== ignoreOld) await Promise.all(this.#joins)
-    this.#joinsIgnoreOld = ignoreOld
-    this.#joins.add(join)
   }
 
   async #join(addresses: readonly string[], options: JoinOptions): Promise<JoinResult> {
@@ -399,7 +372,7 @@ export class Serf implements Engine {
   #perform(effects: readonly SerfEffect[]): void {
     for (const effect of effects) this.#performOne(effect)
     if (this.#core.queued > 0) this.#memberlist?.hostQueued()
-    this.#noteClock()
+    this.#snapshotter.noteClock()
     this.#arm()
   }
 
@@ -410,7 +383,7 @@ export class Serf implements Engine {
       case 'query':
         return this.#event(this.#queryEvent(effect.query))
       case 'internal-query':
-        return this.#snapshot?.append(this.#record.queryClock(effect.ltime))
+        return this.#snapshotter.queryClock(effect.ltime)
       case 'key-query':
         this.#keyAnswers = this.#keyAnswers.then(() => this.#answerKeys(effect.query))
         return
@@ -436,7 +409,7 @@ export class Serf implements Engine {
   }
 
   #event(event: SerfEvent): void {
-    this.#snapshot?.append(this.#record.record(event))
+    this.#snapshotter.event(event)
     if (event.kind === 'conflict-lost') this.#conflictLost(event)
     this.#events.tell(event)
     if (isMemberEvent(event)) this.#changes.tell()
@@ -490,17 +463,5 @@ export class Serf implements Engine {
       this.#perform(this.#core.tick(this.#nowMs()))
     })
     this.#tick = { atMs, timer }
-  }
-
-  /** The snapshot follows the member clock, at most at this pace. */
-  #noteClock(): void {
-    const isNoted = this.#notedClock === this.#core.clock.time()
-    if (this.#snapshot === undefined || isNoted || this.#clockNote !== undefined || this.#stopping.signal.aborted)
-      return
-    this.#clockNote = this.#deps.clock.after(CLOCK_NOTE_MS, () => {
-      this.#clockNote = undefined
-      this.#notedClock = this.#core.clock.time()
-      this.#snapshot?.append(this.#record.memberClock(this.#notedClock - 1))
-    })
   }
 }
