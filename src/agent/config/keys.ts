@@ -35,7 +35,10 @@ function keysOfFile(path: string, world: ConfigWorld, findings: Findings): Uint8
   if (typeof ring !== 'string') return ring
   const copy = lastGoodKeyring(path)
   const kept = text instanceof Error ? ring : ringIn(textOf(copy, world))
-  if (typeof kept === 'string') return void findings.problem('cluster.keyring', `cluster.keyring: ${path}: ${ring}`)
+  if (typeof kept === 'string') {
+    findings.problem('cluster.keyring', `cluster.keyring: ${path}: ${ring}`)
+    return undefined
+  }
   findings.warn(`cluster.keyring: ${path}: ${ring}; using the keys of ${copy}`)
   return kept
 }

@@ -62,19 +62,11 @@ export class MulticastSockets implements Multicast {
     const links = linksOf(this.#config)
     this.#closeGone(links)
     const failures = new Set<string>()
+    const failed = (failure: unknown) => void failures.add(messageOf(failure))
     let asked = 0
     for (const link of links) {
-      for (const [counts, work] of [
-        [0, () => this.#listen(link)],
-        [1, () => this.#askOn(link, packet)],
-      ] as const) {
-        try {
-          await work()
-          asked += counts
-        } catch (failure) {
-          failures.add(messageOf(failure))
-        }
-      }
+      await this.#listen(link).catch(failed)
+      await this.#askOn(link, packet).then(() => asked++, failed)
     }
     return { links: asked, failures: [...failures] }
   }
