@@ -70,6 +70,11 @@ test('keys without effect are in the list for those who come from Serf', () => {
   expect(WITHOUT_EFFECT.filter(key => !page.includes(`\`${key}\``))).toEqual([])
 })
 
+test('keys have no case, those of mdns neither', () => {
+  const written = load({ Discover: 'shop', MDNS: { Disable_IPv6: true } })
+  expect(written).toEqual(load({ discover: 'shop', mdns: { disable_ipv6: true } }))
+})
+
 test('empty values are as if they were not there: mdns of nothing, syslog that is off', () => {
   expect(load({ mdns: { interface: '', disable_ipv4: false }, enable_syslog: false, discover: '' })).toEqual(load({}))
 })

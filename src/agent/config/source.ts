@@ -53,7 +53,7 @@ export function serfSource(name: string, text: string): Source {
     if (expected !== undefined) problems.push(at(file, [key], `${key} takes ${expected}`))
     else if (!isEmpty(value)) {
       keys.set(setting.path, key)
-      putAt(target, setting.path, setting.kind === 'role' ? { role: value } : value)
+      putAt(target, setting.path, valueOf(setting, value))
     }
   }
   const place: Source['place'] = path => {
@@ -95,6 +95,13 @@ function wrongType(setting: Setting, value: unknown): string | undefined {
         ? undefined
         : 'a map of text to text'
   }
+}
+
+/** Keys of Serf's have no case, wherever they stand; tags are no keys of Serf's. */
+function valueOf(setting: Setting, value: unknown): unknown {
+  if (setting.kind === 'role') return { role: value }
+  if (setting.kind !== 'mdns' || !isRecord(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key.toLowerCase(), one]))
 }
 
 function isEmpty(value: unknown): boolean {

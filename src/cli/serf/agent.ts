@@ -87,8 +87,13 @@ function filesOf(given: readonly GivenFlag[]) {
     .map(({ name, value }) => ({ kind: name === 'config-dir' ? ('dir' as const) : ('file' as const), path: value }))
 }
 
-function flagsOf(given: readonly GivenFlag[]): Record<string, string[]> {
+/** An empty text is as good as none, as in Serf: units say `-iface=$IFACE` where nothing may have been set. */
+export function flagsOf(given: readonly GivenFlag[]): Record<string, string[]> {
   const flags: Record<string, string[]> = {}
-  for (const { name, value } of given) if (!isFile(name)) (flags[name] ??= []).push(value)
+  for (const { name, value } of given) {
+    if (isFile(name)) continue
+    if (value === '' && FLAGS[name] === 'text') delete flags[name]
+    else (flags[name] ??= []).push(value)
+  }
   return flags
 }
