@@ -4,6 +4,9 @@ import { type Random, seededRandom } from '../../src/base/index.ts'
 import { mutated } from './mutate.ts'
 import type { Target } from './target.ts'
 
+/** What a thread says before it takes jobs. */
+export const READY = 'ready'
+
 /** A stretch of a target's cases. Case `n` of a seed is the same in every run, whatever runs before it. */
 export interface Job {
   readonly target: string

@@ -1,9 +1,11 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import type { Escape, Job, JobResult } from './cases.ts'
+import { type Escape, type Job, type JobResult, READY } from './cases.ts'
 
-/** A case that takes longer than this hangs, if it does so again and again: others may have had the processor. */
+/** A case that takes longer than this hangs, if it does so again and again. */
 export const CASE_MS_MAX = 1000
+/** Processor time of all threads meanwhile: less, and the case has only waited for a processor that others had. */
+const CASE_CPU_MS_MIN = 2 * CASE_MS_MAX
 const HANGS_TRIES = 3
 const WATCH_MS = 100
 /** What is held between two looks of a watcher, in heaps and outside of them; a case reads 4 KiB. */
@@ -43,13 +45,15 @@ export class CrewMember {
     const worker = this.#worker ?? (await this.#started())
     Atomics.store(this.#at, 0, -1)
     return new Promise<Outcome>((resolve, reject) => {
-      let [last, sinceMs] = [-1, performance.now()]
+      let [last, sinceMs, sinceCpuMs] = [-1, performance.now(), cpuMs()]
       const settle = (act: () => void) => {
         clearInterval(watch)
         worker.off('message', onResult).off('error', onError).off('exit', onExit)
         act()
       }
-      const onResult = (result: JobResult | Escape) => settle(() => resolve(result))
+      const onResult = (result: JobResult | Escape | typeof READY) => {
+        if (result !== READY) settle(() => resolve(result))
+      }
       const onError = (failure: Error) => give(`ended the thread: ${failure.stack ?? failure.message}`)
       const onExit = (code: number) => settle(() => reject(new Error(`the thread ended with ${code}`)))
       const give = (what: string) => {
@@ -58,8 +62,9 @@ export class CrewMember {
       }
       const watch = setInterval(() => {
         const at = Atomics.load(this.#at, 0)
-        if (at !== last) [last, sinceMs] = [at, performance.now()]
-        else if (at >= 0 && performance.now() - sinceMs > CASE_MS_MAX) give(HANGS)
+        if (at !== last) [last, sinceMs, sinceCpuMs] = [at, performance.now(), cpuMs()]
+        else if (at >= 0 && performance.now() - sinceMs > CASE_MS_MAX && cpuMs() - sinceCpuMs > CASE_CPU_MS_MIN)
+          give(HANGS)
         if (process.memoryUsage.rss() > RSS_BYTES_MAX) give(`holds more than ${RSS_BYTES_MAX} bytes`)
       }, WATCH_MS)
       worker.on('message', onResult).on('error', onError).on('exit', onExit)
@@ -74,7 +79,7 @@ export class CrewMember {
       resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB_MAX },
     })
     this.#worker = worker
-    await once(worker, 'message')
+    for (let said: unknown; said !== READY; ) [said] = await once(worker, 'message')
     return worker
   }
 }
@@ -82,6 +87,11 @@ export class CrewMember {
 /** A thread does not take over how this one reads TypeScript. */
 const ENTRY = `import('tsx/esm/api').then(tsx => (tsx.register(), import(${JSON.stringify(new URL('./worker.ts', import.meta.url).href)})))`
 const HANGS = `takes longer than ${CASE_MS_MAX} ms`
+
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}
 
 function isHang(outcome: Outcome): outcome is Stuck {
   return 'what' in outcome && outcome.what === HANGS

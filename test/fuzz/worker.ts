@@ -1,7 +1,7 @@
 /** The thread that runs cases. It says which one it is at through shared memory, so that a watcher knows even while it hangs. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert } from '../../src/base/index.ts'
-import { type Job, runCases } from './cases.ts'
+import { type Job, READY, runCases } from './cases.ts'
 import { targets } from './targets.ts'
 
 const port = parentPort
@@ -25,4 +25,4 @@ port.on('message', (job: Job) => {
     })
   })
 })
-port.postMessage('ready')
+port.postMessage(READY)
