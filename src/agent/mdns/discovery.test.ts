@@ -19,10 +19,13 @@ function node(hosts: Set<number>, answers: (address: string) => boolean = () => 
   const asks: number[] = []
   const lines: string[] = []
   const told = (_: LogFields, sentence: string) => void lines.push(sentence)
-  const state = { isDown: false, links: 1, failures: [] as string[] }
+  const state = { links: 1, failures: [] as string[], views: 0 }
   const cluster = {
     canJoin: () => true,
-    view: () => ({ self, others: [...others.values()] }),
+    view() {
+      state.views++
+      return { self, others: [...others.values()] }
+    },
     async join(addresses: readonly string[]) {
       const address = addresses[0] as string
       joins.push(address)
@@ -111,6 +114,22 @@ test('whoever answers for thousands makes us try 64 addresses for each question'
   }
   await one.run(800)
   expect(one.joins).toHaveLength(64)
+  await one.end()
+})
+
+test('a ring of thousands that answers at once is looked at once', async () => {
+  const one = node(new Set())
+  for (let port = 1; port <= 2_000; port++)
+    one.others.set(`${port}`, { name: `${port}`, ip: '10.0.0.7', port, isAlive: true })
+  await one.run(50)
+  const viewsBefore = one.state.views
+  for (let port = 1; port <= 2_000; port++) {
+    const at = { ip: '10.0.0.7', port }
+    one.discovery.answered(answerTo(question('shop', 0), { cluster: 'shop', node: 'x', at }) as Uint8Array)
+  }
+  expect(one.state.views - viewsBefore).toBe(1)
+  await one.run(800)
+  expect(one.joins).toEqual([])
   await one.end()
 })
 

@@ -1,13 +1,4 @@
-import {
-  type Address,
-  type Clock,
-  formatAddress,
-  type Log,
-  messageOf,
-  type Random,
-  sleep,
-  type Timer,
-} from '../../base/index.ts'
+import { type Clock, formatAddress, type Log, messageOf, type Random, sleep, type Timer } from '../../base/index.ts'
 import type { Joinable } from '../joiner.ts'
 import { type Advertised, addressesIn, answerTo, question } from './records.ts'
 
@@ -47,8 +38,10 @@ export class Discovery {
   readonly #deps: DiscoveryDeps
   readonly #cluster: Joinable
   readonly #onJoined: () => void
-  readonly #found = new Map<string, Address>()
+  readonly #found = new Set<string>()
   readonly #named = new Set<string>()
+  /** Whose addresses need no look at the whole ring: a thousand members answer one question at once. */
+  #here: { readonly untilMs: number; readonly addresses: ReadonlySet<string> } | undefined
   #triesLeft = 0
   #quiet: Timer | undefined
   #isJoining = false
@@ -73,9 +66,9 @@ export class Discovery {
     const { cluster, at } = this.#own
     for (const address of addressesIn(packet, cluster, at.ip.startsWith('127.') || at.ip === '::1')) {
       const key = formatAddress(address)
-      if (this.#found.has(key) || this.#triesLeft === 0 || this.#isMember(address)) continue
+      if (this.#found.has(key) || this.#triesLeft === 0 || this.#wasMember(key)) continue
       this.#triesLeft--
-      this.#found.set(key, address)
+      this.#found.add(key)
       this.#waitForQuiet()
     }
   }
@@ -129,11 +122,10 @@ export class Discovery {
     this.#isJoining = false
   }
 
-  async #joinNext(queue: [string, Address][]): Promise<void> {
+  async #joinNext(queue: string[]): Promise<void> {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      const [key, address] = next
-      if (!this.#ended && this.#cluster.canJoin() && !this.#isMember(address)) await this.#join(key)
-      this.#found.delete(key) // an answer that comes while it is tried is no reason to try again
+      if (!this.#ended && this.#cluster.canJoin() && !this.#addressesHere().has(next)) await this.#join(next)
+      this.#found.delete(next) // an answer that comes while it is tried is no reason to try again
     }
   }
 
@@ -174,10 +166,17 @@ export class Discovery {
     return this.#cluster.view().others.some(member => member.isAlive)
   }
 
-  #isMember(address: Address): boolean {
+  /** Now, or up to 100 ms ago. */
+  #wasMember(address: string): boolean {
+    const nowMs = this.#deps.clock.nowMs()
+    if (this.#here === undefined || nowMs >= this.#here.untilMs)
+      this.#here = { untilMs: nowMs + QUIET_MS, addresses: this.#addressesHere() }
+    return this.#here.addresses.has(address)
+  }
+
+  /** Of who is alive, and of ourselves. */
+  #addressesHere(): Set<string> {
     const { self, others } = this.#cluster.view()
-    return [self, ...others].some(
-      one => (one.isAlive || one === self) && one.ip === address.ip && one.port === address.port,
-    )
+    return new Set([self, ...others.filter(one => one.isAlive)].map(formatAddress))
   }
 }
