@@ -1,5 +1,5 @@
 import { messageOf } from '../../base/index.ts'
-import { lastGoodKeyring } from '../../serf/index.ts'
+import { lastGoodKeyring, secretJson } from '../../serf/index.ts'
 import type { ConfigWorld } from './drivers/world.ts'
 import type { Findings } from './findings.ts'
 import type { FileSettings } from './schema.ts'
@@ -55,7 +55,7 @@ function textOf(path: string, world: ConfigWorld): string | Error {
 function ringIn(text: string | Error): Uint8Array[] | string {
   if (text instanceof Error) return text.message
   try {
-    const list: unknown = JSON.parse(text)
+    const list = secretJson(text)
     if (!Array.isArray(list) || list.length === 0) return 'is not a JSON list with at least one key'
     const keys = list.map(keyFrom)
     const wrong = keys.indexOf(undefined)

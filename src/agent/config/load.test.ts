@@ -233,6 +233,9 @@ test('keys come from -encrypt or the keyring file, not both; a wrong one is said
     'entry 1 is not a key',
   )
   expect(messageFor(() => loadConfig({ flags: { encrypt: ['secret!'] } }, world))).not.toContain('secret!')
+  const bare = messageFor(() => loadConfig({ flags: { 'keyring-file': ['/bare'] } }, worldWith({ '/bare': key })))
+  expect(bare).toContain('it is not JSON')
+  expect(bare).not.toContain(key.slice(0, 8))
   expect(messageFor(() => loadConfig({ flags: { encrypt: [key], 'keyring-file': ['/k.json'] } }, world))).toContain(
     'not allowed beside a keyring',
   )

@@ -13,6 +13,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { inspect } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 import { silentLog } from '../../base/index.ts'
 import { Keyring } from '../../memberlist/index.ts'
@@ -73,6 +74,14 @@ test('a file that is missing, no list of keys, too large or none at all is a typ
     await expect(readKeyringFile(other)).rejects.toThrow('it is no file')
     await expect(writeKeyringFile(other, new Keyring([raw(ONE)]))).rejects.toThrow('it is no file')
   }
+})
+
+test('what is wrong with a file is said without a part of a key', async () => {
+  const path = join(directory(), 'keys.json')
+  writeFileSync(path, `[${ONE}]`)
+  const failure = await readKeyringFile(path).catch((thrown: unknown) => thrown)
+  expect(inspect(failure)).toContain('it is not JSON')
+  expect(inspect(failure)).not.toContain(ONE.slice(0, 6))
 })
 
 test('where nothing can be written the key query says so in the words of Serf, and the old file stays whole', async () => {

@@ -19,9 +19,18 @@ export async function readKeyringFile(path: string): Promise<Keyring> {
 }
 
 function ringIn(text: string): Keyring {
-  const content: unknown = JSON.parse(text)
+  const content = secretJson(text)
   if (!Array.isArray(content) || content.length === 0) throw new TypeError('it holds no keys')
   return new Keyring(content.map(keyFromBase64))
+}
+
+/** The system's own complaint would quote what it could not read: half a key, in the log. @throws SyntaxError */
+export function secretJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new SyntaxError('it is not JSON')
+  }
 }
 
 /** The ring as it was last read or written, beside the file: what a node starts with whose file has been torn. */

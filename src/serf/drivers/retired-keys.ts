@@ -1,6 +1,7 @@
 import { readFile, rm } from 'node:fs/promises'
 import { type Clock, type Log, messageOf, type Timer, writeFileAtomic } from '../../base/index.ts'
 import type { Keyring } from '../../memberlist/index.ts'
+import { secretJson } from './keyring-file.ts'
 
 /** How often the wall clock is looked at: a suspended machine's other clock stands still. */
 const LOOK_MS = 60_000
@@ -75,7 +76,7 @@ export class RetiredKeys {
     try {
       const text = await readFile(this.#path, 'utf8')
       if (text.length > FILE_CHARS_MAX) throw new RangeError(`it has more than ${FILE_CHARS_MAX} characters`)
-      const list: unknown = JSON.parse(text)
+      const list = secretJson(text)
       if (!Array.isArray(list)) throw new TypeError('it is no list')
       return list.map(entryOf)
     } catch (failure) {
