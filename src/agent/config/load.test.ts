@@ -241,6 +241,15 @@ test('keys come from -encrypt or the keyring file, not both; a wrong one is said
   )
 })
 
+test('a line that holds a secret is told by its place alone', () => {
+  const key = Buffer.alloc(16, 7).toString('base64')
+  for (const line of [`encrypt: ${key.slice(1)}`, `{ encrypt: ${key}, oops: 1 }`, `{ rpc_auth: "sekret", oops: 1 }`]) {
+    const said = messageFor(() => load(`cluster:\n  ${line}\n`))
+    expect(said).toMatch(/muster\.yaml:2:\d+: /)
+    expect(said).not.toMatch(/sekret|BwcHBw/)
+  }
+})
+
 test('a keyring file that was torn gives way to its last good copy, with a warning; one that is missing does not', () => {
   const keys = JSON.stringify([Buffer.alloc(16, 7).toString('base64')])
   const flags = { 'keyring-file': ['/k.json'] }

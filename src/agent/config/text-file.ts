@@ -132,12 +132,14 @@ function placeIn(document: Document.Parsed, path: Path, key: string | undefined,
 
 /** The widest line that is shown whole. */
 const EXCERPT_CHARS_MAX = 160
+/** What stands in a line with one of these keys goes into no log. */
+const SECRET = /\b(?:encrypt|encrypt_key|rpc_auth)\b/i
 
 function excerpt(name: string, text: string, lines: LineCounter, start: number, end: number) {
   const { line, col } = lines.linePos(Math.min(start, text.length))
   const source = text.slice(lines.lineStarts[line - 1], lines.lineStarts[line]).replace(/\r?\n$/, '')
   const where = `${name}:${line}:${col}`
-  if (source.length > EXCERPT_CHARS_MAX) return { where, details: [] }
+  if (source.length > EXCERPT_CHARS_MAX || SECRET.test(source)) return { where, details: [] }
   const width = Math.max(1, Math.min(end - start, source.length - col + 1))
   const number = String(line).padStart(6)
   const gap = source.slice(0, col - 1).replace(/[^\t]/g, ' ')
