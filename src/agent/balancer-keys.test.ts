@@ -8,7 +8,7 @@ import type { SerfMember } from '../serf/index.ts'
 import { loadConfig } from './config/index.ts'
 import { jsonSchema, type JsonSchema } from './config/check.ts'
 import { balancerConfigOf, viewConfigOf } from './haproxy.ts'
-import { ServerView } from './servers.ts'
+import { ServerView } from './endpoints/servers.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'mbk-'))
 afterAll(() => rmSync(directory, { recursive: true }))

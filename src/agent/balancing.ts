@@ -3,9 +3,9 @@ import { type Clock, type Log, MusterError, type Random, type Scope } from '../b
 import type { Engine, SerfMember } from '../serf/index.ts'
 import type { Supervisor } from '../supervisor/index.ts'
 import type { AgentConfig } from './config/index.ts'
-import { answerDrains } from './drain-query.ts'
+import { answerDrains } from './endpoints/drain-query.ts'
 import { balancerConfigOf, haproxySupervise, viewConfigOf } from './haproxy.ts'
-import { ServerView } from './servers.ts'
+import { ServerView } from './endpoints/servers.ts'
 
 interface BalancingDeps {
   readonly clock: Clock

@@ -2,8 +2,8 @@ import type { BalancerConfig, PoolConfig, Supervise } from '../balancer/index.ts
 import { formatAddress } from '../base/index.ts'
 import type { Supervisor } from '../supervisor/index.ts'
 import type { AgentConfig, BalancerSettings, PoolSettings } from './config/types.ts'
-import { isHostLocal } from './endpoints.ts'
-import type { ServerViewConfig } from './servers.ts'
+import { isHostLocal } from './endpoints/endpoints.ts'
+import type { ServerViewConfig } from './endpoints/servers.ts'
 
 /** HAProxy starts in 30 ms and nothing is served meanwhile: it is not made to wait like an application, and never given up. */
 const RESTART = { minMs: 20, maxMs: 2_000, stableMs: 5_000, quarantineAfter: 0 } as const

@@ -2,7 +2,7 @@ import type { Clock } from '../base/index.ts'
 import { coalesceEvents, type RpcBackend, type RpcLogSource, type Serf } from '../serf/index.ts'
 import type { Agent } from './agent.ts'
 import { runtimeFacts } from './drivers/runtime-facts.ts'
-import { parseHandler } from './handler-spec.ts'
+import { parseHandler } from './handlers/handler-spec.ts'
 
 /** The agent as Serf's RPC sees it. */
 export function rpcBackendOf(

@@ -7,22 +7,22 @@ import { type Clock, type Log, type Random, Scope, sleep } from '../base/index.t
 import { type Engine, type RpcLogSource, type Serf, startRpcServer } from '../serf/index.ts'
 import { type ServiceSpec, type Supervisor, startSupervisor } from '../supervisor/index.ts'
 import { Agent } from './agent.ts'
-import { isOwnBusiness } from './drain.ts'
+import { isOwnBusiness } from './endpoints/drain.ts'
 import { startAgentApi } from './agent-api.ts'
-import { aliveBalancers, Announcer, announcedTags, assertTagsFit } from './announcer.ts'
+import { aliveBalancers, Announcer, announcedTags, assertTagsFit } from './endpoints/announcer.ts'
 import { checkBalancing } from './balancer-check.ts'
 import { startBalancing } from './balancing.ts'
 import type { AgentConfig, ServiceConfig } from './config/index.ts'
-import { catchUp } from './catch-up.ts'
+import { catchUp } from './joining/catch-up.ts'
 import { claimRunDir } from './drivers/claim.ts'
 import { startEngine } from './engine.ts'
 import { EventLog } from './event-log.ts'
-import { collectEarly, startHandlers } from './handling.ts'
-import { ringView } from './join-list.ts'
-import { type Joinable, keepJoined } from './joiner.ts'
-import { adoptedAreReady, LocalEndpoints, servesOf, startedAreReady } from './local-endpoints.ts'
+import { collectEarly, startHandlers } from './handlers/handling.ts'
+import { ringView } from './joining/join-list.ts'
+import { type Joinable, keepJoined } from './joining/joiner.ts'
+import { adoptedAreReady, LocalEndpoints, servesOf, startedAreReady } from './endpoints/local-endpoints.ts'
 import { rpcBackendOf } from './rpc-backend.ts'
-import { visitBalancers } from './visits.ts'
+import { visitBalancers } from './joining/visits.ts'
 
 export interface AgentDeps {
   readonly clock: Clock
@@ -171,7 +171,7 @@ function startJoining(
   const { discovery } = cluster
   if (discovery === undefined || cluster.engine === 'serf') return // a real agent discovers for itself
   onceReady(deps, scope, async signal => {
-    const { keepDiscovering } = await import('./discovering.ts')
+    const { keepDiscovering } = await import('./joining/discovering.ts')
     await keepDiscovering(discovery, { ...deps, log }, target, onJoined, signal)
   })
 }

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { type Address, formatAddress, messageOf } from '../../base/index.ts'
-import { parseHandler } from '../handler-spec.ts'
+import { parseHandler } from '../handlers/handler-spec.ts'
 import type { ConfigWorld } from './drivers/world.ts'
 import { type Findings, isWildcard } from './findings.ts'
 import { readKeys } from './keys.ts'

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import * as z from 'zod'
 import { type Address, parseHostPort } from '../../base/index.ts'
-import { isClusterName } from '../mdns/cluster-name.ts'
+import { isClusterName } from '../joining/mdns/cluster-name.ts'
 import { parseDuration } from './duration.ts'
 
 /**

@@ -1,5 +1,5 @@
 import { accessSync, constants, existsSync, readdirSync, readFileSync, type Stats, statSync } from 'node:fs'
-import { parseHandler } from '../../agent/handler-spec.ts'
+import { parseHandler } from '../../agent/handlers/handler-spec.ts'
 import { messageOf } from '../../base/index.ts'
 import { decodeBase64, encodeTags } from '../../serf/index.ts'
 import { readTarget } from './connect.ts'

@@ -1,6 +1,6 @@
-import type { Clock, Random, Scope, Timer } from '../base/index.ts'
-import type { Serf } from '../serf/index.ts'
-import { aliveBalancers } from './announcer.ts'
+import type { Clock, Random, Scope, Timer } from '../../base/index.ts'
+import type { Serf } from '../../serf/index.ts'
+import { aliveBalancers } from '../endpoints/announcer.ts'
 
 const VISIT_MS = 1_000
 /** So many visits a second are enough for one balancer; in large rings members take turns by chance. */

@@ -1,5 +1,5 @@
-import { type Log, messageOf } from '../base/index.ts'
-import { encodeTags, type Engine } from '../serf/index.ts'
+import { type Log, messageOf } from '../../base/index.ts'
+import { encodeTags, type Engine } from '../../serf/index.ts'
 import { type Endpoint, formatPoolTag, poolTag } from './endpoints.ts'
 
 /** One endpoint of this node, and whether it should get traffic. */

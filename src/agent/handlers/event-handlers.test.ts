@@ -2,8 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { type Clock, type Log, silentLog, systemClock } from '../base/index.ts'
-import type { MemberEvent, QueryEvent, SerfMember, UserEvent } from '../serf/index.ts'
+import { type Clock, type Log, silentLog, systemClock } from '../../base/index.ts'
+import type { MemberEvent, QueryEvent, SerfMember, UserEvent } from '../../serf/index.ts'
 import { runScript } from './drivers/script.ts'
 import {
   EventHandlers,

@@ -1,8 +1,8 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { networkInterfaces } from 'node:os'
-import { messageOf } from '../../base/index.ts'
-import type { Multicast } from '../mdns/discovery.ts'
+import { messageOf } from '../../../../base/index.ts'
+import type { Multicast } from '../discovery.ts'
 
 export interface MulticastConfig {
   /** The only network interface to use; undefined: all that have an address, except loopback. */

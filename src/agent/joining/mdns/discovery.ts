@@ -1,4 +1,4 @@
-import { type Clock, formatAddress, type Log, messageOf, type Random, sleep, type Timer } from '../../base/index.ts'
+import { type Clock, formatAddress, type Log, messageOf, type Random, sleep, type Timer } from '../../../base/index.ts'
 import type { Joinable } from '../joiner.ts'
 import { type Advertised, addressesIn, answerTo, question } from './records.ts'
 

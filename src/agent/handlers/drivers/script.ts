@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { messageOf } from '../../base/index.ts'
+import { messageOf } from '../../../base/index.ts'
 import { type RunningScript, SCRIPT_OUTPUT_BYTES_MAX, type ScriptCall, type ScriptResult } from '../event-handlers.ts'
 
 /**

@@ -1,7 +1,7 @@
-import type { Clock, Log, Random } from '../base/index.ts'
-import type { Engine } from '../serf/index.ts'
-import type { DiscoverySettings } from './config/index.ts'
-import { MulticastSockets } from './drivers/multicast.ts'
+import type { Clock, Log, Random } from '../../base/index.ts'
+import type { Engine } from '../../serf/index.ts'
+import type { DiscoverySettings } from '../config/index.ts'
+import { MulticastSockets } from './mdns/drivers/multicast.ts'
 import type { Joinable } from './joiner.ts'
 import { Discovery } from './mdns/discovery.ts'
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { TagsTooLargeError } from '../serf/index.ts'
+import { TagsTooLargeError } from '../../serf/index.ts'
 import { announcedTags, assertTagsFit, type LocalEndpoint } from './announcer.ts'
 
 const web: LocalEndpoint = { pool: 'web', port: 30_000, weight: 200, state: 'draining' }

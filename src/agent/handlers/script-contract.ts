@@ -1,4 +1,4 @@
-import type { HandledEvent, SerfMember } from '../serf/index.ts'
+import type { HandledEvent, SerfMember } from '../../serf/index.ts'
 
 /** Who runs the script. */
 export interface ScriptSelf {

@@ -1,4 +1,4 @@
-import type { Engine } from '../serf/index.ts'
+import type { Engine } from '../../serf/index.ts'
 import { DRAIN_QUERY, type DrainCluster, decodeDrainRequest, encodeDrainAnswer } from './drain.ts'
 
 /** Serf as the asker of drains sees it. */

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest'
-import { addressesIn, answerTo, question } from '../mdns/records.ts'
+import { addressesIn, answerTo, question } from '../records.ts'
 import { MulticastSockets } from './multicast.ts'
 
 /** On loopback, where nobody else hears it. */

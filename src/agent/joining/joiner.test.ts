@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type Clock, type LogFields, seededRandom, silentLog } from '../base/index.ts'
+import { type Clock, type LogFields, seededRandom, silentLog } from '../../base/index.ts'
 import type { RingMember } from './join-list.ts'
 import { type Joinable, keepJoined } from './joiner.ts'
 

@@ -2,9 +2,9 @@
  * After a start: what an earlier agent left running becomes what is configured now. Nothing of it is hurried: every balancer has
  * let go of a process before it ends.
  */
-import { type Clock, type Log, messageOf, sleep } from '../base/index.ts'
-import type { Engine } from '../serf/index.ts'
-import type { ServiceStatus, Supervisor } from '../supervisor/index.ts'
+import { type Clock, type Log, messageOf, sleep } from '../../base/index.ts'
+import type { Engine } from '../../serf/index.ts'
+import type { ServiceStatus, Supervisor } from '../../supervisor/index.ts'
 
 /** Balancers that have not been met cannot be asked to let go; so long is waited for company, if there is anybody to join. */
 const COMPANY_WAIT_MS = 10_000

@@ -1,5 +1,5 @@
-import { MusterError } from '../base/index.ts'
-import { describeFilter, type EventFilter, EventFilterError, parseEventFilters } from '../serf/index.ts'
+import { MusterError } from '../../base/index.ts'
+import { describeFilter, type EventFilter, EventFilterError, parseEventFilters } from '../../serf/index.ts'
 
 /** One event handler: what it is for and what it runs. */
 export interface HandlerSpec {

@@ -1,6 +1,6 @@
-import type { Server } from '../balancer/index.ts'
-import type { Log } from '../base/index.ts'
-import type { SerfMember } from '../serf/index.ts'
+import type { Server } from '../../balancer/index.ts'
+import type { Log } from '../../base/index.ts'
+import type { SerfMember } from '../../serf/index.ts'
 import { type Endpoint, isHostLocal, readEndpoints } from './endpoints.ts'
 
 /** Endpoints remembered of one member after it has taken them back; a stranger who changes his port for ever stays bounded. */

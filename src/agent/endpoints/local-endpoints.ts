@@ -1,6 +1,6 @@
-import type { Serves, ServiceStatus, Supervisor } from '../supervisor/index.ts'
+import type { Serves, ServiceStatus, Supervisor } from '../../supervisor/index.ts'
 import type { LocalEndpoint } from './announcer.ts'
-import type { ServiceConfig } from './config/types.ts'
+import type { ServiceConfig } from '../config/types.ts'
 
 /** The endpoints of this node, as its services come and go: only what is ready is offered. */
 export class LocalEndpoints {

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
-import { type Address, formatAddress, ipFromBytes, ipToBytes, parseHostPort } from '../base/index.ts'
-import type { SerfMember } from '../serf/index.ts'
+import { type Address, formatAddress, ipFromBytes, ipToBytes, parseHostPort } from '../../base/index.ts'
+import type { SerfMember } from '../../serf/index.ts'
 
 /** A member as far as joining is concerned. */
 export interface RingMember extends Address {

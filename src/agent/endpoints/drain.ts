@@ -2,7 +2,7 @@
  * Taking a server away, agreed with every balancer: the asker sends a Serf query to all balancers, each answers with how many
  * requests and sessions are left on the endpoint there. A query has one answer per node, so the asker repeats it.
  */
-import { type Clock, sleep } from '../base/index.ts'
+import { type Clock, sleep } from '../../base/index.ts'
 
 /** The query's name. */
 export const DRAIN_QUERY = 'muster-drain'

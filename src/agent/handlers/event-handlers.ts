@@ -1,5 +1,5 @@
-import { BoundedQueue, type Clock, type Log, messageOf } from '../base/index.ts'
-import { type HandledEvent, matchesFilter, type SerfEvent } from '../serf/index.ts'
+import { BoundedQueue, type Clock, type Log, messageOf } from '../../base/index.ts'
+import { type HandledEvent, matchesFilter, type SerfEvent } from '../../serf/index.ts'
 import type { HandlerSpec } from './handler-spec.ts'
 import { scriptEnvironment, scriptInput } from './script-contract.ts'
 

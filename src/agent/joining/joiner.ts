@@ -1,4 +1,4 @@
-import { type Address, type Clock, type Log, messageOf, type Random, sleep } from '../base/index.ts'
+import { type Address, type Clock, type Log, messageOf, type Random, sleep } from '../../base/index.ts'
 import { type Answered, type RingView, type Standing, standingOf } from './join-list.ts'
 
 /** What the joiner needs of the cluster. */

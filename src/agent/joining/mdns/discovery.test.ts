@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { formatAddress, type LogFields, seededRandom, silentLog } from '../../base/index.ts'
-import { VirtualClock } from '../../testing/index.ts'
+import { formatAddress, type LogFields, seededRandom, silentLog } from '../../../base/index.ts'
+import { VirtualClock } from '../../../testing/index.ts'
 import type { RingMember } from '../join-list.ts'
 import { Discovery } from './discovery.ts'
 import { answerTo, question } from './records.ts'

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import { isIPv4, isIPv6 } from 'node:net'
 import { type Answer, decode, encode } from 'dns-packet'
-import { type Address, formatAddress, ipFromBytes, ipToBytes } from '../../base/index.ts'
+import { type Address, formatAddress, ipFromBytes, ipToBytes } from '../../../base/index.ts'
 import { isLabel, serviceOf } from './cluster-name.ts'
 
 /** This agent, as others find it. */
