@@ -65,7 +65,7 @@ export interface Lifeguard {
 export const LIFEGUARD: Lifeguard = { probe: true, suspicion: true, buddy: true }
 export const PLAIN_SWIM: Lifeguard = { probe: false, suspicion: false, buddy: false }
 
-/** A healthy formed ring of 100 on a LAN, watched for two minutes. */
+/** A healthy ring of 100 that forms on a LAN, watched for two minutes. */
 export const USUAL: Scenario = {
   members: 100,
   core: 'memberlist',

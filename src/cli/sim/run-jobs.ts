@@ -47,11 +47,12 @@ export async function runJobs<J extends Job>(jobs: readonly J[], processes: numb
     exitCode = INTERRUPTED
     pool.kill()
   }
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt)
+  // npm hands Ctrl-C on to whom the terminal has told already: the second is no other wish than the first.
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
   if (process.stderr.isTTY) bar.show(0)
-  else tell(`${jobs.length} rings, ${Math.min(processes, jobs.length)} at a time`)
+  else tell(`${jobs.length} ${jobs.length === 1 ? 'ring' : 'rings'}, ${Math.min(processes, jobs.length)} at a time`)
   await pool.run(processes)
-  process.off('SIGINT', interrupt).off('SIGTERM', interrupt)
+  if (exitCode !== INTERRUPTED) process.off('SIGINT', interrupt).off('SIGTERM', interrupt)
   bar.clear()
   if (exitCode === INTERRUPTED) {
     tell(`interrupted: ${results.size} of ${jobs.length} rings were through`)

@@ -20,6 +20,8 @@ const duration = z
     })
     return z.NEVER
   })
+/** How often something is done. Without a pause virtual time would stand still, and the run would never end. */
+const interval = duration.refine(ms => ms >= 1, 'takes 1ms or more')
 const share = z.number('takes a share, 0 to 1').min(0, 'a share is 0 to 1').max(1, 'a share is 0 to 1')
 const count = (min: number, max: number) => {
   const rule = `takes a whole number from ${min} to ${max}`
@@ -60,15 +62,15 @@ const slow = z.strictObject({
 
 const timing = z
   .strictObject({
-    probe_interval: duration,
+    probe_interval: interval,
     probe_timeout: duration,
     suspicion_mult: count(1, 100),
     suspicion_max_timeout_mult: count(1, 100),
     indirect_checks: count(0, 100),
-    gossip_interval: duration,
+    gossip_interval: interval,
     gossip_nodes: count(1, 100),
     retransmit_mult: count(1, 100),
-    push_pull_interval: duration,
+    push_pull_interval: interval,
   })
   .partial()
 

@@ -112,6 +112,11 @@ test.each([
   ['members: 5\nslow: [{ members: 9, for: 1s }]', /slow.0.members: 9 of 5 members/],
   ['events: 3', /user events need core: serf/],
   ['lifeguard: no way', /takes true, false, or which of/],
+  ['timing: { gossip_interval: 0s }', /timing.gossip_interval: takes 1ms or more/],
+  [
+    'timing: { probe_interval: 1ns, push_pull_interval: 0 }',
+    /probe_interval: takes 1ms[^]*push_pull_interval: takes 1ms/,
+  ],
 ])('%j is refused before anything starts', (text, complaint) => {
   expect(complaintOf(text)).toMatch(complaint)
 })

@@ -42,12 +42,13 @@ async function many({ members, core, seeds, from, jobs }: Options, elapsedMs: ()
       progress.show(elapsedMs())
     },
   })
-  process.on('SIGINT', () => {
+  const interrupt = () => {
     pool.kill()
     progress.clear()
     console.log(`interrupted: ${progress.summary(elapsedMs())}`)
     process.exit(130)
-  })
+  }
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
   progress.show(elapsedMs())
   await pool.run(jobs)
   progress.clear()
