@@ -40,6 +40,14 @@ test('what a view forgets of a member is not there when the member returns', () 
   expect([incarnation, isSilent, claim, state]).toEqual([0, false, undefined, 'dead'])
 })
 
+test('who still has a member in hand that is reaped meanwhile, such as a probe, reads what it was', () => {
+  const table = new ColumnTable(new Roll(), seededRandom(SEED))
+  const member = table.add(announced('m1'), 0)
+  const anybody = () => true
+  for (let tries = 0; tries < 2; tries++) table.nextProbe(anybody, anybody)
+  expect([table.get('m1'), member.name, member.vsn]).toEqual([undefined, 'm1', [1, 5, 2, 2, 5, 5]])
+})
+
 const isUp = (member: Entry): boolean => member.state === 'alive' || member.state === 'suspect'
 
 function changed(member: Entry | undefined, state: MemberState, nowMs: number): Entry | undefined {

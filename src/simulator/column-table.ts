@@ -170,14 +170,17 @@ function grown<T extends Uint8Array | Uint32Array | Float64Array>(from: T, to: T
 class ColumnEntry implements Entry {
   readonly table: ColumnTable
   readonly number: number
+  /** What it had announced when it came into the hand: a probe may hold on to a member that is reaped meanwhile. */
+  readonly #announced: Announced
 
   constructor(table: ColumnTable, number: number) {
     this.table = table
     this.number = number
+    this.#announced = table.announced[number] as Announced
   }
 
   get announced(): Announced {
-    return this.table.announced[this.number] as Announced
+    return this.table.announced[this.number] ?? this.#announced
   }
 
   set announced(announced: Announced) {
