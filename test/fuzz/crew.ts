@@ -6,6 +6,8 @@ import { type Escape, type Job, type JobResult, READY } from './cases.ts'
 export const CASE_MS_MAX = 1000
 /** Processor time of all threads meanwhile: less, and the case has only waited for a processor that others had. */
 const CASE_CPU_MS_MIN = 2 * CASE_MS_MAX
+/** Whoever waits for what never comes needs no processor at all; and nobody has to wait so long for one. */
+const CASE_WAIT_MS_MAX = 10 * CASE_MS_MAX
 const HANGS_TRIES = 3
 const WATCH_MS = 100
 /** What is held between two looks of a watcher, in heaps and outside of them; a case reads 4 KiB. */
@@ -63,8 +65,7 @@ export class CrewMember {
       const watch = setInterval(() => {
         const at = Atomics.load(this.#at, 0)
         if (at !== last) [last, sinceMs, sinceCpuMs] = [at, performance.now(), cpuMs()]
-        else if (at >= 0 && performance.now() - sinceMs > CASE_MS_MAX && cpuMs() - sinceCpuMs > CASE_CPU_MS_MIN)
-          give(HANGS)
+        else if (at >= 0 && isTooLong(performance.now() - sinceMs, cpuMs() - sinceCpuMs)) give(HANGS)
         if (process.memoryUsage.rss() > RSS_BYTES_MAX) give(`holds more than ${RSS_BYTES_MAX} bytes`)
       }, WATCH_MS)
       worker.on('message', onResult).on('error', onError).on('exit', onExit)
@@ -87,6 +88,14 @@ export class CrewMember {
 /** A thread does not take over how this one reads TypeScript. */
 const ENTRY = `import('tsx/esm/api').then(tsx => (tsx.register(), import(${JSON.stringify(new URL('./worker.ts', import.meta.url).href)})))`
 const HANGS = `takes longer than ${CASE_MS_MAX} ms`
+
+/**
+ * Whether a case hangs: it is busy, or it waits for a promise that nobody keeps.
+ * @param cpuMs processor time of all threads since it began
+ */
+export function isTooLong(wallMs: number, cpuMs: number): boolean {
+  return wallMs > CASE_WAIT_MS_MAX || (wallMs > CASE_MS_MAX && cpuMs > CASE_CPU_MS_MIN)
+}
 
 function cpuMs(): number {
   const { user, system } = process.cpuUsage()

@@ -67,15 +67,17 @@ function samplesOf(transport: 'udp' | 'tcp', framing: Framing): Framed[] {
     })
 }
 
-/** True when `read` does not refuse. */
-function isRead(read: () => void): boolean {
+/** True when `read` does not refuse; `then` may not: it is about what we write ourselves. */
+function isRead<T>(read: () => T, then?: (found: T) => void): boolean {
+  let found: T
   try {
-    read()
-    return true
+    found = read()
   } catch (thrown) {
     if (thrown instanceof CodecError || thrown instanceof PacketRefusedError) return false
     throw thrown
   }
+  then?.(found)
+  return true
 }
 
 function packetsOf({ isInner, keyring, label }: Framed, bytes: Uint8Array, random: Random): Uint8Array[] {
@@ -96,13 +98,19 @@ function packets(framing: Framing): Target {
     start: () => (sample, bytes, random) => {
       const keyring = random.below(64) === 0 ? new Keyring([random.bytes(16)]) : sample.keyring
       const label = random.below(64) === 0 ? 'other' : sample.label
-      return isRead(() => {
-        for (const packet of packetsOf(sample, bytes, random))
-          for (const part of openPacket(packet, { keyring, label, verifyIncoming: random.below(8) !== 0 })) {
-            const message = decodeMessage(part)
-            decodeMessage(encodeMessage(message))
-          }
-      })
+      const packets = packetsOf(sample, bytes, random)
+      return isRead(
+        () =>
+          packets.flatMap(packet => {
+            const parts = openPacket(packet, { keyring, label, verifyIncoming: random.below(8) !== 0 })
+            return parts.map(part => decodeMessage(part))
+          }),
+        messages => {
+          // An announcement without versions is read, and never passed on.
+          for (const message of messages)
+            if (message.type !== 'alive' || message.vsn !== undefined) decodeMessage(encodeMessage(message))
+        },
+      )
     },
   })
 }
