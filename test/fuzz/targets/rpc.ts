@@ -115,7 +115,10 @@ async function answersTo(
   }
   await Promise.resolve()
   dispatcher.end()
-  return { answers: Buffer.concat(sent), closed }
+  const answers = Buffer.concat(sent)
+  const said = BROKEN.exec(answers.toString('latin1'))
+  assert(said === null, `an answer says ${said?.[0]}`)
+  return { answers, closed }
 }
 
 interface Session {
