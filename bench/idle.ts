@@ -76,6 +76,9 @@ async function costsIn(size: number, net: string, bench: Bench, eventsPerMinute 
   const costs = await idleCosts([...musters, ...serfs.slice(-MEASURED)])
   silence.abort()
   await sending
+  await ring.client(size)
+  const { alive } = await ring.countsOf(size) // of those who were not asked before, as that costs something
+  if (alive !== size) throw new Error(`a measured agent knew ${alive} of ${size} members`)
   bench.each(`ring of ${size}`, costs)
   return { ours: costs.slice(0, MEASURED), theirs: costs.slice(MEASURED) }
 }

@@ -15,6 +15,10 @@ function worldWith(path: string, text: string) {
   }
 }
 
+/** How our own code breaks; whoever reads a file says so in a problem, as if the file were wrong. */
+const BROKEN =
+  /not a function|not iterable|not defined|call stack|cannot (read|set) prop|Invalid (array|string) length/i
+
 type Input = Parameters<typeof loadConfig>[0]
 
 /** Read whole, or refused with a list of what is wrong in words that fit on a screen. */
@@ -25,6 +29,7 @@ function load(input: Input, path: string, bytes: Uint8Array): boolean {
   } catch (thrown) {
     if (!(thrown instanceof ConfigError)) throw thrown
     assert(thrown.problems.length > 0 && thrown.problems.length <= 21, `${thrown.problems.length} problems`)
+    assert(!BROKEN.test(thrown.message), thrown.message)
     assert(thrown.message.length < MESSAGE_CHARS_MAX, `a message of ${thrown.message.length} characters`)
     return false
   }
