@@ -62,6 +62,11 @@ test.each([
   expect(() => readCommand(args)).toThrow(UsageError)
 })
 
+test('who wants a form for the swarm is told how to get a scenario', () => {
+  expect(() => readCommand(['--members=9', '-o', 'json'])).toThrow(/such as --duration 2m, it is a scenario/)
+  expect(() => readCommand(['--members=9', '--full'])).toThrow('--full is for muster sim lifeguard')
+})
+
 test('help is not a run', () => {
   expect(readCommand(['--help', '--members', '1000'])).toEqual({ kind: 'help' })
 })

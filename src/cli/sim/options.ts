@@ -140,8 +140,11 @@ export function replayOf({ members, core, seed }: Swarm): string {
 type Values = ReturnType<typeof parsed>['values']
 
 function swarmOf(values: Values): Command {
-  for (const flag of ['output', 'plot', 'full'] as const) {
-    if (flag in values) throw new UsageError(`--${flag} is for scenarios and studies; see muster sim --help`)
+  if (values.full === true) throw new UsageError('--full is for muster sim lifeguard')
+  for (const flag of ['output', 'plot'] as const) {
+    if (!(flag in values)) continue
+    const how = 'with a file, or an option such as --duration 2m, it is a scenario'
+    throw new UsageError(`--${flag} is for scenarios and studies: ${how}; see muster sim --help`)
   }
   const members = numberOf('members', values.members, 2, MEMBERS_MAX) ?? MEMBERS
   return {
