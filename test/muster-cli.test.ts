@@ -1,5 +1,5 @@
 /** The commands as people type them, each a process of its own, against a real Serf agent. */
-import { execFile } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -117,4 +117,13 @@ test("a link named serf is Serf's command, also to its exit status", async () =>
   expect(found[0]).toEqual({ stdout: '\n', stderr: '', exit: 0 })
   expect(found.map(({ exit }) => exit)).toEqual([0, 127, 1])
   expect(found[2]?.stderr).toBe('flag provided but not defined: -nosuch\n')
+})
+
+test('output that cannot be written is said and fails; a reader who has gone is a broken pipe, without words', () => {
+  const shell = (line: string) =>
+    spawnSync('bash', ['-c', line, 'bash', process.execPath, MUSTER], { encoding: 'utf8' })
+  const full = shell('"$1" "$2" version > /dev/full')
+  expect([full.status, full.stderr]).toEqual([1, expect.stringContaining('the output could not be written')])
+  const gone = shell('exec 3> >(exec true); wait $!; "$1" "$2" version >&3')
+  expect([gone.status, gone.stderr]).toEqual([141, ''])
 })

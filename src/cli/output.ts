@@ -1,3 +1,4 @@
+import { EXIT } from './exit.ts'
 import { UsageError } from './usage-error.ts'
 
 export interface OutputOptions {
@@ -22,9 +23,17 @@ export function print(text: string): void {
   process.stdout.write(`${text}\n`)
 }
 
-/** When nobody reads any more (`| head`), the command ends as any program that writes into a closed pipe. */
+/**
+ * When nobody reads any more (`| head`), the command ends as any program that writes into a closed pipe; when the output cannot
+ * be written, as into a full disk, it says so and fails.
+ */
 export function endWithReader(): void {
-  if (process.stdout.listenerCount('error') === 0) process.stdout.on('error', () => process.exit(BROKEN_PIPE))
+  if (process.stdout.listenerCount('error') > 0) return
+  process.stdout.on('error', (failure: NodeJS.ErrnoException) => {
+    if (failure.code === 'EPIPE') process.exit(BROKEN_PIPE)
+    console.error(`error: the output could not be written: ${failure.message}`)
+    process.exit(EXIT.failed)
+  })
 }
 
 /** 128 and the number of SIGPIPE. */
