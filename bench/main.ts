@@ -42,7 +42,7 @@ const TABLES: Readonly<Record<string, { readonly what: string; readonly table: T
 const HELP = `npm run bench [-- [--only TABLE,…] [--each]]
 
 Measures Muster beside a hand-made chain of Serf, handlers and HAProxy, and beside Serf.
-Everything takes about 20 minutes; leave the machine alone meanwhile. bench/README.md says what is measured.
+Everything takes about 15 minutes; leave the machine alone meanwhile. bench/README.md says what is measured.
 
   --only TABLE,…   only these tables:
 ${Object.entries(TABLES)
