@@ -24,6 +24,7 @@ export type { Change, Claim, Counters, Effect, Host, SwimConfig } from './effect
 export { Keyring, KeyringError } from './keyring.ts'
 export {
   type Announced,
+  Announcer,
   type Entry,
   isUp,
   type Member,

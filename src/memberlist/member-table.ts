@@ -1,6 +1,6 @@
 import { type Random, shuffle } from '../base/index.ts'
-import type { Announced, Entry, MemberState } from './member.ts'
-import type { Alive, Versions } from './messages.ts'
+import { type Announced, Announcer, type Entry, type MemberState } from './member.ts'
+import type { Alive } from './messages.ts'
 import type { Suspicion } from './suspicion.ts'
 
 /**
@@ -89,7 +89,7 @@ export class PlainTable implements MemberTable {
   }
 }
 
-class PlainEntry implements Entry {
+class PlainEntry extends Announcer implements Entry {
   announced: Announced
   incarnation = 0
   state: MemberState = 'dead'
@@ -99,34 +99,11 @@ class PlainEntry implements Entry {
   claim: Alive | undefined
 
   constructor(announced: Announced, nowMs: number) {
+    super()
     this.announced = announced
     this.stateChangedAtMs = nowMs
     this.suspicion = undefined
     this.claim = undefined
-  }
-
-  get name(): string {
-    return this.announced.name
-  }
-
-  get addr(): Uint8Array {
-    return this.announced.addr
-  }
-
-  get ip(): string {
-    return this.announced.ip
-  }
-
-  get port(): number {
-    return this.announced.port
-  }
-
-  get meta(): Uint8Array {
-    return this.announced.meta
-  }
-
-  get vsn(): Versions {
-    return this.announced.vsn
   }
 
   enter(state: MemberState, nowMs: number): void {

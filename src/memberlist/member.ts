@@ -43,6 +43,35 @@ export interface Entry extends Member {
   enter(state: MemberState, nowMs: number): void
 }
 
+/** Whoever holds an announcement, read like a member. */
+export abstract class Announcer {
+  abstract announced: Announced
+
+  get name(): string {
+    return this.announced.name
+  }
+
+  get addr(): Uint8Array {
+    return this.announced.addr
+  }
+
+  get ip(): string {
+    return this.announced.ip
+  }
+
+  get port(): number {
+    return this.announced.port
+  }
+
+  get meta(): Uint8Array {
+    return this.announced.meta
+  }
+
+  get vsn(): Versions {
+    return this.announced.vsn
+  }
+}
+
 /** memberlist's delegate limit; nothing sound announces more. */
 export const META_BYTES_MAX = 512
 /** Longer names are refused: a DNS name has at most 253, and each is kept for every entry. */

@@ -1,5 +1,13 @@
 import { type Random, shuffle } from '../base/index.ts'
-import type { Alive, Announced, Entry, MemberState, MemberTable, Suspicion, Versions } from '../memberlist/index.ts'
+import {
+  type Alive,
+  type Announced,
+  Announcer,
+  type Entry,
+  type MemberState,
+  type MemberTable,
+  type Suspicion,
+} from '../memberlist/index.ts'
 
 /** Numbers for names, the same in all views of a ring: what a view knows of a member is at the member's number. */
 export class Roll {
@@ -167,13 +175,14 @@ function grown<T extends Uint8Array | Uint32Array | Float64Array>(from: T, to: T
 }
 
 /** A look at one line of the columns, for as long as it is in hand. */
-class ColumnEntry implements Entry {
+class ColumnEntry extends Announcer implements Entry {
   readonly table: ColumnTable
   readonly number: number
   /** What it had announced when it came into the hand: a probe may hold on to a member that is reaped meanwhile. */
   readonly #announced: Announced
 
   constructor(table: ColumnTable, number: number) {
+    super()
     this.table = table
     this.number = number
     this.#announced = table.announced[number] as Announced
@@ -185,30 +194,6 @@ class ColumnEntry implements Entry {
 
   set announced(announced: Announced) {
     this.table.announced[this.number] = announced
-  }
-
-  get name(): string {
-    return this.announced.name
-  }
-
-  get addr(): Uint8Array {
-    return this.announced.addr
-  }
-
-  get ip(): string {
-    return this.announced.ip
-  }
-
-  get port(): number {
-    return this.announced.port
-  }
-
-  get meta(): Uint8Array {
-    return this.announced.meta
-  }
-
-  get vsn(): Versions {
-    return this.announced.vsn
   }
 
   get incarnation(): number {

@@ -26,7 +26,7 @@ export function lifeguardText(cells: readonly CellResult[], seeds: readonly numb
 }
 
 /** Rows of cells, for text here and Markdown in the docs. */
-export function falsePositiveRows(cells: readonly CellResult[]): string[][] {
+function falsePositiveRows(cells: readonly CellResult[]): string[][] {
   const head = ['configuration', 'FP', 'FP-', 'FP % of SWIM', 'FP- % of SWIM', 'packets/s', 'B/s']
   const all = (name: string, key: 'falsePositives' | 'falsePositivesHealthy') =>
     sum(of(cells, name).map(cell => cell[key]))
@@ -40,7 +40,7 @@ export function falsePositiveRows(cells: readonly CellResult[]): string[][] {
   return [head, ...rows]
 }
 
-export function durationRows(cells: readonly CellResult[]): string[][] {
+function durationRows(cells: readonly CellResult[]): string[][] {
   const durations = distinct(cells.map(({ forMs }) => forMs))
   const head = ['configuration', ...durations.map(ms => `${ms} ms`)]
   const rows = NAMES.map(name => [
@@ -50,7 +50,7 @@ export function durationRows(cells: readonly CellResult[]): string[][] {
   return [head, ...rows]
 }
 
-export function latencyRows(cells: readonly CellResult[]): string[][] {
+function latencyRows(cells: readonly CellResult[]): string[][] {
   const head = ['configuration', 'slow', 'found', 'first', '99 %', '99.9 %', 'all know', '99 %', '99.9 %']
   const rows = NAMES.map(name => {
     const detections = of(cells, name).flatMap(cell => cell.detections)

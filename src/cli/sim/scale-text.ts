@@ -19,12 +19,12 @@ export function scaleText(results: readonly ScaleResult[], seeds: readonly numbe
   ].join('\n\n')
 }
 
-export function scaleRows(results: readonly ScaleResult[]): string[][] {
+function scaleRows(results: readonly ScaleResult[]): string[][] {
   const head = ['members', 'news', 'first', 'half', 'last', 'slowest run', 'theory', 'to all']
   return [head, ...KINDS.flatMap(kind => sizesOf(results).flatMap(members => rowOf(results, kind, members)))]
 }
 
-export function costRows(results: readonly ScaleResult[]): string[][] {
+function costRows(results: readonly ScaleResult[]): string[][] {
   const head = ['members', 'packets/s', 'B/s', 'streams/s', 'B/s over streams']
   const rows = sizesOf(results).map(members => {
     const these = results.filter(one => one.members === members && one.core === 'memberlist')

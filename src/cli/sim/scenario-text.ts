@@ -69,7 +69,7 @@ function floorOf(moments: Summary['moments']): number {
   return worst < 80 ? 0 : Math.min(98, Math.floor(worst / 5) * 5)
 }
 
-export function costText({ packets, packetBytes, streams, streamBytes }: Cost): string {
+function costText({ packets, packetBytes, streams, streamBytes }: Cost): string {
   const perStream = `${shortest(streams)} streams/s, ${shortest(streamBytes)} B/s`
   return `${shortest(packets)} packets/s, ${shortest(packetBytes)} B/s; ${perStream}`
 }
