@@ -55,6 +55,46 @@ test('a handler hears of a member that left and came back within a second (serf#
   expect(heardBy('real')).toEqual(['member-join blinks']) // it has merged the leave and the join into nothing
 }, 60_000)
 
+test('a slow handler delays no other; in Serf everything waits for it', async () => {
+  await using ring = new Ring('127.0.154', ['-profile=local'])
+  const released = join(ring.directory, 'released')
+  const note = (word: string) => `echo ${word} >> ${ring.directory}/$SERF_SELF_NAME`
+  const waits = `i=0; while [ ! -e ${released} ] && [ $i -lt 300 ]; do sleep 0.1; i=$((i+1)); done` // 30 s, were it forgotten
+  const slow = `${note('began')}; ${waits}; ${note('ended')}`
+  const flags = [`-event-handler=user:slow=${slow}`, `-event-handler=user:quick=${note('quick')}`]
+  const agents = {
+    serf: await ring.start('serf', 'real', 1, flags),
+    muster: await ring.start('muster', 'ours', 2, flags),
+  }
+  const heardBy = (name: string) => linesOf(join(ring.directory, name))
+  for (const [agent, name] of [
+    [agents.serf, 'real'],
+    [agents.muster, 'ours'],
+  ] as const) {
+    await serf(agent, 'event', '-coalesce=false', 'slow')
+    await eventually(
+      () => heardBy(name),
+      lines => lines.join() === 'began',
+    )
+    await serf(agent, 'event', '-coalesce=false', 'quick')
+  }
+  await eventually(
+    () => heardBy('ours'),
+    lines => lines.join() === 'began,quick',
+  )
+  await new Promise(done => setTimeout(done, 2_000)) // time enough for Serf, too
+  expect(heardBy('real')).toEqual(['began'])
+  writeFileSync(released, '')
+  for (const [name, lines] of [
+    ['real', 'began,ended,quick'],
+    ['ours', 'began,quick,ended'],
+  ] as const)
+    await eventually(
+      () => heardBy(name),
+      found => found.join() === lines,
+    )
+}, 60_000)
+
 test('a newcomer of the same name alone does not shut down the older node', async () => {
   await using theirs = new Ring('127.0.142', ['-profile=local'])
   const [older] = [await theirs.start('serf', 'twin', 1)]
