@@ -12,6 +12,7 @@ import {
   AgentUnreachableError,
   ApiAnswerError,
   apiRequest,
+  RefusedError,
   SocketTakenError,
   startApi,
 } from './index.ts'
@@ -65,6 +66,12 @@ test('a failing backend is a 500 with its sentence, and the API serves on', asyn
   await expect(apiRequest(socketPath, 'GET /v1/status')).rejects.toThrow(ApiAnswerError)
   await expect(apiRequest(socketPath, 'GET /v1/status')).rejects.toThrow('the ring is closed')
   expect(await apiRequest(socketPath, 'GET /v1/members')).toEqual({ members: [] })
+})
+
+test("what a guard refuses keeps the guard's sentence", async () => {
+  const routes = { ...backend(), members: () => Promise.reject(new RefusedError('pool web has one server')) }
+  await using _api = await startApi({ socketPath }, { log: silentLog, routes })
+  await expect(apiRequest(socketPath, 'GET /v1/members')).rejects.toThrow(new RefusedError('pool web has one server'))
 })
 
 test('a second agent on one socket is refused, and the first serves on', async () => {

@@ -36,3 +36,8 @@ export class SocketTakenError extends MusterError {
     )
   }
 }
+
+/** A guard refused what was asked; nothing was changed. The sentence says which guard, and how to go on all the same. */
+export class RefusedError extends MusterError {
+  readonly code = 'API_REFUSED'
+}

@@ -4,7 +4,7 @@
  */
 export { type ApiAnswers, apiRequest } from './drivers/client.ts'
 export { type Api, type ApiConfig, startApi } from './drivers/server.ts'
-export { AgentUnreachableError, ApiAnswerError, ApiListenError, SocketTakenError } from './errors.ts'
+export { AgentUnreachableError, ApiAnswerError, ApiListenError, RefusedError, SocketTakenError } from './errors.ts'
 export type {
   AgentStatus,
   ApiBackend,

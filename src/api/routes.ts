@@ -1,4 +1,5 @@
 import { type Log, messageOf } from '../base/index.ts'
+import { RefusedError } from './errors.ts'
 import type { ApiBackend } from './status.ts'
 
 export interface Answer {
@@ -32,7 +33,8 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
 }
 
 /**
- * Answers one request. Never throws: what the backend throws is logged and becomes a 500 with its sentence.
+ * Answers one request. Never throws: what a guard refuses is a 409, whatever else the backend throws is logged and
+ * becomes a 500, each with its sentence.
  * @param backend undefined: the agent is starting
  */
 export async function answer(method: string, url: string, backend: ApiBackend | undefined, log: Log): Promise<Answer> {
@@ -47,6 +49,7 @@ export async function answer(method: string, url: string, backend: ApiBackend | 
     return { status: 200, body: await route(backend, new URLSearchParams(query)) }
   } catch (error) {
     if (error instanceof QueryError) return failed(400, error.message)
+    if (error instanceof RefusedError) return failed(409, error.message)
     log.error({ path, error: messageOf(error) }, 'a request to the API failed')
     return failed(500, messageOf(error))
   }

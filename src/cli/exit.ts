@@ -21,6 +21,7 @@ export function exitCodeOf(thrown: unknown): number {
   const code = codeOf(thrown)
   if (CONFIGURED_WRONGLY.has(code)) return EXIT.usage
   if (code === 'AGENT_UNREACHABLE' || code === 'RPC_UNREACHABLE') return EXIT.unreachable
+  if (code === 'API_REFUSED') return EXIT.refused
   if (code === 'RPC_TIMED_OUT') return EXIT.timedOut
   return EXIT.failed
 }

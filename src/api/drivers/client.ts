@@ -1,5 +1,5 @@
 import { request } from 'node:http'
-import { AgentUnreachableError, ApiAnswerError } from '../errors.ts'
+import { AgentUnreachableError, ApiAnswerError, RefusedError } from '../errors.ts'
 import type { AgentStatus, EventPage, MemberReport } from '../status.ts'
 
 /** What each request answers. */
@@ -18,7 +18,7 @@ const ANSWER_MS_MAX = 10_000
 
 /**
  * Asks a running agent.
- * @throws AgentUnreachableError when nobody answers, ApiAnswerError when the agent refuses
+ * @throws AgentUnreachableError when nobody answers, RefusedError when a guard refuses, ApiAnswerError for other errors of the agent
  */
 export function apiRequest<K extends keyof ApiAnswers>(
   socketPath: string,
@@ -44,7 +44,7 @@ export function apiRequest<K extends keyof ApiAnswers>(
         try {
           const body = JSON.parse(Buffer.concat(chunks).toString()) as { error?: string }
           if (response.statusCode === 200) resolve(body as ApiAnswers[K])
-          else reject(new ApiAnswerError(response.statusCode ?? 0, body.error ?? 'the agent refused'))
+          else reject(refusal(response.statusCode ?? 0, body.error ?? 'the agent refused'))
         } catch (error) {
           fail(error)
         }
@@ -54,4 +54,8 @@ export function apiRequest<K extends keyof ApiAnswers>(
     sent.on('error', fail)
     sent.end()
   })
+}
+
+function refusal(status: number, sentence: string): Error {
+  return status === 409 ? new RefusedError(sentence) : new ApiAnswerError(status, sentence)
 }
