@@ -11,6 +11,7 @@ const below: Record<string, readonly string[]> = {
   serf: ['memberlist', 'codec', 'base'],
   supervisor: ['base'],
   prove: ['base'],
+  ledger: [],
   balancer: ['supervisor', 'base'],
   api: ['base'],
   simulator: ['serf', 'memberlist', 'codec', 'base'],

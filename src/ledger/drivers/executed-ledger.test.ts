@@ -1,0 +1,49 @@
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import express from 'express'
+import { expect, test } from 'vitest'
+import { type LedgerOptions, openLedger } from './executed-ledger.ts'
+
+async function serve(options: LedgerOptions) {
+  const ledger = openLedger(options)
+  const app = express()
+  app.use(ledger.middleware)
+  app.all('/{*any}', (_request, response) => void response.end('done'))
+  const server = createServer(app)
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return {
+    url,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections()
+      await new Promise(done => server.close(done))
+      ledger.close()
+    },
+  }
+}
+
+test('each unsafe request leaves its id, as often as it ran; GETs and requests without an id leave nothing', async () => {
+  await using app = await serve({})
+  for (const path of ['/a?id=p1', '/?id=p1', '/']) await fetch(app.url + path, { method: 'POST' })
+  await fetch(app.url, { method: 'PUT', headers: { 'x-request-id': 'p2' } })
+  await fetch(`${app.url}/?id=g1`)
+  expect(await (await fetch(`${app.url}/.muster/ledger`)).text()).toBe('p1\np1\np2\n')
+})
+
+test('a file keeps the ids before the answer, is appended to by the next server, and takes no line that is none', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'ledger-'))
+  const file = join(directory, 'executed')
+  for (const round of [1, 2]) {
+    await using app = await serve({ file, answers: false })
+    await fetch(`${app.url}/?id=${round}`, { method: 'POST' })
+    await fetch(`${app.url}/?id=${encodeURIComponent('a\nb')}`, { method: 'POST' })
+    await fetch(`${app.url}/?id=${encodeURIComponent('# full')}`, { method: 'POST' })
+    expect(await (await fetch(`${app.url}/.muster/ledger`)).text()).toBe('done')
+    expect(readFileSync(file, 'utf8').trimEnd().split('\n')).toHaveLength(round)
+  }
+  rmSync(directory, { recursive: true })
+})
