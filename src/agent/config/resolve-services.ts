@@ -54,6 +54,7 @@ function resolveService(name: string, given: Given, bind: Address, findings: Fin
     stopSignal: given.stop?.signal ?? 'SIGTERM',
     stopTimeoutMs: given.stop?.timeout ?? 10_000,
     drainTimeoutMs: given.stop?.drain ?? 30_000,
+    silentBalancer: given.stop?.silent ?? 'proceed',
     restart: {
       minMs: min,
       maxMs: max,

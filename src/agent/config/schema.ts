@@ -182,6 +182,11 @@ const service = z.strictObject({
       signal: z.enum(SIGNALS, `takes one of ${SIGNALS.join(', ')}`).describe('Default SIGTERM.'),
       timeout: duration('10s', 'After this it is killed.'),
       drain: duration('30s', 'How long balancers may take to let go of it first.'),
+      silent: z
+        .enum(['proceed', 'wait'], 'takes proceed or wait')
+        .describe(
+          'When a balancer gives no answer until then: proceed all the same, or wait until it answers or has failed. Default proceed.',
+        ),
     })
     .partial()
     .optional(),

@@ -105,6 +105,8 @@ export interface ServiceConfig {
   readonly stopTimeoutMs: number
   /** How long balancers may take to let go of it before it is stopped all the same. */
   readonly drainTimeoutMs: number
+  /** What happens at that time if a balancer has given no answer: `wait` until it does or has failed. */
+  readonly silentBalancer: 'proceed' | 'wait'
   readonly restart: {
     readonly minMs: number
     readonly maxMs: number
@@ -142,32 +144,113 @@ export interface BalancerSettings {
   readonly plainPool: string
   /** What the template gets as `data`. */
   readonly data: Readonly<Record<string, unknown>>
+  /** Workers that still have connections from before a reload: at most so many, and none older. */
+  readonly oldWorkers: { readonly max: number; readonly maxAgeMs: number }
+  /** Files are read again when they change, without a signal. */
+  readonly watch: boolean
+  /** What becomes of changes that somebody else made to HAProxy or its file. */
+  readonly drift: 'restore' | 'adopt'
 }
 
 export interface FrontendSettings {
   readonly name: string
-  /** Addresses in HAProxy's form, `:80`, `10.0.0.1:80`, `[::]:80`. */
+  /** Addresses in HAProxy's form, `:80`, `10.0.0.1:80`, `[::]:80`; none only where `tls` has some. */
   readonly binds: readonly string[]
+  /** Where goes what no route takes; absent: 503. */
+  readonly pool?: string
+  /** The first that fits counts. */
+  readonly routes: readonly RouteSettings[]
+  /** The same as that of all its pools. */
+  readonly mode: 'http' | 'tcp'
+  readonly tls?: TlsSettings
+  /** What came without TLS is sent to the first TLS address. */
+  readonly redirectToHttps: boolean
+  /** Connections begin with the PROXY protocol. */
+  readonly acceptProxy: boolean
+}
+
+/** At least one of `hosts` and `path` is there. */
+export interface RouteSettings {
+  /** In lower case, without port; `*.example.org` stands for every name below. Empty: any. */
+  readonly hosts: readonly string[]
+  /** A prefix of whole segments, without a slash at its end. */
+  readonly path?: string
   readonly pool: string
+}
+
+export interface TlsSettings {
+  readonly binds: readonly string[]
+  /** Absolute paths of PEM files or directories of them: certificate, chain and key. */
+  readonly certificates: readonly string[]
+  readonly minVersion: '1.2' | '1.3'
 }
 
 export interface PoolSettings {
   readonly name: string
+  readonly mode: 'http' | 'tcp'
   /** Where a plain Serf member of the pool listens; default 3000. */
   readonly port: number
   readonly balance: string
-  readonly check:
-    | { readonly kind: 'tcp'; readonly intervalMs: number }
-    | { readonly kind: 'http'; readonly path: string; readonly host?: string; readonly intervalMs: number }
-  readonly sticky?: { readonly cookie: string; readonly key: string }
+  readonly check: CheckSettings
+  /** Absent: a client may come to another server with each request. */
+  readonly sticky?: StickySettings
+  /** The PROXY protocol to its servers; absent: not. */
+  readonly sendProxy?: 'v1' | 'v2'
+  /** TLS to its servers; absent: not. `ca` is an absolute path, or `@system-ca`. */
+  readonly serverTls?: { readonly verify: 'none' | 'required'; readonly ca?: string }
+  readonly retries: RetrySettings
+  /** Requests wait while no server lives; 0 ms: they do not. Never in a TCP pool. */
+  readonly hold: { readonly timeMs: number; readonly requests: number }
+  /** A server that comes takes its full share only after this; 0: at once. */
+  readonly slowStartMs: number
+  /** Fewer servers than this are refused on drain and stop; 0: no such guard. */
+  readonly minServers: number
+  /** Slow servers get less to do. */
+  readonly outliers: boolean
   readonly serverTimeoutMs: number
   readonly connectTimeoutMs: number
   /** How long a request waits for a server when there is none. */
   readonly queueTimeoutMs: number
   /** Per server; absent: no limit. */
   readonly maxConnections?: number
+  /** How many may wait for each server; absent: no limit. */
+  readonly maxQueue?: number
   /** The number of numbered servers to begin with, for the template `slots`; absent: 20. */
   readonly slots?: number
+}
+
+export type CheckSettings = {
+  readonly intervalMs: number
+  /** A check that takes longer has failed. */
+  readonly timeoutMs: number
+  /** So many failures in a row take a server out, */
+  readonly fall: number
+  /** so many good ones bring it back. */
+  readonly rise: number
+  /** Absent: the server's own port. */
+  readonly port?: number
+} & (
+  | { readonly kind: 'tcp' }
+  | {
+      readonly kind: 'http'
+      readonly path: string
+      readonly host?: string
+      /** `200`, `200-299`, `200,301-302`; absent: 200 to 399. */
+      readonly expect?: string
+    }
+)
+
+export type StickySettings =
+  | { readonly kind: 'cookie'; readonly cookie: string; readonly key: string }
+  | { readonly kind: 'header'; readonly header: string }
+  | { readonly kind: 'source' }
+
+export interface RetrySettings {
+  readonly attempts: number
+  /** Words of HAProxy's `retry-on`; a connection that cannot be made is always one of them. */
+  readonly on: readonly string[]
+  /** Methods that may be executed twice are repeated as well. */
+  readonly unsafe: boolean
 }
 
 export interface ApiSettings {
