@@ -5,7 +5,9 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { WebSocket } from 'ws'
 import { createApp } from './app.ts'
+import { addEcho } from './echo.ts'
 
 let directory: string
 let server: Server
@@ -14,6 +16,7 @@ let url: string
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'muster-webapp-'))
   server = createServer(createApp({ ip: '10.0.0.7', host: 'web-1', tag: 'blue', ledgerPath: join(directory, 'ids') }))
+  addEcho(server, { ip: '10.0.0.7', host: 'web-1' })
   await once(server.listen(0, '127.0.0.1'), 'listening')
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 })
@@ -54,4 +57,25 @@ test('POST /delay makes later requests wait, can be taken back, and refuses nons
   expect(performance.now() - startedAtMs).toBeGreaterThanOrEqual(75)
   expect((await setDelay(0)).status).toBe(200)
   for (const bad of [-1, 'soon', null, 1e12]) expect((await setDelay(bad)).status).toBe(400)
+})
+
+test('a WebSocket at /ws sends back what it is sent, and nowhere else is one', async () => {
+  const opened = new WebSocket(`${url.replace('http', 'ws')}/ws`)
+  let named: unknown
+  opened.on('upgrade', answer => {
+    named = answer.headers['x-backend-name']
+  })
+  await once(opened, 'open')
+  opened.send('m1')
+  const [echo] = (await once(opened, 'message')) as [Buffer]
+  expect([named, echo.toString()]).toEqual(['web-1', 'm1'])
+  opened.close()
+  await once(opened, 'close')
+  const [failure] = (await once(new WebSocket(`${url.replace('http', 'ws')}/other`), 'error')) as [Error]
+  expect(failure.message).toMatch('404')
+})
+
+test('GET /.muster/ledger tells what was executed', async () => {
+  await fetch(`${url}/?id=told`, { method: 'POST' })
+  expect((await (await fetch(`${url}/.muster/ledger`)).text()).split('\n')).toContain('told')
 })

@@ -1,7 +1,7 @@
-import { appendFileSync } from 'node:fs'
 import { randomUUID } from 'node:crypto'
 import express, { type Express, type NextFunction, type Request, type Response } from 'express'
 import session from 'express-session'
+import { openLedger } from '../../src/ledger/index.ts' // as a user: from 'muster/ledger'
 import { BoundedSessionStore } from './bounded-session-store.ts'
 
 declare module 'express-session' {
@@ -18,8 +18,9 @@ export interface WebappConfig {
   readonly host: string
   readonly tag: string
   /**
-   * File to which the id of every executed POST is appended, one a line, before it is answered: a single write, so that a
-   * server that is killed the next moment has still left it. Several servers may share a file.
+   * File to which the id of every executed POST is appended before it is answered, so that a server that is killed the next
+   * moment has still left it. Several servers may share a file. Without it, the ids are kept in memory. Either way
+   * `GET /.muster/ledger` tells them.
    */
   readonly ledgerPath?: string
 }
@@ -35,6 +36,8 @@ const ID_PATTERN = /^[\x21-\x7e]{1,128}$/
  */
 export function createApp(config: WebappConfig): Express {
   const app = express()
+  const file = config.ledgerPath === undefined ? {} : { file: config.ledgerPath }
+  const ledger = openLedger({ ...file, idOf: request => idFrom(request as Request) })
   let delayMs = 0
   app.disable('x-powered-by').disable('etag')
   app.use((_request, response, next) => {
@@ -64,14 +67,13 @@ export function createApp(config: WebappConfig): Express {
       store: new BoundedSessionStore(),
     }),
   )
+  app.use(ledger.middleware)
   app.get('/', (request, response) => answer(config, request, response))
   app.post('/', (request, response) => {
-    const id = idFrom(request)
-    if (id === undefined) {
+    if (idFrom(request) === undefined) {
       response.status(400).json({ error: 'a POST needs an id: ?id=, { "id": … } or x-request-id' })
       return
     }
-    if (config.ledgerPath !== undefined) appendFileSync(config.ledgerPath, `${id}\n`)
     answer(config, request, response)
   })
   app.use((failure: { status?: number; message: string }, _request: Request, response: Response, _n: NextFunction) => {
