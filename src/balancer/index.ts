@@ -3,7 +3,8 @@
  * event only says "look again". Knows nothing of Serf: servers come in as values, a supervisor as an interface.
  */
 export { Balancer, type BalancerStatus, type ServerStatus, type WantedOptions } from './balancer.ts'
-export type { BalancerConfig, FrontendConfig, PoolConfig } from './config.ts'
+export { type BalancerConfig, type FrontendConfig, type PoolConfig, socketPaths } from './config.ts'
+export { leftOn } from './drivers/session-ages.ts'
 export { spawnSupervise } from './drivers/spawn-supervise.ts'
 export {
   BalancerConfigError,
@@ -22,5 +23,6 @@ export type { MissingRetry } from './retries.ts'
 export type { MemberStates } from './roster.ts'
 export type { Liveness, Server } from './server.ts'
 export { type BalancerDeps, haproxySpec, startBalancer } from './start.ts'
+export { type Leftover, NOTHING as NOTHING_LEFT } from './session-ages.ts'
 export { assertStartable } from './startable.ts'
 export type { HaproxyProcessStatus, HaproxySpec, Supervise } from './supervise.ts'
