@@ -115,8 +115,8 @@ async function check(tier: Tier, load: Load, options: DemoOptions, signal: Abort
   load.reconcile(tier.executed())
   const stats = load.stats()
   process.stdout.write(`${actTable(acts, stats)}\n`)
-  for (const { id, method, what, countedAs, how, tookMs, server } of stats.failures) {
-    say(`${countedAs}: ${method} ${id}: ${what} after ${tookMs.toFixed(0)} ms, ${how}${server ? `, ${server}` : ''}`)
+  for (const { id, kind, what, countedAs, how, tookMs, server } of stats.failures) {
+    say(`${countedAs}: ${kind} ${id}: ${what} after ${tookMs.toFixed(0)} ms, ${how}${server ? `, ${server}` : ''}`)
   }
   const against = objections(acts, stats, { template: options.template, ranForMs, rateMin: RATE_MIN })
   for (const objection of against) say(`failed: ${objection}`)

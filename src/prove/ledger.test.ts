@@ -6,7 +6,7 @@ const reset = { kind: 'bad', what: 'ECONNRESET', mayHaveRun: true } as const
 
 test('every request ends as good, lost or unknown, and only once', () => {
   const ledger = new Ledger('r')
-  const [a, b] = [ledger.sent('GET', 0), ledger.sent('GET', 0)]
+  const [a, b] = [ledger.sent('close', 0), ledger.sent('close', 0)]
   ledger.ended(a, good, 5)
   ledger.ended(b, reset, 5)
   ledger.ended(b, good, 6)
@@ -22,20 +22,20 @@ test('every request ends as good, lost or unknown, and only once', () => {
 
 test('a POST that breaks is unknown only if it was in flight at a kill (DESIGN.md, section 1)', () => {
   const ledger = new Ledger('r')
-  const before = ledger.sent('POST', 0)
+  const before = ledger.sent('post', 0)
   ledger.ended(before, reset, 1)
-  const inFlight = ledger.sent('POST', 2)
+  const inFlight = ledger.sent('post', 2)
   ledger.killBegins()
-  const whileDying = ledger.sent('POST', 3)
+  const whileDying = ledger.sent('post', 3)
   ledger.killEnds()
-  const after = ledger.sent('POST', 4)
+  const after = ledger.sent('post', 4)
   for (const sequence of [inFlight, whileDying, after]) ledger.ended(sequence, reset, 5)
   expect(ledger.stats(10)).toMatchObject({ sent: 4, lost: 2, unknown: 2, postsAtKills: 2 })
 })
 
 test('a GET in flight at a kill has no excuse, nor has a POST that provably did not run', () => {
   const ledger = new Ledger('r')
-  const [get, post] = [ledger.sent('GET', 0), ledger.sent('POST', 0)]
+  const [get, post] = [ledger.sent('close', 0), ledger.sent('post', 0)]
   ledger.killBegins()
   ledger.killEnds()
   ledger.ended(get, reset, 1)
@@ -45,9 +45,9 @@ test('a GET in flight at a kill has no excuse, nor has a POST that provably did 
 
 test('a POST that ran twice is doubled, one that was answered but never ran is lost, in the act that sent it', () => {
   const ledger = new Ledger('r')
-  ledger.ended(ledger.sent('POST', 0), good, 1)
+  ledger.ended(ledger.sent('post', 0), good, 1)
   ledger.begin('kill web-2')
-  for (let i = 0; i < 2; i++) ledger.ended(ledger.sent('POST', 0), good, 1)
+  for (let i = 0; i < 2; i++) ledger.ended(ledger.sent('post', 0), good, 1)
   expect(ledger.reconcile(['r-0', 'r-1', 'r-1', 'other-2', 'r-99', 'r--1', 'r-0.5', ''])).toEqual({
     doubled: ['r-1'],
     unexecuted: ['r-2'],
@@ -59,7 +59,7 @@ test('a POST that ran twice is doubled, one that was answered but never ran is l
 
 test('latencies are told within 4 %, and the longest exactly', () => {
   const ledger = new Ledger('r')
-  for (let ms = 1; ms <= 1000; ms++) ledger.ended(ledger.sent('GET', 0), good, ms)
+  for (let ms = 1; ms <= 1000; ms++) ledger.ended(ledger.sent('close', 0), good, ms)
   const { p50Ms, p99Ms, maxMs } = ledger.stats(1000).latencies
   expect([p50Ms / 500, p99Ms / 990].every(ratio => ratio > 0.96 && ratio < 1.04)).toBe(true)
   expect(maxMs).toBe(1000)
@@ -67,7 +67,7 @@ test('latencies are told within 4 %, and the longest exactly', () => {
 
 test('the rate is that of the last full second, and 0 once nothing comes any more', () => {
   const ledger = new Ledger('r')
-  for (let ms = 0; ms < 1000; ms += 10) ledger.ended(ledger.sent('GET', ms), good, ms)
+  for (let ms = 0; ms < 1000; ms += 10) ledger.ended(ledger.sent('close', ms), good, ms)
   expect(ledger.stats(1500).perSecond).toBe(100)
   expect(ledger.stats(3500).perSecond).toBe(0)
 })
@@ -75,11 +75,71 @@ test('the rate is that of the last full second, and 0 once nothing comes any mor
 test('a server that invents names does not fill the memory, nor do failures', () => {
   const ledger = new Ledger('r')
   for (let i = 0; i < 3000; i++) {
-    ledger.ended(ledger.sent('GET', 0), { kind: 'good', server: `s${i}` }, 1)
-    ledger.ended(ledger.sent('GET', 0), reset, 1)
+    ledger.ended(ledger.sent('close', 0), { kind: 'good', server: `s${i}` }, 1)
+    ledger.ended(ledger.sent('close', 0), reset, 1)
   }
   const stats = ledger.stats(1)
   expect(Object.keys(stats.byServer).length).toBe(1024)
   expect(stats.failures.length).toBe(50)
   expect(stats.lost).toBe(3000)
+})
+
+test('each kind has its own books in each act', () => {
+  const ledger = new Ledger('r')
+  ledger.ended(ledger.sent('close', 0), good, 5)
+  ledger.begin('reload')
+  ledger.ended(ledger.sent('keep-alive', 0), good, 7)
+  ledger.ended(ledger.sent('websocket', 0), reset, 9)
+  const { kinds, windows } = ledger.stats(10)
+  expect(kinds).toMatchObject({ close: { good: 1 }, 'keep-alive': { good: 1 }, websocket: { lost: 1 } })
+  expect(windows.map(window => Object.keys(window.kinds))).toEqual([['close'], ['keep-alive', 'websocket']])
+  expect(windows[1]?.kinds['keep-alive']?.latencies.maxMs).toBe(7)
+})
+
+test('a WebSocket message is unknown only if its own server was killed, or its connection was being opened', () => {
+  const ledger = new Ledger('r')
+  const there = ledger.sent('websocket', 0, 'web-1')
+  const elsewhere = ledger.sent('websocket', 0, 'web-2')
+  const nobodyKnows = ledger.sent('websocket', 0, '')
+  const opening = ledger.sent('websocket', 0)
+  ledger.killBegins('web-1')
+  ledger.killEnds('web-1')
+  const after = ledger.sent('websocket', 1, 'web-1')
+  const openAtKill = ledger.sent('websocket', 1, 'web-1', true)
+  for (const each of [there, elsewhere, nobodyKnows, opening, after, openAtKill]) ledger.ended(each, reset, 2)
+  expect(ledger.stats(3)).toMatchObject({ lost: 3, unknown: 3, atKills: 3, postsAtKills: 0 })
+  const unknown = ledger.stats(3).failures.filter(failure => failure.countedAs === 'unknown')
+  expect(unknown.map(({ id, server, act }) => [id, server, act])).toEqual([
+    ['r-0', 'web-1', 'start'],
+    ['r-3', undefined, 'start'],
+    ['r-5', 'web-1', 'start'],
+  ])
+})
+
+test('kills may overlap, and each ends by its own name', () => {
+  const ledger = new Ledger('r')
+  ledger.killBegins('web-1')
+  ledger.killBegins('web-2')
+  ledger.killEnds('web-1')
+  const still = ledger.sent('websocket', 0, 'web-2')
+  const notAnyMore = ledger.sent('websocket', 0, 'web-1')
+  for (const each of [still, notAnyMore]) ledger.ended(each, reset, 1)
+  expect(ledger.stats(1)).toMatchObject({ lost: 1, unknown: 1 })
+  expect(() => ledger.killEnds('web-1')).toThrow()
+})
+
+test('a message that comes back twice is doubled in the act that sent it', () => {
+  const ledger = new Ledger('r')
+  const sequence = ledger.sent('websocket', 0, 'web-1')
+  ledger.ended(sequence, good, 1)
+  ledger.begin('later')
+  ledger.cameTwice(sequence)
+  expect(ledger.stats(1)).toMatchObject({ doubled: 1, windows: [{ doubled: 1 }, { doubled: 0 }] })
+})
+
+test('a slow answer that mostly waited for the prover itself is counted as its own', () => {
+  const ledger = new Ledger('r')
+  for (const ownMs of [0, 20, 90, 150]) ledger.ended(ledger.sent('close', 0), good, 150, { ownMs })
+  ledger.ended(ledger.sent('close', 0), good, 50, { ownMs: 50 })
+  expect(ledger.stats(1)).toMatchObject({ slow: 4, slowOwn: 2 })
 })

@@ -1,7 +1,6 @@
 import { assert } from '../base/index.ts'
-import { Histogram } from './histogram.ts'
-
-export type Method = 'GET' | 'POST'
+import { type Kind, KINDS } from './kinds.ts'
+import { addTo, type Counts, type Latencies, newCounts, statsOf, type Window } from './windows.ts'
 
 /** How a request ended, as its sender saw it. */
 export type Outcome =
@@ -13,10 +12,14 @@ export type Outcome =
    */
   | { readonly kind: 'bad'; readonly what: string; readonly mayHaveRun: boolean; readonly server?: string | undefined }
 
+export type Bad = Extract<Outcome, { readonly kind: 'bad' }>
+
 /** One request that was not answered, for a person to look at. */
 export interface Failure {
   readonly id: string
-  readonly method: Method
+  readonly kind: Kind
+  /** The act in which it was sent. */
+  readonly act: string
   /** When it was sent, in milliseconds of the ledger's clock. */
   readonly sentAtMs: number
   readonly tookMs: number
@@ -27,27 +30,32 @@ export interface Failure {
   readonly how: string
 }
 
-/** The requests *sent* during one act (DESIGN.md section 1 and 7 for the words). */
-export interface WindowStats {
-  readonly name: string
+/** The counts of a whole, its kinds added up. */
+export interface SumStats {
   readonly sent: number
   readonly posts: number
   readonly good: number
   /** Sent without a good answer, and no kill excuses it. */
   readonly lost: number
-  /** POSTs in flight at a kill of which nobody can say whether they ran. Never more than `postsAtKills`. */
+  /** In flight at a kill, and nobody can say whether it ran. Never more than `atKills`. */
   readonly unknown: number
-  /** POSTs that ran more than once, as far as `reconcile` has been told. */
+  /** POSTs that ran more than once, as far as `reconcile` has been told, and WebSocket messages that came back twice. */
   readonly doubled: number
-  /** POSTs that were in flight while something was being killed: the most that `unknown` may be. */
+  /** What was in flight while something was being killed and may have been there: the most that `unknown` may be. */
+  readonly atKills: number
+  /** The POSTs among them. */
   readonly postsAtKills: number
   readonly latencies: Latencies
 }
 
-export interface Latencies {
-  readonly p50Ms: number
-  readonly p99Ms: number
-  readonly maxMs: number
+/** The requests of one kind. */
+export type KindStats = Omit<SumStats, 'posts' | 'postsAtKills'>
+
+/** The requests *sent* during one act (DESIGN.md section 1 and 7 for the words). */
+export interface WindowStats extends SumStats {
+  readonly name: string
+  /** The kinds of which something was sent. */
+  readonly kinds: Readonly<Partial<Record<Kind, KindStats>>>
 }
 
 export interface LedgerStats extends WindowStats {
@@ -57,8 +65,11 @@ export interface LedgerStats extends WindowStats {
   /** Good answers by server, as the servers name themselves. */
   readonly byServer: Readonly<Record<string, number>>
   readonly windows: readonly WindowStats[]
-  /** The first ones, `FAILURES_MAX` at most. */
+  /** The first lost ones, `LOST_LISTED_MAX` at most, and the first unknown ones, `UNKNOWN_LISTED_MAX`. */
   readonly failures: readonly Failure[]
+  /** Answers that took longer than `SLOW_MS`, and how many of those mostly waited for the prover itself. */
+  readonly slow: number
+  readonly slowOwn: number
 }
 
 /** What the servers' ledgers say, held against ours. */
@@ -69,49 +80,56 @@ export interface Reconciliation {
   readonly unexecuted: readonly string[]
 }
 
+/** Longer than this, and an answer is slow. */
+export const SLOW_MS = 100
 /** Enough to see a pattern. */
-const FAILURES_MAX = 50
+const LOST_LISTED_MAX = 50
+/** Each unknown one has to be accounted for; no kill has more than this in flight. */
+const UNKNOWN_LISTED_MAX = 5000
 /** Servers that are counted by name; what a server says of itself must not fill our memory. */
 const SERVERS_MAX = 1024
 /** Acts in one run; further ones are counted in the last. */
 const WINDOWS_MAX = 1000
+/** Names of acts may come from a script. */
+const NAME_LENGTH_MAX = 100
 const GOOD_POST = 1
 
 interface InFlight {
-  readonly method: Method
+  readonly kind: Kind
   readonly sentAtMs: number
   readonly window: Window
+  /** Where it is, as far as its connection tells; undefined: anywhere. */
+  readonly server: string | undefined
   atKill: boolean
 }
 
-interface Window {
-  readonly name: string
-  readonly firstSequence: number
-  readonly histogram: Histogram
-  sent: number
-  posts: number
-  good: number
-  lost: number
-  unknown: number
-  doubled: number
-  postsAtKills: number
+/** What the sender knows beyond the outcome. */
+export interface Circumstances {
+  readonly how?: string
+  /** For how long the prover itself did not run meanwhile. */
+  readonly ownMs?: number
 }
 
 /**
  * The books of one run. Pure: time comes in as an argument and requests are told by their sequence number. Every request ends
  * in exactly one of good, lost and unknown; which act it belongs to is decided by when it was sent.
+ *
+ * Excused by a kill are only requests that must not be sent again: POSTs, of which nobody knows where they are, and WebSocket
+ * messages whose own server it was, or whose connection was just being opened. A GET has no excuse: it can be sent again.
  */
 export class Ledger {
   readonly #run: string
   readonly #windows: Window[] = [newWindow('start', 0)]
   readonly #inFlight = new Map<number, InFlight>()
   readonly #byServer = new Map<string, { good: number; lastAtMs: number }>()
-  readonly #failures: Failure[] = []
+  readonly #failures: Record<Failure['countedAs'], Failure[]> = { lost: [], unknown: [] }
   /** One byte per request: is it a POST with a good answer? */
   #outcomes = new Uint8Array(4096)
   #next = 0
-  #killing = 0
+  readonly #killing: (string | undefined)[] = []
   #second = { index: 0, good: 0, goodBefore: 0 }
+  #slow = 0
+  #slowOwn = 0
 
   /** @param run prefix of all ids of this run, so that ledgers of several runs can share files */
   constructor(run: string) {
@@ -124,30 +142,43 @@ export class Ledger {
 
   /** From here on, requests belong to the act `name`. */
   begin(name: string): void {
-    if (this.#windows.length < WINDOWS_MAX) this.#windows.push(newWindow(name, this.#next))
+    const shown = name.slice(0, NAME_LENGTH_MAX)
+    if (this.#windows.length < WINDOWS_MAX) this.#windows.push(newWindow(shown, this.#next))
   }
 
-  /** Something is about to be killed: POSTs in flight now, and those sent until `killEnds`, may become unknown. */
-  killBegins(): void {
-    this.#killing++
-    for (const request of this.#inFlight.values()) this.#excuse(request)
+  /**
+   * Something is about to be killed or frozen: what is in flight there now, and what is sent until `killEnds`, may become
+   * unknown.
+   * @param server its name, as it answers; without it WebSockets are not excused
+   */
+  killBegins(server?: string): void {
+    this.#killing.push(server)
+    for (const request of this.#inFlight.values()) if (isExcused(request, server)) this.#excuse(request)
   }
 
-  /** What was to be killed is gone: what is sent from now on has no excuse. */
-  killEnds(): void {
-    assert(this.#killing > 0, 'a kill ended that had not begun')
-    this.#killing--
+  /** What was to be killed is gone: what is sent from now on has no excuse. Without a name the kill that began first. */
+  killEnds(server?: string): void {
+    const index = server === undefined ? 0 : this.#killing.indexOf(server)
+    assert(this.#killing.length > 0 && index >= 0, 'a kill ended that had not begun')
+    this.#killing.splice(index, 1)
   }
 
-  /** @returns the request's sequence number; `idOf` makes it an id */
-  sent(method: Method, nowMs: number): number {
+  get kills(): number {
+    return this.#killing.length
+  }
+
+  /**
+   * @param server of a WebSocket message: whose connection it goes over
+   * @param atKill of a WebSocket message: its connection was open at a kill of its server
+   * @returns the request's sequence number; `idOf` makes it an id
+   */
+  sent(kind: Kind, nowMs: number, server?: string, atKill = false): number {
     const sequence = this.#next++
     const window = this.#windows.at(-1) as Window
-    const request = { method, sentAtMs: nowMs, window, atKill: false }
-    window.sent++
-    if (method === 'POST') window.posts++
+    const request = { kind, sentAtMs: nowMs, window, server, atKill: false }
+    window.counts[kind].sent++
     this.#inFlight.set(sequence, request)
-    if (this.#killing > 0) this.#excuse(request)
+    if (atKill || this.#killing.some(killed => isExcused(request, killed))) this.#excuse(request)
     return sequence
   }
 
@@ -156,19 +187,28 @@ export class Ledger {
   }
 
   /** Books the end of a request; a second end of the same request is ignored (an error after an abort, say). */
-  ended(sequence: number, outcome: Outcome, nowMs: number, how = ''): void {
+  ended(sequence: number, outcome: Outcome, nowMs: number, circumstances: Circumstances = {}): void {
     const request = this.#inFlight.get(sequence)
     if (request === undefined) return
     this.#inFlight.delete(sequence)
     const tookMs = nowMs - request.sentAtMs
-    request.window.histogram.record(tookMs)
+    const counts = request.window.counts[request.kind]
+    counts.histogram.record(tookMs)
+    this.#bookSlow(tookMs, circumstances.ownMs ?? 0)
     if (outcome.kind === 'good') return this.#bookGood(sequence, request, outcome.server, nowMs)
     const countedAs = request.atKill && outcome.mayHaveRun ? 'unknown' : 'lost'
-    request.window[countedAs]++
-    if (this.#failures.length >= FAILURES_MAX) return
-    const { method, sentAtMs } = request
-    const { what, server } = outcome
-    this.#failures.push({ id: this.idOf(sequence), method, sentAtMs, tookMs, what, countedAs, server, how })
+    counts[countedAs]++
+    const listed = this.#failures[countedAs]
+    if (listed.length >= (countedAs === 'lost' ? LOST_LISTED_MAX : UNKNOWN_LISTED_MAX)) return
+    const { kind, sentAtMs, window } = request
+    const { what, server = request.server } = outcome
+    const how = circumstances.how ?? ''
+    listed.push({ id: this.idOf(sequence), kind, act: window.name, sentAtMs, tookMs, what, countedAs, server, how })
+  }
+
+  /** A WebSocket message came back once more. */
+  cameTwice(sequence: number): void {
+    this.#windowOf(sequence).counts.websocket.doubled++
   }
 
   /** When `server` last gave a good answer, on the ledger's clock. */
@@ -185,13 +225,14 @@ export class Ledger {
     const doubled: string[] = []
     const unexecuted: string[] = []
     for (let sequence = 0; sequence < this.#next; sequence++) {
+      const counts = () => this.#windowOf(sequence).counts.post
       if ((times[sequence] as number) > 1) {
         doubled.push(this.idOf(sequence))
-        this.#windowOf(sequence).doubled++
+        counts().doubled++
       } else if (this.#outcomes[sequence] === GOOD_POST && times[sequence] === 0) {
         unexecuted.push(this.idOf(sequence))
-        this.#windowOf(sequence).good--
-        this.#windowOf(sequence).lost++
+        counts().good--
+        counts().lost++
       }
     }
     return { doubled, unexecuted }
@@ -200,22 +241,24 @@ export class Ledger {
   stats(nowMs: number): LedgerStats {
     this.#turnSecond(nowMs)
     const total = newWindow('total', 0)
-    for (const window of this.#windows) addTo(total, window)
+    for (const window of this.#windows) for (const kind of KINDS) addTo(total.counts[kind], window.counts[kind])
     return {
       ...statsOf(total),
       inFlight: this.#inFlight.size,
       perSecond: this.#second.goodBefore,
       byServer: Object.fromEntries([...this.#byServer].map(([server, { good }]) => [server, good])),
       windows: this.#windows.map(statsOf),
-      failures: [...this.#failures],
+      failures: [...this.#failures.lost, ...this.#failures.unknown],
+      slow: this.#slow,
+      slowOwn: this.#slowOwn,
     }
   }
 
   #bookGood(sequence: number, request: InFlight, server: string | undefined, nowMs: number): void {
-    request.window.good++
+    request.window.counts[request.kind].good++
     this.#turnSecond(nowMs)
     this.#second.good++
-    if (request.method === 'POST') this.#remember(sequence)
+    if (request.kind === 'post') this.#remember(sequence)
     if (server === undefined) return
     const seen = this.#byServer.get(server)
     if (seen !== undefined) {
@@ -224,10 +267,16 @@ export class Ledger {
     } else if (this.#byServer.size < SERVERS_MAX) this.#byServer.set(server, { good: 1, lastAtMs: nowMs })
   }
 
+  #bookSlow(tookMs: number, ownMs: number): void {
+    if (tookMs <= SLOW_MS) return
+    this.#slow++
+    if (ownMs * 2 >= tookMs) this.#slowOwn++
+  }
+
   #excuse(request: InFlight): void {
-    if (request.method !== 'POST' || request.atKill) return
+    if (request.atKill) return
     request.atKill = true
-    request.window.postsAtKills++
+    request.window.counts[request.kind].atKills++
   }
 
   #remember(sequence: number): void {
@@ -260,20 +309,13 @@ export class Ledger {
   }
 }
 
+/** A WebSocket knows its server once it is open; while it is being opened it may be anywhere, as a POST. */
+function isExcused({ kind, server }: InFlight, killed: string | undefined): boolean {
+  if (kind === 'post') return true
+  return kind === 'websocket' && (server === undefined || server === killed)
+}
+
 function newWindow(name: string, firstSequence: number): Window {
-  const counts = { sent: 0, posts: 0, good: 0, lost: 0, unknown: 0, doubled: 0, postsAtKills: 0 }
-  return { name, firstSequence, histogram: new Histogram(), ...counts }
-}
-
-function addTo(total: Window, window: Window): void {
-  for (const key of ['sent', 'posts', 'good', 'lost', 'unknown', 'doubled', 'postsAtKills'] as const) {
-    total[key] += window[key]
-  }
-  total.histogram.add(window.histogram)
-}
-
-function statsOf(window: Window): WindowStats {
-  const { name, sent, posts, good, lost, unknown, doubled, postsAtKills, histogram } = window
-  const latencies = { p50Ms: histogram.quantileMs(0.5), p99Ms: histogram.quantileMs(0.99), maxMs: histogram.maxMs }
-  return { name, sent, posts, good, lost, unknown, doubled, postsAtKills, latencies }
+  const counts = Object.fromEntries(KINDS.map(kind => [kind, newCounts()])) as Record<Kind, Counts>
+  return { name, firstSequence, counts }
 }

@@ -10,9 +10,9 @@ const asked = { template: 'slots', ranForMs: 1000, rateMin: 2 } as const
 
 function run(outcomeAtKill: typeof good | typeof lost) {
   const ledger = new Ledger('r')
-  ledger.ended(ledger.sent('POST', 0), good, 1)
+  ledger.ended(ledger.sent('post', 0), good, 1)
   ledger.begin('kill web-1')
-  ledger.ended(ledger.sent('GET', 0), outcomeAtKill, 1)
+  ledger.ended(ledger.sent('close', 0), outcomeAtKill, 1)
   return ledger.stats(1)
 }
 

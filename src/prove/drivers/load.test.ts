@@ -59,7 +59,7 @@ test('refused connections, errors, wrong answers and broken answers are lost, wi
 test('only a POST that had left may be unknown: a refused connection at a kill is lost', async () => {
   const site = await listen(() => {})
   await site[Symbol.asyncDispose]()
-  const load = startLoad({ ...site.config, postShare: 1 }, deps)
+  const load = startLoad({ ...site.config, rates: { post: 400 } }, deps)
   load.killBegins()
   while (load.stats().lost < 5) await new Promise(resolve => setImmediate(resolve))
   const stats = await load.stop()
@@ -68,7 +68,7 @@ test('only a POST that had left may be unknown: a refused connection at a kill i
 
 test('a server that falls silent costs each request its time-out, and ends as lost; at a kill, as unknown', async () => {
   await using site = await listen(() => {})
-  const load = startLoad({ ...site.config, postShare: 1, timeoutMs: 50 }, deps)
+  const load = startLoad({ ...site.config, rates: { post: 400 }, timeoutMs: 50 }, deps)
   while (load.stats().lost < 3) await new Promise(resolve => setImmediate(resolve))
   load.killBegins()
   while (load.stats().unknown < 3) await new Promise(resolve => setImmediate(resolve))

@@ -1,33 +1,56 @@
-import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { type Clock, type Random, sleep } from '../../base/index.ts'
-import { Ledger, type LedgerStats, type Method, type Outcome, type Reconciliation } from '../ledger.ts'
+import { type Kind, KINDS, mixedRates, type Rates } from '../kinds.ts'
+import { Ledger, type LedgerStats, type Reconciliation } from '../ledger.ts'
+import { LagMeter, type OwnLag } from '../own-lag.ts'
 import { Pace } from '../pace.ts'
+import type { Books } from './books.ts'
+import { HttpClients } from './http-clients.ts'
+import { SocketClients } from './socket-clients.ts'
 
 export interface LoadConfig {
-  /** Plain `http://`; the id is added as `?id=`. */
+  /** `http://` or `https://`; the id is added as `?id=`, and stands in the header `x-request-id`. */
   readonly url: string
-  readonly ratePerSecond: number
-  /** Share of POSTs, 0 to 1; default 0.2. Without any, nothing is proved about doubled. */
-  readonly postShare?: number
-  /** Share of requests over kept connections, 0 to 1; default 0.5. The others say `connection: close`. */
-  readonly keepAliveShare?: number
+  /** Requests per second of each kind. Without any, and without POSTs, nothing is proved about doubled. */
+  readonly rates?: Rates
+  /** Instead of `rates`: so many in all, in the usual mix without WebSockets. */
+  readonly ratePerSecond?: number
   /** An answer that takes longer is none; default 15,000 ms. */
   readonly timeoutMs?: number
-  /** Answer header in which a server names itself; default `x-backend-ip`. */
+  /** Answer header in which a server names itself, in lower case; default `x-backend-ip`. */
   readonly serverHeader?: string
   /** A good answer contains the request's id, so that nobody gets the answer of another; default false. */
   readonly echo?: boolean
   /** Beyond it a request counts as lost without being sent; default 5,000. Bounds our memory and descriptors. */
   readonly inFlightMax?: number
+  /** Where the WebSockets are; default `/ws`. */
+  readonly socketPath?: string
+  /** How long a WebSocket lives at most; each draws its time from the upper half. Default 10,000 ms. */
+  readonly socketLifeMs?: number
+  /** Whether any certificate will do; default false. */
+  readonly insecure?: boolean
 }
 
+/**
+ * An open-loop load: each kind at its rate, whatever became of the earlier requests.
+ *
+ * How much it can send before it distorts what it measures: on one of two shared cores of a small cloud machine 600 a second
+ * of each of the four kinds, 2,400 in all (docs/proving.md has the figures). It watches itself: `ownLag`, and `slowOwn` in the
+ * statistics, tell when the load was behind its own schedule.
+ */
 export interface Load extends AsyncDisposable {
   stats(): LedgerStats
+  ownLag(): OwnLag
   /** From here on, requests belong to the act `name`. */
   begin(name: string): void
-  /** Around a kill: POSTs in flight between the two may end as unknown. */
-  killBegins(): void
-  killEnds(): void
+  /**
+   * Around a kill or freeze: POSTs in flight between the two may end as unknown, and so may the messages of WebSockets that
+   * are open to `server`.
+   */
+  killBegins(server?: string): void
+  /** @throws AssertionError when no such kill has begun */
+  killEnds(server?: string): void
+  /** How many have begun and not ended. */
+  readonly kills: number
   /**
    * Waits for the next good answer by `server`.
    * @returns milliseconds from the call
@@ -46,57 +69,77 @@ export interface Load extends AsyncDisposable {
   stop(): Promise<LedgerStats>
 }
 
-/** Kept connections are ours to close, before any balancer's idle time-out meets a request on its way. */
-const IDLE_MS_MAX = 3000
 /** How often the pace is looked at: at 500 requests a second, two or three at a time. */
 const TICK_MS = 5
-const ANSWER_BYTES_MAX = 1024 * 1024
+/** So many messages a second go over one WebSocket. */
+const MESSAGES_PER_SOCKET = 10
+const SOCKETS_MAX = 500
 
 /** Starts sending at once. Failures of requests are booked, never thrown. */
 export function startLoad(config: LoadConfig, deps: { clock: Clock; random: Random }, signal?: AbortSignal): Load {
-  return new HttpLoad(config, deps, signal)
+  return new OpenLoad(config, deps, signal)
 }
 
-class HttpLoad implements Load {
-  readonly #config: Required<LoadConfig>
-  readonly #url: URL
+class OpenLoad implements Load {
   readonly #clock: Clock
-  readonly #random: Random
   readonly #ledger: Ledger
-  readonly #pace: Pace
-  readonly #kept = new Agent({ keepAlive: true, scheduling: 'lifo', timeout: IDLE_MS_MAX })
-  readonly #open = new Set<ClientRequest>()
+  readonly #lag: LagMeter
+  readonly #paces: readonly (readonly [Kind, Pace])[]
+  readonly #http: HttpClients
+  readonly #sockets: SocketClients | undefined
+  readonly #stalledAtSend = new Map<number, number>()
   readonly #watchers = new Set<{ server: string; served: () => void }>()
   readonly #stopping = new AbortController()
-  #drained: Promise<void> | undefined
-  #idle: (() => void) | undefined
+  #stopped: Promise<void> | undefined
 
   constructor(config: LoadConfig, deps: { clock: Clock; random: Random }, signal?: AbortSignal) {
-    this.#config = { ...DEFAULTS, ...config }
-    this.#url = new URL(config.url)
-    this.#clock = deps.clock
-    this.#random = deps.random
+    const { clock } = deps
+    const nowMs = clock.nowMs()
+    const whole = { ...DEFAULTS, ...config }
+    const rates = config.rates ?? mixedRates(config.ratePerSecond ?? 0)
+    this.#clock = clock
     this.#ledger = new Ledger(Buffer.from(deps.random.bytes(4)).toString('hex'))
-    this.#pace = new Pace(config.ratePerSecond, deps.clock.nowMs())
+    this.#lag = new LagMeter(TICK_MS, nowMs)
+    this.#paces = KINDS.filter(kind => (rates[kind] ?? 0) > 0).map(
+      kind => [kind, new Pace(rates[kind] as number, nowMs)] as const,
+    )
+    const books = this.#books()
+    this.#http = new HttpClients(whole, { clock, books })
+    const { websocket = 0 } = rates
+    if (websocket > 0) {
+      const connections = Math.min(SOCKETS_MAX, Math.ceil(websocket / MESSAGES_PER_SOCKET))
+      const sockets = { ...whole, url: socketUrl(whole.url, whole.socketPath), lifeMs: whole.socketLifeMs, connections }
+      this.#sockets = new SocketClients(sockets, { ...deps, books, served: server => this.#tellWatchers(server) })
+    }
     signal?.addEventListener('abort', () => this.#abort(), { once: true, signal: this.#stopping.signal })
     if (signal?.aborted) this.#abort()
     else this.#tick()
+  }
+
+  get kills(): number {
+    return this.#ledger.kills
   }
 
   stats(): LedgerStats {
     return this.#ledger.stats(this.#clock.nowMs())
   }
 
+  ownLag(): OwnLag {
+    return this.#lag.lag()
+  }
+
   begin(name: string): void {
     this.#ledger.begin(name)
   }
 
-  killBegins(): void {
-    this.#ledger.killBegins()
+  killBegins(server?: string): void {
+    this.#ledger.killBegins(server)
+    if (server !== undefined) this.#sockets?.killBegins(server)
   }
 
-  killEnds(): void {
-    this.#ledger.killEnds()
+  killEnds(server?: string): void {
+    this.#ledger.killEnds(server)
+    if (server !== undefined) this.#sockets?.killEnds(server)
   }
 
   untilServed(server: string, signal?: AbortSignal): Promise<number> {
@@ -137,12 +180,8 @@ class HttpLoad implements Load {
 
   async stop(): Promise<LedgerStats> {
     this.#stopping.abort()
-    this.#drained ??= new Promise(resolve => {
-      this.#idle = resolve
-      if (this.#open.size === 0) resolve()
-    })
-    await this.#drained
-    this.#kept.destroy()
+    this.#stopped ??= Promise.all([this.#http.stop(), this.#sockets?.stop()]).then(() => {})
+    await this.#stopped
     return this.stats()
   }
 
@@ -153,97 +192,60 @@ class HttpLoad implements Load {
 
   #abort(): void {
     this.#stopping.abort()
-    for (const open of this.#open) open.destroy(new Error('stopped'))
-    this.#kept.destroy()
+    this.#http.abort()
+    this.#sockets?.abort()
   }
 
   #tick(): void {
     if (this.#stopping.signal.aborted) return
-    for (let due = this.#pace.due(this.#clock.nowMs()); due > 0; due--) this.#send()
+    const nowMs = this.#clock.nowMs()
+    this.#lag.tick(nowMs)
+    this.#sockets?.tick()
+    for (const [kind, pace] of this.#paces) for (let due = pace.due(nowMs); due > 0; due--) this.#send(kind)
     this.#clock.after(TICK_MS, () => this.#tick())
   }
 
-  #send(): void {
-    const method = this.#random.float() < this.#config.postShare ? 'POST' : 'GET'
-    const keepAlive = this.#random.float() < this.#config.keepAliveShare
-    const sequence = this.#ledger.sent(method, this.#clock.nowMs())
-    const end = (outcome: Outcome, how = '') => this.#ledger.ended(sequence, outcome, this.#clock.nowMs(), how)
-    if (this.#open.size >= this.#config.inFlightMax) {
-      return end({ kind: 'bad', what: 'not sent: too many in flight', mayHaveRun: false })
+  #send(kind: Kind): void {
+    if (kind === 'websocket') this.#sockets?.send()
+    else this.#http.send(kind, server => this.#tellWatchers(server))
+  }
+
+  /** The ledger with the clock behind it, and how much of each wait was the prover's own. */
+  #books(): Books {
+    const now = () => this.#clock.nowMs()
+    return {
+      sent: (kind, server, atKill) => {
+        const sequence = this.#ledger.sent(kind, now(), server, atKill)
+        this.#stalledAtSend.set(sequence, this.#lag.stalledMs(now()))
+        return sequence
+      },
+      idOf: sequence => this.#ledger.idOf(sequence),
+      ended: (sequence, outcome, how = '') => {
+        const ownMs = this.#lag.stalledMs(now()) - (this.#stalledAtSend.get(sequence) ?? 0)
+        this.#stalledAtSend.delete(sequence)
+        this.#ledger.ended(sequence, outcome, now(), { how, ownMs })
+      },
+      cameTwice: sequence => this.#ledger.cameTwice(sequence),
     }
-    this.#perform(method, this.#ledger.idOf(sequence), keepAlive, end)
   }
 
-  #perform(method: Method, id: string, keepAlive: boolean, end: (outcome: Outcome, how: string) => void): void {
-    const { hostname, port, pathname } = this.#url
-    const sent = request({
-      host: hostname.replace(/^\[(.*)\]$/, '$1'),
-      port,
-      method,
-      path: `${pathname}?id=${id}`,
-      agent: keepAlive ? this.#kept : false,
-      headers: method === 'POST' ? { 'content-length': 0 } : {},
-    })
-    const how = () => (keepAlive ? (sent.reusedSocket ? 'kept connection' : 'new connection, kept') : 'own connection')
-    const deadline = this.#clock.after(this.#config.timeoutMs, () => sent.destroy(new Error('no answer in time')))
-    const finish = (outcome: Outcome) => {
-      deadline.cancel()
-      end(outcome, how())
-      if (outcome.kind === 'good') this.#tellWatchers(outcome.server)
-    }
-    const broke = (failure: Error & { code?: string }) => finish(broken(failure, sent))
-    this.#open.add(sent)
-    sent.on('response', answer => this.#read(answer, id, finish, broke))
-    sent.on('error', broke)
-    sent.on('close', () => {
-      deadline.cancel()
-      this.#open.delete(sent)
-      end({ kind: 'bad', what: 'closed without an answer', mayHaveRun: true }, how())
-      if (this.#open.size === 0) this.#idle?.()
-    })
-    sent.end()
-  }
-
-  #read(answer: IncomingMessage, id: string, finish: (o: Outcome) => void, broke: (failure: Error) => void): void {
-    const named = answer.headers[this.#config.serverHeader]
-    const server = typeof named === 'string' ? named : undefined
-    let body = ''
-    answer.setEncoding('utf8')
-    answer.on('data', (text: string) => {
-      body += text
-      if (body.length > ANSWER_BYTES_MAX) answer.destroy(new Error('answer is too long'))
-    })
-    answer.on('error', broke)
-    answer.on('end', () => finish(outcomeOf(answer.statusCode ?? 0, body, server, this.#config.echo ? id : undefined)))
-  }
-
-  #tellWatchers(server: string | undefined): void {
+  #tellWatchers(server: string): void {
     for (const watcher of this.#watchers) if (watcher.server === server) watcher.served()
   }
 }
 
 const DEFAULTS = {
-  postShare: 0.2,
-  keepAliveShare: 0.5,
   timeoutMs: 15_000,
   serverHeader: 'x-backend-ip',
   echo: false,
   inFlightMax: 5000,
+  socketPath: '/ws',
+  socketLifeMs: 10_000,
+  insecure: false,
 }
 
-function outcomeOf(status: number, body: string, server: string | undefined, id: string | undefined): Outcome {
-  if (status < 200 || status > 399) {
-    // A gateway says 502 and 504 of a request that it had passed on; 503 of one that it had not.
-    return { kind: 'bad', what: `status ${status}`, mayHaveRun: status === 502 || status === 504, server }
-  }
-  if (id !== undefined && !body.includes(id)) {
-    return { kind: 'bad', what: 'answer to another request', mayHaveRun: false, server }
-  }
-  return { kind: 'good', server }
-}
-
-/** A connection that was never made has carried nothing. */
-function broken(failure: Error & { code?: string; syscall?: string }, sent: ClientRequest): Outcome {
-  const connected = failure.syscall !== 'connect' && sent.socket !== null
-  return { kind: 'bad', what: failure.code ?? failure.message, mayHaveRun: connected }
+function socketUrl(url: string, path: string): string {
+  const there = new URL(path, url)
+  there.protocol = there.protocol === 'https:' ? 'wss:' : 'ws:'
+  return there.href
 }
