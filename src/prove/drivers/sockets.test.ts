@@ -35,6 +35,9 @@ async function listen(echo: Echo, more: { socketLifeMs?: number; timeoutMs?: num
   }
 }
 
+/** So that what is held back at the end is given up soon. */
+const QUICK = { timeoutMs: 400 }
+
 async function until(load: Load, isEnough: (stats: ReturnType<Load['stats']>) => boolean): Promise<void> {
   while (!isEnough(load.stats())) await new Promise(resolve => setImmediate(resolve))
 }
@@ -67,7 +70,7 @@ test('an echo that comes twice is doubled', async () => {
 })
 
 test('an echo that is missing is lost, after its time or when a later one has come', async () => {
-  await using site = await listen((socket, text, nth) => void (nth % 20 !== 7 && socket.send(text)), { timeoutMs: 400 })
+  await using site = await listen((socket, text, nth) => void (nth % 20 !== 7 && socket.send(text)), QUICK)
   await until(site.load, stats => stats.lost > 3)
   const stats = await site.load.stop()
   const seen = new Set(stats.failures.map(({ what }) => what))
@@ -76,9 +79,9 @@ test('an echo that is missing is lost, after its time or when a later one has co
 
 test('an echo out of order is lost', async () => {
   await using site = await listen((socket, text, nth) => {
-    if (nth % 37 < 36) return void socket.send(text)
-    socket.once('message', () => setImmediate(() => socket.send(text)))
-  })
+    if (nth % 37 < 36) socket.send(text)
+    else socket.once('message', () => setImmediate(() => socket.send(text)))
+  }, QUICK)
   await until(site.load, stats => stats.lost > 2)
   const stats = await site.load.stop()
   expect(stats.failures[0]).toMatchObject({ what: 'a later echo came first', kind: 'websocket' })
@@ -92,7 +95,7 @@ test("a cut is unknown when the connection's own server was being killed, and on
   })
   await until(site.load, stats => stats.good > 100)
   site.load.killBegins('web-2')
-  open.forEach(socket => void socket.terminate())
+  for (const socket of open) socket.terminate()
   await until(site.load, stats => stats.lost >= 40)
   site.load.killEnds('web-2')
   open.clear()
@@ -100,7 +103,7 @@ test("a cut is unknown when the connection's own server was being killed, and on
   await until(site.load, stats => stats.good > good + 100)
   const before = site.load.stats()
   site.load.killBegins('web-1')
-  open.forEach(socket => void socket.terminate())
+  for (const socket of open) socket.terminate()
   site.load.killEnds('web-1')
   await until(site.load, stats => stats.unknown >= 20)
   const stats = await site.load.stop()
