@@ -23,7 +23,10 @@ export async function checkBalancing(
 
 /** The key of the configuration that asks for an address. */
 function keyOf(address: string, { frontends, stats, template }: BalancerSettings): string {
-  const frontend = frontends.find(({ binds }) => binds.some(bind => bind.split(' ')[0] === address))
-  if (frontend !== undefined) return `balancer.frontends.${frontend.name}.bind`
+  for (const { name, binds, tls } of frontends) {
+    const isIn = (list: readonly string[]) => list.some(bind => bind.split(' ')[0] === address)
+    if (isIn(binds)) return `balancer.frontends.${name}.bind`
+    if (isIn(tls?.binds ?? [])) return `balancer.frontends.${name}.tls.bind`
+  }
   return stats !== undefined && formatAddress(stats) === address ? 'balancer.stats' : `balancer.template (${template})`
 }

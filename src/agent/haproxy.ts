@@ -1,7 +1,7 @@
-import type { BalancerConfig, PoolConfig, Supervise } from '../balancer/index.ts'
+import type { BalancerConfig, FrontendConfig, PoolConfig, Supervise } from '../balancer/index.ts'
 import { formatAddress } from '../base/index.ts'
 import type { Supervisor } from '../supervisor/index.ts'
-import type { AgentConfig, BalancerSettings, PoolSettings } from './config/types.ts'
+import type { AgentConfig, BalancerSettings, FrontendSettings, PoolSettings } from './config/types.ts'
 import { isHostLocal } from './endpoints/endpoints.ts'
 import type { ServerViewConfig } from './endpoints/servers.ts'
 
@@ -42,33 +42,55 @@ export function balancerConfigOf(config: AgentConfig, settings: BalancerSettings
     configPath: settings.configPath,
     runDir: config.runDir,
     ...(settings.haproxy === undefined ? {} : { haproxyPath: settings.haproxy }),
-    frontends: Object.fromEntries(settings.frontends.map(f => [f.name, { bind: f.binds, pool: f.pool }])),
+    frontends: Object.fromEntries(settings.frontends.map(frontend => [frontend.name, frontendConfigOf(frontend)])),
     pools: Object.fromEntries(settings.pools.map(pool => [pool.name, poolConfigOf(pool)])),
     ...(settings.maxConnections === undefined ? {} : { maxConnections: settings.maxConnections }),
     data: settings.data,
     ...(stats === undefined ? {} : { stats: { bind: formatAddress(stats) } }),
     node: { name: config.node.name, ip },
+    oldWorkers: settings.oldWorkers,
+    drift: settings.drift,
+  }
+}
+
+function frontendConfigOf({ binds, pool, tls, ...rest }: FrontendSettings): FrontendConfig {
+  const { routes, mode, redirectToHttps, acceptProxy } = rest
+  return {
+    ...{ bind: binds, routes, mode, redirectToHttps, acceptProxy },
+    ...(pool === undefined ? {} : { pool }),
+    ...(tls === undefined ? {} : { tls }),
   }
 }
 
 function poolConfigOf(pool: PoolSettings): PoolConfig {
+  const { mode, balance, sendProxy, serverTls, retries, hold, slowStartMs, minServers, outliers } = pool
   return {
-    balance: pool.balance,
+    ...{ mode, balance, retries, hold, slowStartMs, minServers, outliers },
     check: checkConfigOf(pool.check),
-    sticky: pool.sticky === undefined ? 'none' : 'cookie',
-    ...(pool.sticky === undefined ? {} : { cookieName: pool.sticky.cookie, cookieKey: pool.sticky.key }),
+    ...stickyConfigOf(pool.sticky),
+    ...(sendProxy === undefined ? {} : { sendProxy }),
+    ...(serverTls === undefined ? {} : { serverTls }),
     timeoutConnectMs: pool.connectTimeoutMs,
     timeoutServerMs: pool.serverTimeoutMs,
     timeoutQueueMs: pool.queueTimeoutMs,
     ...(pool.maxConnections === undefined ? {} : { maxconn: pool.maxConnections }),
+    ...(pool.maxQueue === undefined ? {} : { maxqueue: pool.maxQueue }),
     ...(pool.slots === undefined ? {} : { slots: pool.slots }),
   }
 }
 
+function stickyConfigOf(sticky: PoolSettings['sticky']): Pick<PoolConfig, 'sticky' | 'cookieName' | 'cookieKey'> {
+  if (sticky === undefined) return { sticky: 'none' }
+  if (sticky.kind === 'cookie') return { sticky: 'cookie', cookieName: sticky.cookie, cookieKey: sticky.key }
+  return { sticky: sticky.kind === 'source' ? 'source' : { header: sticky.header } }
+}
+
 function checkConfigOf(check: PoolSettings['check']): NonNullable<PoolConfig['check']> {
-  const { intervalMs } = check
-  if (check.kind === 'tcp') return { tcp: true, intervalMs }
-  return { http: check.path, ...(check.host === undefined ? {} : { host: check.host }), intervalMs }
+  const { intervalMs, timeoutMs, fall, rise } = check
+  const pace = { intervalMs, timeoutMs, fall, rise, ...(check.port === undefined ? {} : { port: check.port }) }
+  if (check.kind === 'tcp') return { tcp: true, ...pace }
+  const host = check.host === undefined ? {} : { host: check.host }
+  return { http: check.path, ...host, ...(check.expect === undefined ? {} : { expect: check.expect }), ...pace }
 }
 
 /** Where plain members of the ring belong, by the same settings. @param ip of this node */

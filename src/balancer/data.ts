@@ -1,5 +1,6 @@
-import type { BalancerConfig, FrontendConfig, PoolConfig } from './config.ts'
-import { bindsOf, socketPaths } from './config.ts'
+import type { BalancerConfig, FrontendConfig, PoolConfig, RouteConfig } from './config.ts'
+import { attemptsOf, bindsOf, doorPath, holdOf, retryOnOf, socketPaths, timeoutServerOf } from './config.ts'
+import { fnv1a } from './fnv1a.ts'
 import { endpointOf } from './server.ts'
 import type { Slot } from './slots.ts'
 
@@ -31,30 +32,69 @@ interface ServerData {
 
 interface PoolData {
   readonly name: string
+  readonly tcp: boolean
   readonly balance: string
   readonly checkPath: string | null
   readonly checkHost: string | null
+  readonly checkExpect: string | null
+  readonly checkPort: number | null
+  readonly checkTimeoutMs: number
+  readonly checkFall: number
+  readonly checkRise: number
   /** Pauses between checks: of a server that is up, one that seems to change, and one that is down. */
   readonly checkIntervalMs: number
   readonly checkFastMs: number
   readonly checkDownMs: number
+  /** By a cookie. */
   readonly sticky: boolean
   readonly cookieName: string
   readonly cookieKey: string
+  /** By a table: what `stick on` takes, and the type of its keys. */
+  readonly stickOn: string | null
+  readonly stickType: string | null
+  readonly retries: number
+  /** After `retry-on`, for methods that may be repeated, and for the others. */
+  readonly retryOn: string | null
+  readonly retryOnUnsafe: string | null
+  /** The unix socket where requests wait while no server lives. */
+  readonly door: string | null
+  readonly holdMs: number
+  readonly slowStartMs: number | null
   readonly timeoutConnectMs: number
   readonly timeoutServerMs: number
   readonly timeoutQueueMs: number
   readonly maxconn: number | null
+  readonly maxqueue: number | null
+  /** More words for each `server` line: TLS, the PROXY protocol. Empty, or with a space before it. */
+  readonly serverOptions: string
   readonly servers: readonly ServerData[]
   readonly slots: readonly ServerData[]
 }
 
+interface RouteData {
+  /** Unique within its frontend, for names of ACLs. */
+  readonly id: string
+  readonly hosts: readonly { readonly match: 'str' | 'end'; readonly value: string }[]
+  readonly path: string | null
+  /** The ACLs that must all hold. */
+  readonly condition: string
+  readonly pool: string
+}
+
 interface FrontendData {
   readonly name: string
+  readonly tcp: boolean
   /** For `bind {{bind}}`: of several each comes to stand on a `bind` line of its own. */
   readonly bind: string
   readonly binds: readonly string[]
-  readonly pool: string
+  readonly pool: string | null
+  readonly routes: readonly RouteData[]
+  /** Some of its addresses speak TLS. */
+  readonly tls: boolean
+  readonly redirectToHttps: boolean
+  /** Behind the host in a redirect: `:8443`; empty for 443. */
+  readonly httpsPort: string
+  readonly timeoutClientMs: number
 }
 
 /** What a template sees. Every key is always there; what has no value is null, so that `#if` is enough to ask. */
@@ -73,6 +113,11 @@ export interface TemplateData {
     readonly masterSocket: string
     readonly maxconn: number
     readonly statsBind: string | null
+    readonly oldWorkerMs: number
+    /** Where the worker before a reload hands its stick tables on; null without such tables. */
+    readonly peersSocket: string | null
+    /** Something here is in mode tcp. */
+    readonly tcp: boolean
   }
   /** `balancer.data`, the user's own values. */
   readonly data: Readonly<Record<string, unknown>>
@@ -89,10 +134,11 @@ export function templateData(
   const kept = ordered.filter(server => server.stance !== 'maint' && Object.hasOwn(config.pools, server.pool))
   return {
     node: { name: config.node.name, ip: config.node.ip },
-    frontends: Object.entries(config.frontends).map(([name, frontend]) => frontendData(name, frontend)),
+    frontends: Object.entries(config.frontends).map(([name, frontend]) => frontendData(name, frontend, config)),
     pools: Object.entries(config.pools).map(([name, pool]) =>
       poolData(
         name,
+        config,
         pool,
         ordered.filter(server => server.pool === name),
         slots.get(name) ?? [],
@@ -105,36 +151,100 @@ export function templateData(
       masterSocket: socketPaths(config).master,
       maxconn,
       statsBind: config.stats?.bind ?? null,
+      ...settingsOf(config),
     },
     data: config.data ?? {},
   }
 }
 
-function frontendData(name: string, frontend: FrontendConfig): FrontendData {
+const HOUR_MS = 3_600_000
+
+function settingsOf(config: BalancerConfig) {
+  const pools = Object.values(config.pools)
+  const hasTables = pools.some(pool => stickTable(pool).stickOn !== null)
+  return {
+    oldWorkerMs: config.oldWorkers?.maxAgeMs ?? HOUR_MS,
+    peersSocket: hasTables ? socketPaths(config).peers : null,
+    tcp: [...pools, ...Object.values(config.frontends)].some(({ mode }) => mode === 'tcp'),
+  }
+}
+
+function frontendData(name: string, frontend: FrontendConfig, config: BalancerConfig): FrontendData {
   const binds = bindsOf(frontend)
-  return { name, bind: binds.join('\n    bind '), binds, pool: frontend.pool }
+  const port = /:(\d+)$/.exec(frontend.tls?.binds[0]?.split(' ')[0] ?? '')?.[1] ?? '443'
+  return {
+    name,
+    tcp: frontend.mode === 'tcp',
+    bind: binds.join('\n    bind '),
+    binds,
+    pool: frontend.pool ?? null,
+    routes: (frontend.routes ?? []).map(routeData),
+    tls: frontend.tls !== undefined || binds.some(bind => / ssl( |$)/.test(bind)),
+    redirectToHttps: frontend.redirectToHttps === true,
+    httpsPort: port === '443' ? '' : `:${port}`,
+    timeoutClientMs: frontend.mode === 'tcp' ? timeoutServerOf(config.pools[frontend.pool ?? ''] ?? {}) : 60_000,
+  }
+}
+
+function routeData({ hosts, path, pool }: RouteConfig, at: number): RouteData {
+  const id = `route${at + 1}`
+  const conditions = [...(hosts.length > 0 ? [`${id}.host`] : []), ...(path === undefined ? [] : [`${id}.path`])]
+  return {
+    id,
+    hosts: hosts.map(host =>
+      host.startsWith('*.') ? { match: 'end', value: host.slice(1) } : { match: 'str', value: host },
+    ),
+    path: path ?? null,
+    condition: conditions.join(' '),
+    pool,
+  }
 }
 
 function poolData(
   name: string,
+  config: BalancerConfig,
   pool: PoolConfig,
   servers: readonly PlacedServer[],
   slots: readonly Readonly<Slot>[],
 ): PoolData {
+  const hold = holdOf(pool)
+  const retryOn = retryOnOf(pool)
   return {
     name,
+    tcp: pool.mode === 'tcp',
     balance: pool.balance ?? 'leastconn',
     ...checkData(pool.check),
     sticky: pool.sticky === 'cookie',
     cookieName: pool.cookieName ?? 'SRV',
     cookieKey: pool.cookieKey ?? name,
+    ...stickTable(pool),
+    retries: attemptsOf(pool),
+    retryOn: retryOn.safe.join(' ') || null,
+    retryOnUnsafe: retryOn.unsafe.join(' ') || null,
+    door: hold === undefined ? null : doorPath(config, name),
+    holdMs: hold?.timeMs ?? 0,
+    slowStartMs: pool.slowStartMs === undefined || pool.slowStartMs === 0 ? null : pool.slowStartMs,
     timeoutConnectMs: pool.timeoutConnectMs ?? 250,
-    timeoutServerMs: pool.timeoutServerMs ?? 30_000,
+    timeoutServerMs: timeoutServerOf(pool),
     timeoutQueueMs: pool.timeoutQueueMs ?? 5_000,
     maxconn: pool.maxconn ?? null,
+    maxqueue: pool.maxqueue ?? null,
+    serverOptions: serverOptions(pool),
     servers: namedServers(servers),
     slots: slotsData(slots, servers),
   }
+}
+
+/** The header's value, or the client's address. */
+function stickTable({ sticky }: PoolConfig): Pick<PoolData, 'stickOn' | 'stickType'> {
+  if (typeof sticky === 'object') return { stickOn: `req.hdr(${sticky.header})`, stickType: 'string len 64' }
+  return sticky === 'source' ? { stickOn: 'src', stickType: 'ipv6' } : { stickOn: null, stickType: null }
+}
+
+function serverOptions({ serverTls: tls, sendProxy }: PoolConfig): string {
+  const ca = tls?.verify === 'required' ? ` ca-file ${tls.ca ?? '@system-ca'}` : ''
+  const secure = tls === undefined ? '' : ` ssl verify ${tls.verify}${ca}`
+  return `${secure}${sendProxy === undefined ? '' : sendProxy === 'v2' ? ' send-proxy-v2' : ' send-proxy'}`
 }
 
 function checkData(check: PoolConfig['check'] = { tcp: true }) {
@@ -142,6 +252,11 @@ function checkData(check: PoolConfig['check'] = { tcp: true }) {
   return {
     checkPath: 'http' in check ? check.http : null,
     checkHost: ('http' in check ? check.host : undefined) ?? null,
+    checkExpect: ('http' in check ? check.expect : undefined) ?? null,
+    checkPort: check.port ?? null,
+    checkTimeoutMs: check.timeoutMs ?? 500,
+    checkFall: check.fall ?? 2,
+    checkRise: check.rise ?? 1,
     checkIntervalMs,
     checkFastMs: Math.min(200, checkIntervalMs),
     checkDownMs: Math.min(500, checkIntervalMs),
@@ -162,11 +277,15 @@ function uniqueName(server: PlacedServer, taken: Set<string>): string {
   return free
 }
 
+/** The `server` line of the door in both built-in templates; no member's may be called so. */
+const DOOR_NAME = 'door'
+
 function namedServers(servers: readonly PlacedServer[]): ServerData[] {
-  const taken = new Set<string>()
+  const taken = new Set<string>([DOOR_NAME])
   const ids = new Set<number>()
   return servers.map(server => {
     const unique = uniqueName(server, taken)
+    // Consistent hashing places a server by its id, so the id must not depend on who else is there.
     let id = 1_000_000 + (fnv1a(unique) % 1_000_000_000)
     while (ids.has(id)) id++
     ids.add(id)
@@ -206,13 +325,6 @@ function serverData(name: string, id: number, server: PlacedServer): ServerData 
     disabled: server.stance === 'maint',
     draining: server.stance === 'drain',
   }
-}
-
-/** Consistent hashing places a server by its id, so the id must not depend on who else is there (FNV-1a, Fowler et al.). */
-function fnv1a(text: string): number {
-  let hash = 0x811c9dc5
-  for (const byte of Buffer.from(text)) hash = Math.imul(hash ^ byte, 0x01000193)
-  return hash >>> 0
 }
 
 function orderKey(server: PlacedServer): string {

@@ -15,20 +15,32 @@ type Names = Shape | 'value' | 'any'
 
 const SERVER: Shape = names('server id member host ip port address weight disabled draining')
 const ADDRESS: Shape = names('host ip port')
+const ROUTE: Shape = {
+  ...names('id path condition pool'),
+  hosts: { [elementKey()]: names('match value') },
+}
 const DATA: Shape = {
   node: names('name ip'),
-  frontends: { [elementKey()]: { ...names('name bind pool'), binds: { [elementKey()]: 'value' } } },
+  frontends: {
+    [elementKey()]: {
+      ...names('name tcp bind pool tls redirectToHttps httpsPort timeoutClientMs'),
+      binds: { [elementKey()]: 'value' },
+      routes: { [elementKey()]: ROUTE },
+    },
+  },
   pools: {
     [elementKey()]: {
-      ...names('name balance checkPath checkHost checkIntervalMs checkFastMs checkDownMs sticky cookieName cookieKey'),
-      ...names('timeoutConnectMs timeoutServerMs timeoutQueueMs maxconn'),
+      ...names('name tcp balance sticky cookieName cookieKey stickOn stickType retries retryOn retryOnUnsafe'),
+      ...names('checkPath checkHost checkExpect checkPort checkTimeoutMs checkFall checkRise'),
+      ...names('checkIntervalMs checkFastMs checkDownMs door holdMs slowStartMs serverOptions'),
+      ...names('timeoutConnectMs timeoutServerMs timeoutQueueMs maxconn maxqueue'),
       servers: { [elementKey()]: SERVER },
       slots: { [elementKey()]: SERVER },
     },
   },
   members: { [elementKey()]: names('name host ip') },
   addresses: { [elementKey()]: ADDRESS },
-  settings: names('adminSocket masterSocket maxconn statsBind'),
+  settings: names('adminSocket masterSocket maxconn statsBind oldWorkerMs peersSocket tcp'),
 }
 
 /**

@@ -49,6 +49,7 @@ function rowsOf(path: string, schema: JsonSchema): string[] {
       if (!isMapOfKeys(inner)) rows.push(row(join(key), takes(inner), `${needed}${inner.description ?? ''}`))
       rows.push(...rowsOf(join(key), inner))
     }
+    if (form.items !== undefined && hasKeys(form.items)) rows.push(...rowsOf(`${path}[]`, form.items))
     const values = form.additionalProperties
     if (typeof values === 'object' && hasKeys(values)) rows.push(...rowsOf(join('<name>'), values))
   }

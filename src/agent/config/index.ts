@@ -14,6 +14,7 @@ export type {
   AgentConfig,
   ApiSettings,
   BalancerSettings,
+  CheckSettings,
   ClusterConfig,
   DiscoverySettings,
   FrontendSettings,
@@ -21,5 +22,9 @@ export type {
   NodeConfig,
   PoolSettings,
   ReadyCheck,
+  RetrySettings,
+  RouteSettings,
   ServiceConfig,
+  StickySettings,
+  TlsSettings,
 } from './types.ts'

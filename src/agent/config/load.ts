@@ -112,13 +112,19 @@ function relativeTo(file: string, source: Source, world: ConfigWorld): Source {
     const keys = path.split('.')
     const last = keys.pop() as string
     for (const holder of holdersAt(value, keys)) {
-      const text = holder[last]
-      if (typeof text !== 'string' || text === '' || text.startsWith('/')) continue
-      if (path === 'balancer.template' && BUILT_IN_TEMPLATES.includes(text)) continue
-      holder[last] = text === '.' ? folder : `${folder}/${text.replace(/^(?:\.\/)+/, '')}`
+      const given = holder[last]
+      if (given === undefined) continue
+      if (path === 'balancer.template' && BUILT_IN_TEMPLATES.includes(given as string)) continue
+      holder[last] = Array.isArray(given) ? given.map(one => below(folder, one)) : below(folder, given)
     }
   }
   return { ...source, value }
+}
+
+/** What is no relative path stays as it is; HAProxy's `@system-ca` is none. */
+function below(folder: string, path: unknown): unknown {
+  if (typeof path !== 'string' || path === '' || path.startsWith('/') || path.startsWith('@')) return path
+  return path === '.' ? folder : `${folder}/${path.replace(/^(?:\.\/)+/, '')}`
 }
 
 const BUILT_IN_TEMPLATES: readonly string[] = ['slots', 'named']
@@ -128,6 +134,8 @@ const PATH_SETTINGS: readonly string[] = [
   'cluster.tags_file',
   'balancer.template',
   'balancer.config',
+  'balancer.frontends.*.tls.certificates',
+  'balancer.pools.*.server_tls.ca',
   'api.socket',
   'services.*.cwd',
   'state_dir',

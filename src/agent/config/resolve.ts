@@ -30,7 +30,7 @@ export function resolveConfig(
   checkSocketPath('api.socket', socketPath, 0, findings)
   checkSocketPath('run_dir', runDir, RUN_FILE_BYTES, findings)
   const cluster = resolveCluster(settings, stateDir, world, findings)
-  const balancer = resolveBalancer(settings.balancer, stateDir, findings)
+  const balancer = resolveBalancer(settings.balancer, stateDir, findings, path => absolute(path, world))
   return {
     node: nodeOf(settings, world, findings),
     cluster,

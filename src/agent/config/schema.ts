@@ -212,6 +212,63 @@ const service = z.strictObject({
 const BIND = /^(?:\*|[^\s:"'\\#]+|\[[0-9a-fA-F:.]+\])?:\d{1,5}(?: [A-Za-z0-9_.:@/,=+ -]{1,400})?$/
 const bindList = listOf(line.regex(BIND, 'takes an address such as :80, and parameters such as ssl crt /etc/site.pem'))
 
+const MODE = z.enum(['http', 'tcp'], 'takes http or tcp')
+const poolName = text.regex(NAME, `a pool's name is ${NAME_RULE}`)
+/** A path that becomes one word of a configuration line. */
+const wordPath = line.regex(/^[A-Za-z0-9_.:@/,=+-]{1,255}$/, 'takes a path of letters, digits and _ . : @ / , = + -')
+
+const route = z.strictObject({
+  host: listOf(
+    line.regex(
+      /^(?:\*\.)?[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63}){0,20}$/,
+      'takes www.example.org or *.example.org',
+    ),
+  )
+    .optional()
+    .describe(
+      'One or a list; `*.example.org` is every name below example.org. Compared without port and case. Default: any.',
+    ),
+  path: line
+    .regex(/^\/[A-Za-z0-9_.~%+:@/-]{0,250}$/, 'takes the beginning of a path, such as /api')
+    .optional()
+    .describe('The beginning of the path, in whole segments: `/api` takes /api and /api/x, not /apis. Default: any.'),
+  pool: poolName.describe('Where these requests go.'),
+})
+
+const tls = z.strictObject({
+  bind: bindList.describe('Where it listens with TLS, such as `:443`; one or a list.'),
+  certificates: listOf(wordPath).describe(
+    'PEM files with certificate, chain and key, or directories of them. The name that a client asks for chooses; the first is for the others.',
+  ),
+  min_version: z
+    .union([z.literal([1.2, 1.3]), z.literal(['1.2', '1.3'])], 'takes 1.2 or 1.3')
+    .transform(one => (String(one) === '1.3' ? ('1.3' as const) : ('1.2' as const)))
+    .optional()
+    .describe('The oldest TLS. Default 1.2.'),
+})
+
+const frontend = z.strictObject({
+  bind: bindList.optional().describe('Where it listens, such as `:80`; one or a list. Needed unless `tls` has one.'),
+  pool: poolName
+    .optional()
+    .describe(
+      'Where its requests go, those that no route takes. Without it those are answered 503; needed without `routes`.',
+    ),
+  mode: MODE.optional().describe("`tcp` passes bytes on as they are. Default: its pool's mode."),
+  routes: z
+    .array(route, 'takes a list of maps with host, path and pool')
+    .max(500, 'takes at most 500 routes')
+    .optional()
+    .describe('Which pool takes what; the first that fits counts.'),
+  tls: tls.optional().describe('TLS ends here.'),
+  redirect_to_https: flag
+    .optional()
+    .describe('What comes without TLS is answered 308 to the same place with it. Default false.'),
+  accept_proxy: flag
+    .optional()
+    .describe('Connections begin with the PROXY protocol, version 1 or 2; any other is closed. Default false.'),
+})
+
 const check = z
   .strictObject({
     tcp: z.literal(true, 'takes true').describe('A server is up when its port opens. The default.'),
@@ -219,9 +276,73 @@ const check = z
       .regex(/^\/[^\s"'\\#]*$/, 'takes a path such as /health')
       .describe('A server is up when a GET answers 200 to 399.'),
     host: line.regex(/^[A-Za-z0-9.:[\]-]+$/, 'is not a host name').describe('The `Host` header of the check.'),
+    expect: z
+      .union([z.int().min(100).max(599), text], 'takes a status such as 200, or 200-299,301')
+      .transform(String)
+      .refine(isStatusList, 'takes a status such as 200, or 200-299,301')
+      .describe('Good answers of an HTTP check: `200`, `200-299`, `200,301-302`. Default 200-399.'),
+    port: port.describe("Where checks ask. Default: the server's own port."),
     interval: duration('1s', 'Pause between checks.'),
+    timeout: duration('500ms', 'A check that takes longer has failed.'),
+    fall: count(100).min(1).describe('So many failures in a row take a server out. Default 2.'),
+    rise: count(100).min(1).describe('So many good checks in a row bring it back. Default 1.'),
   })
   .partial()
+
+/** `200`, `200-299`, `200,301-302`. */
+function isStatusList(codes: string): boolean {
+  return /^[1-5]\d\d(?:-[1-5]\d\d)?(?:,[1-5]\d\d(?:-[1-5]\d\d)?){0,9}$/.test(codes)
+}
+
+/** What HAProxy's `retry-on` takes, in 2.6 already. */
+const RETRY_ON = [
+  ...(['conn-failure', 'empty-response', 'junk-response', 'response-timeout'] as const),
+  ...(['401', '403', '404', '408', '425', '500', '501', '502', '503', '504'] as const),
+] as const
+
+const retries = z
+  .strictObject({
+    attempts: count(10).describe('So often a request is tried again. Default 3; 0: never.'),
+    on: z
+      .array(
+        z
+          .union([z.int(), text])
+          .transform(String)
+          .pipe(z.enum(RETRY_ON, `takes ${RETRY_ON.join(', ')}`)),
+      )
+      .describe(
+        'What is repeated besides a connection that cannot be made: `empty-response`, `junk-response`, `response-timeout`, or a status from 401 to 504. Only GET, HEAD and OPTIONS are repeated. Default: those three.',
+      ),
+    unsafe: flag.describe(
+      'POST and all other methods are repeated as well. Only for an application that may be asked twice. Default false.',
+    ),
+  })
+  .partial()
+
+const hold = z
+  .strictObject({
+    time: duration('10s, or less where `timeouts.server` is short', 'How long; `0s`: not at all.'),
+    requests: count(10_000).min(1).describe('How many at a time. Default 1000.'),
+  })
+  .partial()
+
+const sticky = z.union(
+  [
+    z.enum(['cookie', 'source']).transform(kind => (kind === 'source' ? { source: true as const } : {})),
+    z
+      .strictObject({
+        cookie: text.regex(/^[A-Za-z0-9_-]{1,64}$/, 'is not a cookie name').describe('Default SRV.'),
+        key: text
+          .regex(/^[A-Za-z0-9_.-]{1,128}$/, 'takes letters, digits, . _ -')
+          .describe("Of the cookie. Default: the pool's name. The same on every balancer."),
+        header: text
+          .regex(/^[A-Za-z0-9_-]{1,64}$/, 'is not the name of a header')
+          .describe('A client is who sends the same value in this header.'),
+      })
+      .partial(),
+  ],
+  'takes cookie, source, or a map with cookie and key, or with header',
+) as unknown as z.ZodType<{ cookie?: string; key?: string; header?: string; source?: true }>
 
 const pool = z
   .strictObject({
@@ -229,33 +350,40 @@ const pool = z
     balance: line
       .regex(/^[a-z-]+(?:[ (][A-Za-z0-9_.,() -]*)?$/, "takes HAProxy's balance, such as leastconn or roundrobin")
       .describe("HAProxy's `balance`. Default leastconn."),
+    mode: MODE.describe("`tcp` for what is not HTTP. Default: its frontend's, else http."),
     check,
-    sticky: z
-      .union(
-        [
-          z.literal('cookie').transform((): { cookie?: string; key?: string } => ({})),
-          z
-            .strictObject({
-              cookie: text.regex(/^[A-Za-z0-9_-]{1,64}$/, 'is not a cookie name').describe('Default SRV.'),
-              key: text
-                .regex(/^[A-Za-z0-9_.-]{1,128}$/, 'takes letters, digits, . _ -')
-                .describe("Default: the pool's name. The same on every balancer."),
-            })
-            .partial(),
-        ],
-        'takes cookie, or a map with cookie and key',
-      )
-      .describe('Keep a client on its server with a cookie.'),
+    sticky: sticky.describe(
+      'Keep a client on its server: by a `cookie`, by its address (`source`), or by a header of its requests.',
+    ),
+    send_proxy: z
+      .enum(['v1', 'v2'], 'takes v1 or v2')
+      .describe('Tell servers who the client is by the PROXY protocol. Default: not.'),
+    server_tls: z
+      .strictObject({
+        verify: z.enum(['none', 'required'], 'takes none or required').describe('Whether certificates are checked.'),
+        ca: wordPath
+          .optional()
+          .describe('PEM file of those who sign them. Default `@system-ca`, what this host trusts.'),
+      })
+      .describe('TLS to servers. Default: not.'),
+    retries,
+    hold: hold.describe('While no server lives, requests wait for the first that comes.'),
+    slow_start: duration('0s: off', 'So long a server that comes takes less than its share.'),
+    min_servers: count(10_000).describe(
+      'A drain or a stop that leaves fewer servers is refused. Default 0: no such guard.',
+    ),
+    outliers: flag.describe('Servers that are much slower than the others get less to do. Default true.'),
     timeouts: z
       .strictObject({
         connect: duration('250ms', 'To reach a server.'),
-        server: duration('30s', 'For a server to answer, and between its bytes.'),
+        server: duration('30s, 1h in mode tcp', 'For a server to answer, and between its bytes.'),
         queue: duration('5s', 'How long a request waits for a free server.'),
       })
       .partial(),
     max_connections: count(1e6)
       .min(1)
       .describe('For each server; what is above waits in the queue. Default: no limit.'),
+    max_queue: count(1e6).min(1).describe('How many may wait for each server. Default: no limit.'),
     slots: count(10_000)
       .min(1)
       .describe(
@@ -273,18 +401,24 @@ const balancer = z
       .union([z.literal(false), address(1936, '')], 'takes an address such as 127.0.0.1:1936, or false')
       .describe('The statistics page; false switches it off. Default 127.0.0.1:1936.'),
     max_connections: count(1e8).min(1).describe("HAProxy's `maxconn`. Default: what the descriptor limit allows."),
-    frontends: named(
-      z.strictObject({
-        bind: bindList.describe('Where it listens, such as `:80`; one or a list.'),
-        pool: text.regex(NAME, `a pool's name is ${NAME_RULE}`).describe('Where its requests go.'),
-      }),
-    ),
+    frontends: named(frontend),
     pools: named(pool.nullable().transform(value => value ?? {})),
     plain_pool: text
       .regex(NAME, `a pool's name is ${NAME_RULE}`)
       .describe(
         'The pool of plain Serf members (`role=backend`) that name none. Default: `web` if there is one, else the first.',
       ),
+    old_workers: z
+      .strictObject({
+        max: count(1000).min(1).describe('At most so many; the oldest ends first. Default 8.'),
+        max_age: duration('1h', 'How long one may live; what is still connected is cut then.'),
+      })
+      .partial()
+      .describe('Processes of HAProxy that only wait for the connections from before a reload.'),
+    watch: flag.describe('Read `muster.yaml` and the template again when they change, as SIGHUP does. Default false.'),
+    drift: z
+      .enum(['restore', 'adopt'], 'takes restore or adopt')
+      .describe('What somebody else changes in HAProxy or its file is put right, or kept. Default restore.'),
     data: z.record(text, z.json()).describe('Your own values for the template, as `data`.'),
   })
   .partial()
