@@ -1,8 +1,13 @@
-import type { Balancer, BalancerStatus } from '../balancer/index.ts'
-import { type Clock, type Log, MusterError, type Random, type Scope } from '../base/index.ts'
+import { join } from 'node:path'
+import type { Balancer, BalancerStatus, Leftover, ServerStatus } from '../balancer/index.ts'
+import { type Clock, formatAddress, type Log, MusterError, type Random, type Scope } from '../base/index.ts'
 import type { Engine, SerfMember } from '../serf/index.ts'
 import type { Supervisor } from '../supervisor/index.ts'
 import type { AgentConfig } from './config/index.ts'
+import { BOUND_QUIET_MS, type DrainedBalancer, HeldDrains } from './draining-balancer.ts'
+import { DrainsFile } from './drivers/drains-file.ts'
+import type { DrainLeft, DrainRequest } from './endpoints/drain.ts'
+import type { BelowMinimum } from './endpoints/drain-messages.ts'
 import { answerDrains } from './endpoints/drain-query.ts'
 import { balancerConfigOf, haproxySupervise, viewConfigOf } from './haproxy.ts'
 import { ServerView } from './endpoints/servers.ts'
@@ -15,17 +20,39 @@ interface BalancingDeps {
   readonly supervisor: Supervisor
 }
 
+/** What HAProxy still has to do, by `ip:port`. @throws RuntimeSocketError */
+type LeftOn = (endpoints: readonly string[], withAges: boolean) => Promise<Map<string, Leftover>>
+
+/** The settings of pools that drains go by. */
+export interface PoolGuard {
+  readonly name: string
+  readonly isSticky: boolean
+  /** Default 1: never the last one. */
+  readonly minServers?: number
+}
+
 /** The balancer of this node, kept equal to what the ring says. */
-export class Balancing {
+export class Balancing implements DrainedBalancer {
+  /** What operators have drained. */
+  readonly drains: HeldDrains
   readonly #balancer: Balancer
   readonly #view: ServerView
+  readonly #leftOn: LeftOn
+  readonly #guards: ReadonlyMap<string, PoolGuard>
   readonly #serf: Engine
   readonly #clock: Clock
   #joinedAtMs: number | undefined
 
-  constructor(balancer: Balancer, view: ServerView, deps: BalancingDeps) {
+  constructor(
+    balancer: Balancer,
+    view: ServerView,
+    deps: BalancingDeps & { readonly leftOn: LeftOn; readonly guards: readonly PoolGuard[]; readonly file: DrainsFile },
+  ) {
     this.#balancer = balancer
     this.#view = view
+    this.#leftOn = deps.leftOn
+    this.#guards = new Map(deps.guards.map(guard => [guard.name, guard]))
+    this.drains = new HeldDrains(this, deps)
     this.#serf = deps.serf
     this.#clock = deps.clock
   }
@@ -40,21 +67,40 @@ export class Balancing {
     if (ring.some(({ name, status }) => status === 'alive' && name !== self)) this.#joinedAtMs ??= this.#clock.nowMs()
     const members = new Map(ring.map(({ name, status }) => [name, isGone(status) ? status : 'alive'] as const))
     const joined = this.#joinedAtMs === undefined ? {} : { joinedAtMs: this.#joinedAtMs }
-    this.#balancer.wanted(this.#view.serversOf(ring), { members, ...joined })
+    this.#balancer.wanted(this.drains.apply(this.#view.serversOf(ring)), { members, ...joined })
   }
 
   /**
-   * Requests and sessions on an endpoint here; at least 1 while it still takes traffic, since a count of 0 means that its
-   * process may be stopped.
+   * What is left on an endpoint here; at least 1 while it still takes what the phase excludes, since 0 means that its process may
+   * be stopped.
    * @throws RuntimeSocketError when HAProxy cannot be asked
    */
-  async sessionsOn(ip: string, port: number): Promise<number> {
-    const servers = this.#balancer.status().pools.flatMap(pool => pool.servers)
-    const here = servers.filter(server => server.ip === ip && server.port === port)
-    const remaining = await this.#balancer.remaining(here.map(server => server.name))
-    const isServing = here.some(server => server.state !== 'drain' && server.state !== 'maint')
-    const sessions = remaining.reduce((sum, server) => sum + server.sessions, 0)
-    return isServing ? Math.max(1, sessions) : sessions
+  async left({ ip, port, phase }: DrainRequest): Promise<DrainLeft> {
+    const endpoint = formatAddress({ ip, port })
+    const found = (await this.#leftOn([endpoint], false)).get(endpoint)
+    const isHere = (server: { ip: string; port: number }) => server.ip === ip && server.port === port
+    const pools = this.#balancer.status().pools.filter(pool => pool.servers.some(isHere))
+    const states = pools.flatMap(pool => pool.servers.filter(isHere).map(server => server.state))
+    const isOpen = found?.isOpen === true || states.some(state => state !== 'drain' && state !== 'maint')
+    const isReachable = found?.isReachable === true || states.some(state => state !== 'maint')
+    const isTaking = phase === 'out' ? isReachable : isOpen
+    const sessions = found?.sessions ?? 0
+    const isSticky = pools.some(pool => this.isSticky(pool.name))
+    const isBound = phase !== 'out' && isSticky && isReachable && (found?.quietMs ?? BOUND_QUIET_MS) < BOUND_QUIET_MS
+    const below = this.#belowWithout(pools, isHere)
+    return { left: isTaking ? Math.max(1, sessions) : sessions, isBound, ...(below === undefined ? {} : { below }) }
+  }
+
+  leftOn(endpoints: readonly string[], withAges: boolean): Promise<Map<string, Leftover>> {
+    return this.#leftOn(endpoints, withAges)
+  }
+
+  minServers(pool: string): number {
+    return this.#guards.get(pool)?.minServers ?? 1
+  }
+
+  isSticky(pool: string): boolean {
+    return this.#guards.get(pool)?.isSticky ?? false
   }
 
   /** Requests and sessions on a server, for `status`; undefined while HAProxy cannot be asked, which the status says already. */
@@ -68,16 +114,40 @@ export class Balancing {
   /** How the balancer sees its pools, and how many readings of tags had something to refuse. */
   status(): BalancerStatus {
     const status = this.#balancer.status()
-    return { ...status, refused: status.refused + this.#view.refused }
+    const pools = status.pools.map(({ name, servers }) => ({
+      name,
+      servers: servers.map(one => this.#told(name, one)),
+    }))
+    return { ...status, pools, refused: status.refused + this.#view.refused }
   }
 
-  /** Reads a user's template again. @throws TemplateError: the one before stays in force */
-  rereadTemplate(): Promise<void> {
-    return this.#balancer.rereadTemplate()
+  /** Reads a user's template again. @throws what `Balancer.apply` throws: the one before stays in force */
+  async rereadTemplate(): Promise<void> {
+    await this.#balancer.apply(undefined, { actor: 'SIGHUP', causes: [{ what: 'SIGHUP' }] })
   }
 
   stop(options: { readonly keepHaproxy: boolean }): Promise<void> {
     return this.#balancer.stop(options)
+  }
+
+  /** A server that an operator has drained says so, and who. */
+  #told(pool: string, server: ServerStatus): ServerStatus {
+    const reason = this.drains.reasonFor({ pool, ...server })
+    if (reason === undefined) return server
+    const isTakenOut = server.state === 'maint'
+    return { ...server, reason: isTakenOut ? `${server.reason}; ${reason}` : reason }
+  }
+
+  #belowWithout(
+    pools: BalancerStatus['pools'],
+    isHere: (server: { ip: string; port: number }) => boolean,
+  ): BelowMinimum | undefined {
+    for (const { name, servers } of pools) {
+      const [min, without] = [this.minServers(name), servers.filter(isHere).length]
+      const others = servers.filter(server => server.state === 'ready' && !isHere(server)).length
+      if (others < min) return { pool: name, has: others + without, without, min }
+    }
+    return undefined
   }
 }
 
@@ -92,7 +162,7 @@ export async function startBalancing(
   signal?: AbortSignal,
 ): Promise<Balancing | undefined> {
   if (config.balancer === undefined) return undefined
-  const { startBalancer } = await import('../balancer/index.ts')
+  const { leftOn, socketPaths, startBalancer } = await import('../balancer/index.ts')
   const ip = deps.serf.local().ip
   const log = deps.log.child({ room: 'balancer' })
   const { clock, random } = deps
@@ -100,12 +170,19 @@ export async function startBalancing(
   let started: Balancer | undefined // what keeps HAProxy from starting it says before
   const tell = (line: string) => deps.log.info({ service: 'haproxy' }, started?.named(line) ?? line)
   scope.defer(deps.supervisor.onOutput((service, line) => void (service === 'haproxy' && tell(line))))
-  const balancer = scope.use(
-    await startBalancer(balancerConfigOf(config, config.balancer, ip), { clock, random, log, supervise }, signal),
-  )
+  const settings = balancerConfigOf(config, config.balancer, ip)
+  const balancer = scope.use(await startBalancer(settings, { clock, random, log, supervise }, signal))
   started = balancer
   const view = new ServerView(viewConfigOf(config.balancer, ip), log)
-  const balancing = new Balancing(balancer, view, deps)
+  const paths = socketPaths(settings)
+  const balancing = new Balancing(balancer, view, {
+    ...{ ...deps, log },
+    leftOn: (endpoints, withAges) => leftOn(paths, endpoints, { withAges, clock }),
+    guards: config.balancer.pools.map(pool => ({ ...pool, isSticky: pool.sticky !== undefined })),
+    file: new DrainsFile(join(config.stateDir, 'drains.json')),
+  })
+  await balancing.drains.load() // before the first pass: who was drained stays so
+  scope.defer(balancing.drains.start())
   scope.defer(deps.serf.onChange(() => balancing.wake()))
   scope.defer(answerDrains(deps.serf, balancing))
   balancing.wake()

@@ -1,8 +1,12 @@
-import { type Clock, type Log, messageOf, type Random, type Timer } from '../base/index.ts'
+import { type Clock, type Listeners, type Log, messageOf, type Random, type Timer } from '../base/index.ts'
+import { assertSound, type BalancerConfig } from './config.ts'
+import type { DriftReport } from './drift.ts'
 import type { HaproxyControl } from './drivers/haproxy-control.ts'
 import { RuntimeSocketError } from './errors.ts'
 import { missingRetries, type MissingRetry } from './retries.ts'
-import type { Passes } from './pass.ts'
+import type { Layout } from './layout.ts'
+import type { Order, Outlook, Passes } from './pass.ts'
+import type { Cause, Receipt } from './receipt.ts'
 import { type Entry, entryKey, type MemberStates } from './roster.ts'
 import { endpointOf, type Liveness, refusalOf, type Server } from './server.ts'
 import type { Supervise } from './supervise.ts'
@@ -37,6 +41,8 @@ export interface BalancerStatus {
   readonly problem: string | undefined
   /** Settings that the configuration lacks, without which a crash loses requests. */
   readonly missingRetries: readonly MissingRetry[]
+  /** What somebody else changed, and what became of it; the newest last. */
+  readonly drifts: readonly DriftReport[]
 }
 
 export interface WantedOptions {
@@ -47,6 +53,8 @@ export interface WantedOptions {
    * reaped: just that). An endpoint that nobody explains stays under HAProxy's checks.
    */
   readonly members?: MemberStates
+  /** Why the list may have changed, for the receipt. */
+  readonly causes?: readonly Cause[]
 }
 
 export interface BalancerParts {
@@ -56,8 +64,9 @@ export interface BalancerParts {
   readonly control: HaproxyControl
   readonly passes: Passes
   readonly supervise: Supervise
-  /** The template, read and compiled anew. */
-  readonly readTemplate: () => Promise<Render>
+  /** The template of a configuration, read and compiled anew. */
+  readonly renderOf: (config: BalancerConfig) => Promise<Render>
+  readonly receipts: Listeners<Receipt>
   readonly version: string
   readonly adopted: boolean
 }
@@ -75,6 +84,8 @@ export class Balancer implements AsyncDisposable {
   readonly #abort = new AbortController()
   readonly #warned = new Set<string>()
   readonly #stopListening: (() => void) | undefined
+  /** Passes and changes of the configuration, one after the other. */
+  #turn: Promise<unknown> = Promise.resolve()
   #running: Promise<void> | undefined
   #again = false
   #timer: Timer | undefined
@@ -93,14 +104,52 @@ export class Balancer implements AsyncDisposable {
   wanted(servers: readonly Server[], options: WantedOptions = {}): void {
     const { passes } = this.#parts
     if (options.joinedAtMs !== undefined) passes.joinedAtMs ??= options.joinedAtMs
-    passes.update(this.#sound(servers), options.members)
+    passes.update(this.#sound(servers), options.members, options.causes)
     this.wake()
   }
 
-  /** Reads a user's template again and applies it. @throws TemplateError: the one before stays in force */
-  async rereadTemplate(): Promise<void> {
-    this.#parts.passes.useTemplate(await this.#parts.readTemplate())
+  /** Every change that is made to HAProxy from now on. @returns how to stop listening */
+  onReceipt(listener: (receipt: Receipt) => void): () => void {
+    return this.#parts.receipts.add(listener)
+  }
+
+  /**
+   * What this configuration would change, its template and the files that it names read anew, and how each change would be made;
+   * nothing is touched.
+   * @param config default: the one in force
+   * @throws BalancerConfigError, TemplateError, RuntimeSocketError
+   */
+  async plan(config?: BalancerConfig): Promise<Outlook> {
+    const layout = await this.#layoutOf(config)
+    return this.#inTurn(() => this.#parts.passes.outlook(layout))
+  }
+
+  /**
+   * Puts a configuration in force, its template and the files that it names read anew. Where it is refused, nothing changes.
+   * @param config default: the one in force; where HAProxy is found and its sockets are (`configPath`, `runDir`) takes a restart
+   * @returns undefined when nothing had to be done
+   * @throws BalancerConfigError, TemplateError, ConfigRefusedError, BindError, ReloadFailedError, PlanStaleError, RuntimeSocketError
+   */
+  async apply(config: BalancerConfig | undefined, order: Order): Promise<Receipt | undefined> {
+    const layout = await this.#layoutOf(config)
+    const receipt = await this.#inTurn(() => this.#parts.passes.change(layout, order, this.#abort.signal))
     this.wake()
+    return receipt
+  }
+
+  async #layoutOf(config: BalancerConfig | undefined): Promise<Layout> {
+    const { passes, renderOf } = this.#parts
+    const now = passes.layout.config
+    const { configPath, runDir } = now
+    const next = config === undefined ? now : { ...config, configPath, runDir }
+    assertSound(next)
+    return passes.layout.next(next, await renderOf(next))
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work)
+    this.#turn = done.catch(() => undefined) // whoever asked for it hears of it
+    return done
   }
 
   /** Look again. */
@@ -145,7 +194,7 @@ export class Balancer implements AsyncDisposable {
   /** A line of HAProxy's, with the member behind each numbered server: `web/slot1 (web-1)`. */
   named(line: string): string {
     return line.replaceAll(/[A-Za-z0-9_-]{1,48}(?:\.unsafe)?\/slot\d{1,5}\b/g, server => {
-      const member = this.#parts.passes.memberIn(server)
+      const member = this.#parts.passes.layout.memberIn(server)
       return member === undefined ? server : `${server} (${member})`
     })
   }
@@ -159,12 +208,13 @@ export class Balancer implements AsyncDisposable {
         state: this.#failure instanceof RuntimeSocketError ? 'unreachable' : supervise.status().state,
         adopted,
       },
-      pools: passes.poolNames().map(name => ({ name, servers: this.#serverStatuses(name) })),
+      pools: passes.layout.poolNames().map(name => ({ name, servers: this.#serverStatuses(name) })),
       reloads: passes.reloads,
       runtimeCommands: passes.runtimeChanges,
       refused: this.#refused,
       problem: passes.problem ?? (this.#failure === undefined ? undefined : messageOf(this.#failure)),
       missingRetries: missingRetries(control.loaded),
+      drifts: passes.drifts,
     }
   }
 
@@ -175,6 +225,7 @@ export class Balancer implements AsyncDisposable {
     this.#stopListening?.()
     this.#parts.passes.stop()
     await this.#running
+    await this.#turn
     if (options.keepHaproxy) return
     await this.#parts.supervise.stop()
     await this.#parts.control.removeSockets()
@@ -212,7 +263,7 @@ export class Balancer implements AsyncDisposable {
   async #pass(): Promise<void> {
     const { clock, passes, log } = this.#parts
     try {
-      const { lookAtMs } = await passes.run(this.#abort.signal)
+      const { lookAtMs } = await this.#inTurn(() => passes.run(this.#abort.signal))
       this.#failures = 0
       this.#failure = undefined
       this.#lookIn(Math.min(LOOK_MS, (lookAtMs ?? Number.POSITIVE_INFINITY) - clock.nowMs()))
@@ -256,7 +307,7 @@ export class Balancer implements AsyncDisposable {
         ip,
         port,
         weight,
-        slot: passes.slotOf(entry),
+        slot: passes.layout.slotOf(entry),
         state: isDown ? 'down' : stance,
         reason: words,
         liveness: entry.liveness,

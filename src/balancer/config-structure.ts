@@ -17,7 +17,7 @@ export interface ServerLine {
 }
 
 export interface Section {
-  /** `frontend www`, `global`. */
+  /** `frontend www`, `global`; the second of the same title is `defaults (2)`. */
   readonly title: string
   readonly lines: readonly string[]
   readonly servers: readonly ServerLine[]
@@ -26,23 +26,42 @@ export interface Section {
 export type Structure = readonly Section[]
 
 const SECTIONS = new Set(
-  'global defaults frontend backend listen peers resolvers userlist ring program mailers cache http-errors fcgi-app log-forward'.split(
-    ' ',
-  ),
+  [
+    'global defaults frontend backend listen peers resolvers userlist ring program mailers cache http-errors fcgi-app',
+    'log-forward namespace_list crt-store log-profile acme traces',
+  ].flatMap(words => words.split(' ')),
 )
 
 /** Reads a configuration as HAProxy splits it: words, quotes, escapes, comments. Never throws: it is compared, not judged. */
 export function parseStructure(text: string): Structure {
   const sections: { title: string; lines: string[]; servers: ServerLine[] }[] = []
+  const titles = new Map<string, number>()
   for (const line of text.split('\n')) {
     const words = splitWords(line)
     const first = words[0]
     if (first === undefined) continue
-    if (SECTIONS.has(first)) sections.push({ title: words.join(' '), lines: [], servers: [] })
+    if (SECTIONS.has(first)) sections.push({ title: numbered(words.join(' '), titles), lines: [], servers: [] })
     else if (first === 'server' && words.length >= 3) sections.at(-1)?.servers.push(parseServer(words))
-    else sections.at(-1)?.lines.push(words.map(word => (/[\s]/.test(word) ? JSON.stringify(word) : word)).join(' '))
+    else sections.at(-1)?.lines.push(plainLine(words) + placeOf(first, sections.at(-1)?.servers))
   }
   return sections
+}
+
+/** @param titles how often each has been seen; grows */
+function numbered(title: string, titles: Map<string, number>): string {
+  const count = (titles.get(title) ?? 0) + 1
+  titles.set(title, count)
+  return count === 1 ? title : `${title} (${count})`
+}
+
+function plainLine(words: readonly string[]): string {
+  return words.map(word => (/[\s]/.test(word) ? JSON.stringify(word) : word)).join(' ')
+}
+
+/** `default-server` is for the servers below it, so what stands above it counts. */
+function placeOf(keyword: string, servers: readonly ServerLine[] = []): string {
+  const above = servers.at(-1)
+  return keyword === 'default-server' && above !== undefined ? ` # below ${above.name}` : ''
 }
 
 /** `web/slot1` → its line, over all sections that have servers. */
@@ -62,12 +81,33 @@ export function bindAddresses(structure: Structure): string[] {
   return lines.flatMap(line => (line.split(' ')[1] ?? '').split(','))
 }
 
+/** `web` → the key of its dynamic cookies, where it has one; the runtime socket can change it. */
+export function cookieKeys(structure: Structure): Map<string, string> {
+  const keys = new Map<string, string>()
+  for (const { title, lines } of structure) {
+    const [kind, name = ''] = title.split(' ')
+    const [key] = lines.flatMap(line => (line.startsWith(COOKIE_KEY) ? [line.slice(COOKIE_KEY.length)] : []))
+    if (key !== undefined && (kind === 'backend' || kind === 'listen')) keys.set(name, key)
+  }
+  return keys
+}
+
+const COOKIE_KEY = 'dynamic-cookie-key '
+/** What HAProxy's socket takes as one word, whatever is in it. */
+const PLAIN_KEY = /^[A-Za-z0-9_.-]{1,128}$/
+
 /** What only a reload can bring about, in words; empty when the runtime socket is enough. */
 export function structuralDifferences(running: Structure, wanted: Structure): string[] {
   const before = new Map(running.map(section => [section.title, section]))
   const after = new Map(wanted.map(section => [section.title, section]))
   const reasons: string[] = []
   for (const title of before.keys()) if (!after.has(title)) reasons.push(`${title}: removed`)
+  if (
+    [...before.keys()].join('\n') !== [...after.keys()].join('\n') &&
+    before.size === after.size &&
+    reasons.length === 0
+  )
+    reasons.push('order of sections changed') // `defaults` are for the sections below them
   for (const [title, section] of after) {
     const old = before.get(title)
     if (old === undefined) reasons.push(`${title}: new`)
@@ -77,14 +117,17 @@ export function structuralDifferences(running: Structure, wanted: Structure): st
 }
 
 function lineDifferences(title: string, old: Section, section: Section): string[] {
-  if (old.lines.join('\n') === section.lines.join('\n')) return []
-  const changed = [
-    ...section.lines.filter(line => !old.lines.includes(line)),
-    ...old.lines.filter(line => !section.lines.includes(line)),
-  ]
+  const [before, after] = [old.lines.map(withoutKey), section.lines.map(withoutKey)]
+  if (before.join('\n') === after.join('\n')) return []
+  const changed = [...after.filter(line => !before.includes(line)), ...before.filter(line => !after.includes(line))]
   if (changed.length === 0) return [`${title}: order of lines changed`]
   const what = [...new Set(changed.map(line => line.split(' ').slice(0, 2).join(' ')))]
   return [`${title}: ${what.slice(0, 5).join(', ')} changed`]
+}
+
+function withoutKey(line: string): string {
+  const isPlain = line.startsWith(COOKIE_KEY) && PLAIN_KEY.test(line.slice(COOKIE_KEY.length))
+  return isPlain ? COOKIE_KEY : line
 }
 
 function serverDifferences(title: string, old: Section, section: Section): string[] {
@@ -100,6 +143,8 @@ function serverDifferences(title: string, old: Section, section: Section): strin
     return other !== undefined && !sameButForRuntime(other, line)
   })
   if (changed !== undefined) reasons.push(`${title}: settings of server ${changed.name} changed`)
+  if (added + removed === 0 && section.servers.some((line, i) => line.name !== old.servers[i]?.name))
+    reasons.push(`${title}: order of servers changed`) // it counts for some algorithms
   return reasons
 }
 

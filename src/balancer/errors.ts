@@ -76,3 +76,11 @@ export class BindError extends MusterError {
     this.address = address
   }
 }
+
+/** Between the plan that was agreed to and now something has changed. Nothing was done. */
+export class PlanStaleError extends MusterError {
+  readonly code = 'BALANCER_PLAN_STALE'
+  constructor(id: string) {
+    super(`plan ${id} is not what would be done now; nothing was done. Look at it again: muster plan`)
+  }
+}

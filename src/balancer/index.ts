@@ -13,12 +13,16 @@ export {
   HaproxyMissingError,
   HaproxyStartError,
   HaproxyTooOldError,
+  PlanStaleError,
   ReloadFailedError,
   RuntimeSocketError,
   TemplateError,
   UnknownReplyError,
 } from './errors.ts'
+export type { DriftPolicy, DriftReport } from './drift.ts'
+export type { Order, Outlook } from './pass.ts'
 export { preview } from './preview.ts'
+export type { Cause, Receipt, ServerChange } from './receipt.ts'
 export type { MissingRetry } from './retries.ts'
 export type { MemberStates } from './roster.ts'
 export type { Liveness, Server } from './server.ts'

@@ -1,37 +1,60 @@
-import { type Clock, type Log, messageOf, type ProbeTarget } from '../base/index.ts'
-import type { BalancerConfig } from './config.ts'
-import {
-  parseStructure,
-  type ServerLine,
-  type Structure,
-  serverLines,
-  structuralDifferences,
-} from './config-structure.ts'
-import { templateData } from './data.ts'
+import { type Clock, type Log, messageOf, type ProbeTarget, sleep } from '../base/index.ts'
+import { adoptRemembered, adoptServers } from './adoption.ts'
+import { type Structure, structuralDifferences } from './config-structure.ts'
+import { Drift, type DriftReport, FILE, subjectsOf } from './drift.ts'
 import type { HaproxyControl, Seen } from './drivers/haproxy-control.ts'
-import { ConfigRefusedError, ReloadFailedError, RuntimeSocketError, UnknownReplyError } from './errors.ts'
-import { type Command, plan, type Running, type Wanted } from './plan.ts'
+import {
+  ConfigRefusedError,
+  PlanStaleError,
+  ReloadFailedError,
+  RuntimeSocketError,
+  UnknownReplyError,
+} from './errors.ts'
+import type { Layout } from './layout.ts'
+import type { Command } from './plan.ts'
 import { type ProbeFunction, Prober } from './prober.ts'
+import { type Cause, changesBetween, firstCommands, type Picture, pictureOf, type Receipt } from './receipt.ts'
 import { type Entry, type MemberStates, placed, Roster } from './roster.ts'
+import type { Server } from './server.ts'
+import { Sighting } from './sighting.ts'
+import { commandsOf, type Ground, idOf, linesOf, reminders, type Step, stepFor, withoutReload } from './step.ts'
 import type { ServerState } from './runtime-state.ts'
-import { endpointOf, POOL_NAME, refusalOf, type Server, SERVER_NAME } from './server.ts'
-import { SlotMap } from './slots.ts'
-import type { Render } from './template.ts'
-import { leavers, wantedServers } from './wanted.ts'
+import { Surroundings } from './surroundings.ts'
 
 export interface PassDeps {
   readonly clock: Clock
   readonly log: Log
   readonly control: HaproxyControl
-  readonly render: Render
   readonly probe: ProbeFunction
   /** Asks for another pass, now. */
   readonly wake: () => void
+  readonly onReceipt?: (receipt: Receipt) => void
 }
 
 /** What one pass found out. */
 export interface PassResult {
   readonly lookAtMs: number | undefined
+}
+
+/** Who wants another configuration, and why. */
+export interface Order {
+  readonly actor: string
+  readonly causes: readonly Cause[]
+  /** The `id` of the outlook that was agreed to; another step is refused. */
+  readonly expected?: string
+}
+
+/** What would be done, and how. */
+export interface Outlook {
+  /** Tells this step from another; 12 hexadecimal digits. */
+  readonly id: string
+  readonly method: 'nothing' | Receipt['method']
+  readonly reasons: readonly string[]
+  /** For the socket, in order. */
+  readonly commands: readonly string[]
+  /** HAProxy's file as it is and as it would be. */
+  readonly before: string
+  readonly after: string
 }
 
 const RELOAD_SPACING_MS = 1_000
@@ -40,162 +63,106 @@ const MISTRUST_MS = 60_000
 const BLIND =
   'nothing tells which servers of the running HAProxy are ours; it is left as it is until the ring has been joined'
 const DRAIN_TIMEOUT_MS = 30_000
+/** Causes of one receipt; a storm has more, of which the first ones tell as much. */
+const CAUSES_MAX = 32
 
 /** Everything that a pass remembers from the one before. Passes never overlap. */
 export class Passes {
-  readonly #config: BalancerConfig
   readonly #deps: PassDeps
-  readonly #maxconnFor: (checks: number) => number
-  #render: Render
-  readonly #usesSlots: boolean
-  readonly #slots = new Map<string, SlotMap>()
-  readonly #members = new Map<string, string>()
   readonly #prober: Prober
+  readonly #drift: Drift
+  readonly #surroundings: Surroundings
   readonly roster: Roster
+  #layout: Layout
   #lastReloadAtMs = Number.NEGATIVE_INFINITY
+  /** Taken out, and perhaps still in HAProxy. */
   #released: Entry[] = []
+  /** The same, and no longer there; for the reasons in the next receipt. */
+  #left: Entry[] = []
   #isBlind = false
   #trustAgainAtMs = Number.NEGATIVE_INFINITY
   #refused: { readonly config: Structure; readonly untilMs: number } | undefined
+  /** As of the last receipt. */
+  #picture: Picture = new Map()
+  #causes: Cause[] = []
+  /** What a pass last brought to its end: while we want the same, whatever differs from it is somebody else's work. */
+  #settled: { readonly text: string; readonly picture: Picture; readonly worker: number } | undefined
+  /** As HAProxy was seen before, for what a worker that somebody else started has forgotten. */
+  #lastSeen: Seen | undefined
+  #receipts = 0
   problem: string | undefined
   reloads = 0
   runtimeChanges = 0
   joinedAtMs: number | undefined
-
-  constructor(config: BalancerConfig, maxconnFor: (checks: number) => number, deps: PassDeps) {
-    this.#config = config
+  constructor(layout: Layout, deps: PassDeps) {
     this.#deps = deps
-    this.#render = deps.render
-    this.#maxconnFor = maxconnFor
-    this.#usesSlots = config.template === 'slots'
-    this.roster = new Roster(!this.#usesSlots)
-    for (const [pool, { slots }] of Object.entries(config.pools)) this.#slots.set(pool, new SlotMap(slots))
+    this.#layout = layout
+    this.#drift = new Drift(deps.log)
+    this.#surroundings = new Surroundings(deps.control, deps.clock)
+    this.roster = new Roster(!layout.usesSlots)
     this.#prober = new Prober(deps.clock, deps.probe, key => {
       this.roster.prove(key)
       deps.wake()
     })
   }
 
-  /** From the next pass on. */
-  useTemplate(render: Render): void {
-    this.#render = render
-    this.#refused = undefined
+  /** What is in force. */
+  get layout(): Layout {
+    return this.#layout
   }
 
-  update(servers: readonly Server[], members: MemberStates | undefined): void {
+  update(servers: readonly Server[], members: MemberStates | undefined, causes: readonly Cause[] = []): void {
+    this.#causes.push(...causes.slice(0, CAUSES_MAX - this.#causes.length))
     this.roster.update(servers, members, this.#deps.clock.nowMs())
     this.#prober.want(this.#targets()) // before the pass, which takes its time
   }
 
-  /** Slot of an entry in the built-in template `slots`. */
-  slotOf(entry: Entry): string | undefined {
-    const number = this.#slots.get(entry.server.pool)?.slotOf(entry.endpoint)
-    return this.#usesSlots && number !== undefined ? `slot${number}` : undefined
-  }
-
-  /** The member that is in a slot, or was last: `web/slot1`, and the same of a pool's companion backend. */
-  memberIn(server: string): string | undefined {
-    return this.#members.get(server.replace('.unsafe/', '/'))
-  }
-
-  poolNames(): string[] {
-    return Object.keys(this.#config.pools)
-  }
-
-  /** Requests and sessions on the servers of one member. */
-  sessionsOf(name: string, seen: Seen, old: ReadonlyMap<string, number>): number {
-    const own = this.roster.entries().filter(entry => entry.server.name === name)
-    return own.reduce((sum, entry) => sum + this.#sessionsOn(entry, seen, old), 0)
-  }
-
-  /** Requests and sessions on every server here, by pool and `ip:port`. */
-  sessions(seen: Seen, old: ReadonlyMap<string, number>): Map<string, number> {
-    return new Map(this.#ownEntries().map(entry => [entry.key, this.#sessionsOn(entry, seen, old)]))
-  }
-
-  #sessionsOn(entry: Entry, seen: Seen, old: ReadonlyMap<string, number>): number {
-    return (this.#stateOf(entry, seen)?.sessions ?? 0) + (old.get(entry.endpoint) ?? 0)
+  /** What somebody else changed, the newest last. */
+  get drifts(): readonly DriftReport[] {
+    return this.#drift.reports
   }
 
   probeReasonOf(entry: Entry): string | undefined {
     return this.#prober.reasonOf(entry.key)
   }
 
-  /**
-   * Remembers who is in a running HAProxy, or in the last file when none runs. What runs counts even where every file is lost.
-   * @param text the file, which names the members
-   * @param config what runs; empty when nothing tells
-   */
-  adopt(text: string, config: Structure, live: Seen['servers'] | undefined): void {
-    const names = namesOf(text)
-    const lines = serverLines(config)
-    for (const key of live?.keys() ?? lines.keys())
-      this.#adoptServer(key, lines.get(key), names.get(key), live?.get(key))
+  /** Requests and sessions on the servers of one member. */
+  sessionsOf(name: string, seen: Seen, old: ReadonlyMap<string, number>): number {
+    const sighting = new Sighting(seen, this.#layout, this.roster)
+    const own = this.roster.entries().filter(entry => entry.server.name === name)
+    return own.reduce((sum, entry) => sum + sighting.sessionsOn(entry, old), 0)
   }
 
-  /** The same for a user's template, whose lines do not tell our servers from the user's own. */
+  /** Requests and sessions on every server here, by pool and `ip:port`. */
+  sessions(seen: Seen, old: ReadonlyMap<string, number>): Map<string, number> {
+    const sighting = new Sighting(seen, this.#layout, this.roster)
+    return new Map(this.#layout.own(this.roster).map(entry => [entry.key, sighting.sessionsOn(entry, old)]))
+  }
+
+  /** See `adoptServers`. */
+  adopt(text: string, config: Structure, live: Seen['servers'] | undefined): void {
+    adoptServers(this.#adopter(), text, config, live)
+  }
+
+  /** See `adoptRemembered`. */
   adoptRemembered(found: readonly unknown[]): void {
-    for (const item of found) {
-      const { pool, name, ip, port, weight } = (item ?? {}) as Partial<Record<string, unknown>>
-      const server = { pool, name, host: name, ip, port, weight, state: 'plain', liveness: 'alive' } as Server
-      const isText = [pool, name, ip].every(value => typeof value === 'string')
-      if (!isText || refusalOf(server) !== undefined || !this.#slots.has(server.pool)) continue
-      this.roster.adopt(server, this.#deps.clock.nowMs(), true)
-    }
+    adoptRemembered(this.#adopter(), found)
   }
 
   /** Nothing tells which of these are ours, and some serve: they are left alone until the ring does. */
   waitIfBlind(live: Seen['servers']): void {
-    this.#isBlind = this.#ownEntries().length === 0 && [...live.values()].some(isServing)
-  }
-
-  /** With the first join the ring names its members; those that serve already need not prove themselves. */
-  #seesRing(seen: Seen): boolean {
-    if (this.joinedAtMs === undefined) return false
-    for (const entry of this.#ownEntries()) {
-      const live = seen.byEndpoint().get(entry.endpoint)
-      if (live !== undefined && isServing(live.state)) this.roster.prove(entry.key)
-    }
-    return true
-  }
-
-  #adoptServer(
-    key: string,
-    line: ServerLine | undefined,
-    name: string | undefined,
-    live: ServerState | undefined,
-  ): void {
-    const [pool = '', server = ''] = key.split('/')
-    const slots = this.#slots.get(pool) // the companions of a backend, `web.unsafe`, are no pools
-    if (slots === undefined || line?.track !== undefined) return
-    const number = /^slot(\d{1,5})$/.exec(server)
-    const ip = live?.ip ?? line?.ip
-    const port = live?.port ?? line?.port
-    if (this.#usesSlots && number !== null) slots.reserve(Number(number[1]))
-    if (ip === undefined || port === undefined || port < 1 || (ip === '127.0.0.1' && port === 1)) return
-    if (live === undefined ? line?.disabled : live.admin === 'maint') return
-    const member = name ?? server
-    if (!SERVER_NAME.test(member) || !POOL_NAME.test(pool)) return
-    const weight = live?.admin === 'drain' || line?.weight === 0 ? 1 : (live?.weight ?? line?.weight ?? 1)
-    const entry = this.roster.adopt(
-      { pool, name: member, ip, port, weight },
-      this.#deps.clock.nowMs(),
-      live?.admin !== 'drain',
-    )
-    if (this.#usesSlots && number !== null) slots.adopt(Number(number[1]), entry.endpoint)
+    this.#isBlind = this.#layout.own(this.roster).length === 0 && [...live.values()].some(isServing)
   }
 
   /** The file for what has been decided so far. */
   text(): string {
-    const servers = this.#fileServers().map(placed)
-    const slots = [...this.#slots.values()].reduce((sum, { size }) => sum + size, 0)
-    const maxconn = this.#maxconnFor(this.#usesSlots ? slots : servers.length)
-    return this.#render(templateData(this.#config, servers, this.#slotList(), maxconn))
+    return this.#layout.text(this.roster)
   }
 
   /** Decides without HAProxy, before it runs. */
   decideOffline(): void {
     this.#decide()
+    this.#picture = pictureOf(this.#layout, this.roster)
   }
 
   /**
@@ -203,30 +170,65 @@ export class Passes {
    * a repeat goes on from what is found then
    */
   async run(signal: AbortSignal): Promise<PassResult> {
-    const { clock, control } = this.#deps
-    const seen = await control.look(this.#drains())
-    this.roster.observe(entry => this.#stateOf(entry, seen), clock.nowMs())
-    if (this.#isBlind) this.#isBlind = !this.#seesRing(seen)
-    this.problem = this.#isBlind ? BLIND : this.problem === BLIND ? undefined : this.problem
-    if (this.#isBlind) return { lookAtMs: undefined }
-    const lookAtMs = this.#decide()
-    this.#prober.want(this.#targets())
+    const ground = await this.#look()
+    if (ground === undefined) return { lookAtMs: undefined }
+    const layout = this.#layout
+    await this.#heal(ground.seen)
+    const step = stepFor(layout, this.roster, ground)
+    const order = this.#orderOf(step, ground.seen)
     try {
-      const applied = await this.#apply(seen, signal)
-      if (typeof this.#config.template === 'object') await this.#rememberServers()
-      return { lookAtMs: earliest(lookAtMs, applied) }
+      const applied = await this.#apply(step, ground, order, signal)
+      if (typeof layout.config.template === 'object') await this.#rememberServers()
+      return { lookAtMs: earliest(ground.lookAtMs, applied) }
     } catch (failure) {
+      this.#settled = undefined
+      const { clock } = this.#deps
       if (!(failure instanceof UnknownReplyError) || clock.nowMs() < this.#trustAgainAtMs) throw failure
       this.#trustAgainAtMs = clock.nowMs() + MISTRUST_MS
-      return { lookAtMs: await this.#reload(this.text(), [messageOf(failure)], seen, signal) }
+      const plan = { kind: 'reload', reasons: [messageOf(failure)], out: [], after: [] } as const
+      return { lookAtMs: await this.#reload({ ...step, plan }, order, signal) }
     }
   }
 
-  async #rememberServers(): Promise<void> {
+  /** What this layout would change, and how; nothing is touched. @throws RuntimeSocketError, TemplateError */
+  async outlook(layout: Layout): Promise<Outlook> {
+    const { step } = await this.#candidate(layout)
+    const { plan } = step
+    const before = this.#deps.control.fileText ?? ''
+    return {
+      id: idOf(step),
+      method: plan.kind !== 'nothing' ? plan.kind : before === step.text ? 'nothing' : 'file',
+      reasons: plan.kind === 'reload' ? plan.reasons : [],
+      commands: linesOf(plan),
+      before,
+      after: step.text,
+    }
+  }
+
+  /**
+   * Puts another configuration in force; until it is, and where it is refused, the one before serves.
+   * @returns undefined when nothing had to be done
+   * @throws PlanStaleError, ConfigRefusedError, ReloadFailedError, BindError, TemplateError, RuntimeSocketError: nothing of it is in force
+   */
+  async change(layout: Layout, order: Order, signal: AbortSignal): Promise<Receipt | undefined> {
+    const { clock } = this.#deps
+    const { ground, step } = await this.#candidate(layout)
+    if (order.expected !== undefined && idOf(step) !== order.expected) throw new PlanStaleError(order.expected)
+    if (step.plan.kind === 'reload') {
+      await this.#deps.control.check(step.text) // before anything is taken out for it
+      await sleep(clock, Math.max(0, this.#lastReloadAtMs + RELOAD_SPACING_MS - clock.nowMs()), signal)
+    }
+    const before = this.#layout
+    this.#use(layout)
     try {
-      await this.#deps.control.rememberServers(this.#fileServers().map(placed))
+      const receipt = await this.#applyNow(step, ground, order, signal)
+      this.#drift.forget()
+      return receipt
     } catch (failure) {
-      this.problem ??= `the servers cannot be written down for the next agent: ${messageOf(failure)}`
+      this.#use(before) // the next pass undoes what was done of it
+      this.#settled = undefined
+      this.#deps.wake()
+      throw failure
     }
   }
 
@@ -234,53 +236,223 @@ export class Passes {
     this.#prober.stop()
   }
 
+  #use(layout: Layout): void {
+    this.#layout = layout
+    this.#refused = undefined
+    this.roster.gatesPlain = !layout.usesSlots
+  }
+
+  #adopter() {
+    return { roster: this.roster, layout: this.#layout, nowMs: this.#deps.clock.nowMs() }
+  }
+
+  /** @returns undefined while nothing may be touched */
+  async #look(rereads = false): Promise<(Ground & { readonly lookAtMs: number | undefined }) | undefined> {
+    const { clock, control } = this.#deps
+    const seen = await control.look(this.#drains())
+    const sighting = new Sighting(seen, this.#layout, this.roster)
+    this.roster.observe(entry => sighting.stateOf(entry), clock.nowMs())
+    if (this.#isBlind) this.#isBlind = !this.#seesRing(seen)
+    this.problem = this.#isBlind ? BLIND : this.problem === BLIND ? undefined : this.problem
+    if (this.#isBlind) return undefined
+    const lookAtMs = this.#decide()
+    this.#prober.want(this.#targets())
+    const attachments = await this.#surroundings.look(control.loaded, rereads)
+    return { seen, loaded: control.loaded, attachments, released: this.#released, lookAtMs }
+  }
+
+  /** With the first join the ring names its members; those that serve already need not prove themselves. */
+  #seesRing(seen: Seen): boolean {
+    if (this.joinedAtMs === undefined) return false
+    for (const entry of this.#layout.own(this.roster)) {
+      const live = seen.byEndpoint().get(entry.endpoint)
+      if (live !== undefined && isServing(live.state)) this.roster.prove(entry.key)
+    }
+    return true
+  }
+
+  async #candidate(layout: Layout): Promise<{ readonly ground: Ground; readonly step: Step }> {
+    const ground = await this.#look(true)
+    if (ground === undefined) throw new RuntimeSocketError(BLIND)
+    layout.seat(layout.own(this.roster))
+    return { ground, step: stepFor(layout, this.roster, ground) }
+  }
+
   #decide(): number | undefined {
-    const { drainTimeoutMs = DRAIN_TIMEOUT_MS } = this.#config
+    const { drainTimeoutMs = DRAIN_TIMEOUT_MS } = this.#layout.config
     const era = { nowMs: this.#deps.clock.nowMs(), joinedAtMs: this.joinedAtMs, drainTimeoutMs }
     const { released, lookAtMs } = this.roster.decide(era)
-    for (const entry of released.filter(({ server }) => this.#slots.has(server.pool))) {
-      this.#deps.log.info(
-        { pool: entry.server.pool, server: entry.server.name, reason: entry.decision.reason },
-        'server taken out',
-      )
-      this.#slots.get(entry.server.pool)?.release(entry.endpoint)
+    for (const entry of released.filter(({ server }) => this.#layout.has(server.pool))) {
+      const { pool, name } = entry.server
+      this.#deps.log.info({ pool, server: name, reason: entry.decision.reason }, 'server taken out')
+      this.#layout.release(entry)
     }
     this.#released.push(...released)
-    if (this.#usesSlots) this.#seat()
+    this.#layout.seat(this.#layout.own(this.roster))
     return lookAtMs
   }
 
-  #seat(): void {
-    for (const { server, endpoint } of this.#ownEntries()) {
-      const number = this.#slots.get(server.pool)?.occupy(endpoint)
-      this.#members.set(`${server.pool}/slot${number}`, server.name)
-    }
-    for (const slots of this.#slots.values()) slots.growIfTight()
+  /** A worker that somebody else has started takes every server for UP: those that were down wait for a good check again. */
+  async #heal(seen: Seen): Promise<void> {
+    const before = this.#lastSeen
+    this.#lastSeen = seen
+    if (before === undefined || before.workerPid === seen.workerPid) return
+    await this.#send(reminders(before, seen, this.#deps.control.loaded))
   }
 
-  /** Writes, sends, reloads. @returns when a reload that has to wait may happen */
-  async #apply(seen: Seen, signal: AbortSignal): Promise<number | undefined> {
-    const { control, clock } = this.#deps
-    const text = this.text()
-    const config = parseStructure(text)
-    const running: Running = { config: control.loaded, servers: withMaxconn(seen, control.loaded) }
-    const wanted: Wanted = { config, servers: wantedServers(config, (backend, line) => this.#placement(backend, line)) }
-    for (const [key, server] of leavers(running.servers, wanted.servers, running.config, this.#released))
-      (wanted.servers as Map<string, unknown>).set(key, server)
-    const step = plan(running, wanted)
-    if (step.kind !== 'nothing') await this.#send(step.out)
-    if (step.kind === 'reload') {
-      const dueMs = Math.max(this.#lastReloadAtMs + RELOAD_SPACING_MS, this.#refusedUntilMs(config))
-      if (clock.nowMs() >= dueMs) return this.#reload(text, step.reasons, seen, signal)
-      await this.#sendWhatRuns(seen, wanted)
-      return dueMs
+  /** Who is behind a step: the ring, or somebody else when nothing that we want has changed. */
+  #orderOf(step: Step, seen: Seen): Order & { readonly isDrift: boolean } {
+    const actor = 'muster'
+    const settled = this.#settled
+    const isOurs =
+      settled?.text !== step.text ||
+      changesBetween(settled.picture, pictureOf(this.#layout, this.roster), []).length > 0
+    if (isOurs) return { actor, causes: [...this.#causes], isDrift: false }
+    if (settled.worker === seen.workerPid || step.plan.kind === 'reload')
+      return { actor, causes: [{ what: 'found changed by somebody else' }], isDrift: step.plan.kind !== 'nothing' }
+    return { actor, causes: [{ what: 'HAProxy was started or reloaded by somebody else' }], isDrift: false }
+  }
+
+  /** Writes, sends, reloads. @returns when to look again at what has to wait */
+  async #apply(
+    step: Step,
+    ground: Ground,
+    order: Order & { readonly isDrift: boolean },
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
+    const { clock } = this.#deps
+    const { drift: policy = 'restore' } = this.#layout.config
+    const edited = await this.#deps.control.editedFile()
+    const subjects = [...(order.isDrift ? subjectsOf(step.plan) : []), ...(edited === undefined ? [] : [FILE])]
+    if (subjects.length > 0) {
+      const names = (subject: string) => this.#named(subject)
+      const spared = this.#drift.judge(subjects, policy, clock.nowMs(), names)
+      if (spared !== undefined) return spared
+      if (edited !== undefined) await this.#setAside(edited)
     }
+    if (step.plan.kind !== 'reload') {
+      await this.#applyNow(step, ground, order, signal)
+      return undefined
+    }
+    const dueMs = Math.max(this.#lastReloadAtMs + RELOAD_SPACING_MS, this.#refusedUntilMs(step.config))
+    if (clock.nowMs() >= dueMs) return this.#reload(step, order, signal)
+    await this.#applyWhatRuns(step, ground, order)
+    return dueMs
+  }
+
+  async #setAside(edited: string): Promise<void> {
+    const reason = await this.#deps.control.setAside(edited)
+    if (reason !== undefined)
+      this.#deps.log.warn({ reason }, 'what was written by hand into the file could not be kept')
+  }
+
+  /** While a reload waits, servers that have a line already need not; the file follows within the second. */
+  async #applyWhatRuns(step: Step, ground: Ground, order: Order): Promise<void> {
+    if (step.plan.kind === 'reload') await this.#send(step.plan.out)
+    const now = withoutReload(step, { ...ground, seen: await this.#deps.control.look(false) })
+    await this.#send(commandsOf(now))
+    if (now.kind === 'runtime') this.#issue(order, { method: 'runtime', reasons: [], commands: linesOf(now) })
+  }
+
+  /** `web/slot1 (web-1)`. */
+  #named(subject: string): string {
+    const member = this.#layout.memberIn(subject)
+    return member === undefined ? subject : `${subject} (${member})`
+  }
+
+  /** @throws what keeps it from being done */
+  async #applyNow(step: Step, ground: Ground, order: Order, signal: AbortSignal): Promise<Receipt | undefined> {
+    const { control, clock } = this.#deps
+    const startedAtMs = clock.nowMs()
+    const { plan, text } = step
+    if (plan.kind === 'reload') return this.#reloadNow(step, order, signal)
+    if (plan.kind === 'runtime') await this.#send(plan.out)
+    const isNewFile = text !== control.fileText
     const unwritten = await this.#writeFile(text)
-    if (step.kind === 'runtime') await this.#send(step.in)
-    control.assume(config)
-    this.#released = []
+    if (plan.kind === 'runtime') await this.#send(plan.in)
+    control.assume(step.config)
+    this.#surroundings.assume(ground.attachments.wanted)
+    this.#settle(text, ground.seen.workerPid)
     this.problem = unwritten ?? this.#unrecorded()
+    if (plan.kind === 'runtime')
+      return this.#issue(order, { method: 'runtime', reasons: [], commands: linesOf(plan), startedAtMs })
+    this.#causes = []
+    if (!isNewFile || unwritten !== undefined) return undefined
+    return this.#issue(order, { method: 'file', reasons: [], commands: [], startedAtMs })
+  }
+
+  #settle(text: string, worker: number): void {
+    this.#settled = { text, worker, picture: pictureOf(this.#layout, this.roster) }
+    this.#left = this.#released
+    this.#released = []
+  }
+
+  /** A refused configuration is a problem that is shown and tried again later, and no failure of the pass. */
+  async #reload(step: Step, order: Order, signal: AbortSignal): Promise<number | undefined> {
+    const { clock, log } = this.#deps
+    const reasons = step.plan.kind === 'reload' ? step.plan.reasons : []
+    try {
+      await this.#reloadNow(step, order, signal)
+      this.#deps.wake() // whether the new worker is as it should be
+    } catch (failure) {
+      if (failure instanceof RuntimeSocketError || signal.aborted) throw failure
+      this.#refused = { config: step.config, untilMs: clock.nowMs() + retryMsAfter(failure) }
+      this.#deps.wake() // servers go on coming and going in the configuration that runs
+      const problem = messageOf(failure)
+      if (problem !== this.problem)
+        log.error({ error: problem, reasons }, 'the new configuration was not taken; the old one serves')
+      this.problem = problem
+    }
     return undefined
+  }
+
+  async #reloadNow(step: Step, order: Order, signal: AbortSignal): Promise<Receipt | undefined> {
+    const { control, clock, log } = this.#deps
+    const { plan } = step
+    if (plan.kind !== 'reload') return undefined
+    const startedAtMs = clock.nowMs()
+    this.#lastReloadAtMs = startedAtMs
+    await this.#send(plan.out)
+    const worker = await control.reload(step.text, signal)
+    this.reloads++
+    this.#refused = undefined
+    this.problem = undefined
+    await this.#surroundings.loaded(step.config)
+    log.info({ reasons: plan.reasons, tookMs: Math.round(clock.nowMs() - startedAtMs) }, 'haproxy reloaded')
+    await this.#send(plan.after)
+    this.#lastSeen = undefined
+    this.#settle(step.text, worker)
+    return this.#issue(order, { method: 'reload', reasons: plan.reasons, commands: linesOf(plan), startedAtMs })
+  }
+
+  #issue(
+    { actor, causes }: Order,
+    done: Pick<Receipt, 'method' | 'reasons' | 'commands'> & { readonly startedAtMs?: number },
+  ): Receipt {
+    const { clock } = this.#deps
+    const nowMs = clock.nowMs()
+    const picture = pictureOf(this.#layout, this.roster)
+    const changes = changesBetween(this.#picture, picture, [...this.#left, ...this.#released])
+    const { method, reasons, commands, startedAtMs = nowMs } = done
+    const receipt: Receipt = {
+      id: `${Math.floor(clock.wallMs()).toString(36)}-${(this.#receipts++).toString(36)}`,
+      ...{ actor, causes, method, reasons, changes },
+      commands: firstCommands(commands),
+      tookMs: nowMs - startedAtMs,
+    }
+    this.#picture = picture
+    this.#causes = []
+    this.#left = []
+    this.#deps.onReceipt?.(receipt)
+    return receipt
+  }
+
+  async #rememberServers(): Promise<void> {
+    try {
+      await this.#deps.control.rememberServers(this.#layout.inFile(this.roster).map(placed))
+    } catch (failure) {
+      this.problem ??= `the servers cannot be written down for the next agent: ${messageOf(failure)}`
+    }
   }
 
   /**
@@ -310,61 +482,6 @@ export class Passes {
     return this.#refused.untilMs
   }
 
-  /** While a reload waits, servers that have a line already need not; the file follows within the second. */
-  async #sendWhatRuns(seen: Seen, wanted: Wanted): Promise<void> {
-    const { control } = this.#deps
-    const known = serverLines(control.loaded)
-    const servers = new Map([...wanted.servers].filter(([key]) => known.has(key) && seen.servers.has(key)))
-    const fresh = await control.look(false)
-    const step = plan({ config: [], servers: withMaxconn(fresh, control.loaded) }, { config: [], servers })
-    if (step.kind === 'runtime') await this.#send([...step.out, ...step.in])
-  }
-
-  async #reload(
-    text: string,
-    reasons: readonly string[],
-    seen: Seen,
-    signal: AbortSignal,
-  ): Promise<number | undefined> {
-    const { control, clock, log } = this.#deps
-    this.#lastReloadAtMs = clock.nowMs()
-    try {
-      await control.reload(text, signal)
-    } catch (failure) {
-      if (failure instanceof RuntimeSocketError || signal.aborted) throw failure
-      this.#refused = { config: parseStructure(text), untilMs: clock.nowMs() + retryMsAfter(failure) }
-      this.#deps.wake() // servers go on coming and going in the configuration that runs
-      const problem = messageOf(failure)
-      if (problem !== this.problem)
-        log.error({ error: problem, reasons }, 'the new configuration was not taken; the old one serves')
-      this.problem = problem
-      return undefined
-    }
-    this.reloads++
-    this.#refused = undefined
-    this.#released = []
-    this.problem = undefined
-    log.info({ reasons, tookMs: Math.round(clock.nowMs() - this.#lastReloadAtMs) }, 'haproxy reloaded')
-    await this.#remind(seen)
-    this.#deps.wake() // states that a file cannot hold
-    return undefined
-  }
-
-  /** A new worker takes every server for UP: those known to be down, or never seen up, wait for a good check again. */
-  async #remind(before: Seen): Promise<void> {
-    const after = await this.#deps.control.look(false)
-    const commands: Command[] = []
-    for (const [server, state] of before.servers) {
-      const now = after.servers.get(server)
-      if (state.up || state.admin !== 'ready' || now === undefined || now.ip !== state.ip || now.port !== state.port)
-        continue
-      if (now.admin === 'ready') commands.push({ kind: 'health-down', server })
-    }
-    await this.#send(
-      commands.filter(command => serverLines(this.#deps.control.loaded).get(command.server)?.checked === true),
-    )
-  }
-
   async #send(commands: readonly Command[]): Promise<void> {
     await this.#deps.control.send(commands)
     this.runtimeChanges += commands.length
@@ -374,74 +491,18 @@ export class Passes {
     return this.roster.entries().some(entry => entry.liveness === 'left' || entry.decision.stance === 'drain')
   }
 
-  /** Servers of pools that this balancer has; of others it only knows that they claim an address. */
-  #ownEntries(): Entry[] {
-    return this.roster.entries().filter(entry => this.#slots.has(entry.server.pool))
-  }
-
-  /** Who has a line of their own in the file: whoever is in place, but not those that still have to prove themselves. */
-  #fileServers(): Entry[] {
-    return this.#ownEntries().filter(entry => entry.decision.stance !== 'entering')
-  }
-
-  #slotList(): Map<string, ReturnType<SlotMap['slots']>> {
-    return new Map([...this.#slots].map(([pool, slots]) => [pool, this.#usesSlots ? slots.slots() : []]))
-  }
-
   #targets(): Map<string, ProbeTarget> {
-    const entering = this.#ownEntries().filter(entry => entry.decision.stance === 'entering' && !entry.proven)
+    const own = this.#layout.own(this.roster)
+    const entering = own.filter(entry => entry.decision.stance === 'entering' && !entry.proven)
     return new Map(entering.map(entry => [entry.key, this.#target(entry)]))
   }
 
   #target(entry: Entry): ProbeTarget {
     const { ip, port, pool } = entry.server
-    const check = this.#config.pools[pool]?.check
+    const check = this.#layout.config.pools[pool]?.check
     return check !== undefined && 'http' in check
       ? { kind: 'http', ip, port, path: check.http, ...(check.host === undefined ? {} : { host: check.host }) }
       : { kind: 'tcp', ip, port }
-  }
-
-  #placement(backend: string, line: ServerLine): Entry | 'free' | undefined {
-    if (this.#usesSlots) return this.#inSlot(backend, line)
-    const pool = backend.replace(/\.unsafe$/, '')
-    const entries = this.#fileServers()
-    const own = entries.filter(entry => entry.server.pool === pool)
-    const candidates = own.length > 0 ? own : entries
-    const byAddress = (entry: Entry): boolean => entry.server.ip === line.ip && entry.server.port === line.port
-    return candidates.find(byAddress) ?? candidates.find(entry => entry.server.host === line.name)
-  }
-
-  #inSlot(backend: string, line: ServerLine): Entry | 'free' | undefined {
-    const pool = backend.replace(/\.unsafe$/, '')
-    const number = Number(/^slot(\d+)$/.exec(line.name)?.[1] ?? 0)
-    const slot = this.#slots.get(pool)?.slots()[number - 1]
-    if (slot === undefined) return undefined
-    if (slot.occupant === undefined) return 'free'
-    return this.roster.get(pool, slot.occupant)
-  }
-
-  #stateOf(entry: Entry, seen: Seen): ServerState | undefined {
-    const slot = this.slotOf(entry)
-    if (slot !== undefined) {
-      const state = seen.servers.get(`${entry.server.pool}/${slot}`)
-      return state?.ip === entry.server.ip && state.port === entry.server.port
-        ? this.#withTwin(entry, slot, state, seen)
-        : undefined
-    }
-    const found = seen.byEndpoint().get(entry.endpoint) ?? this.#byName(entry, seen)
-    return found === undefined ? undefined : this.#withTwin(entry, found.name, found.state, seen)
-  }
-
-  /** A user's template may have its own idea of the port: then the name tells, unless the address is another entry's. */
-  #byName(entry: Entry, seen: Seen): { name: string; state: ServerState } | undefined {
-    const state = seen.byName().get(`${entry.server.host} ${entry.server.ip}`)
-    if (state === undefined || this.roster.get(entry.server.pool, endpointOf(state)) !== undefined) return undefined
-    return { name: entry.server.host, state }
-  }
-
-  #withTwin(entry: Entry, name: string, state: ServerState, seen: Seen): ServerState {
-    const twin = seen.servers.get(`${entry.server.pool}.unsafe/${name}`)
-    return { ...state, sessions: state.sessions + (twin?.sessions ?? 0) }
   }
 }
 
@@ -456,24 +517,6 @@ function retryMsAfter(failure: unknown): number {
 
 function isServing(state: ServerState): boolean {
   return state.admin === 'ready' && state.up
-}
-
-function withMaxconn(seen: Seen, config: Structure): Running['servers'] {
-  const lines = serverLines(config)
-  return new Map([...seen.servers].map(([key, state]) => [key, { ...state, maxconn: lines.get(key)?.maxconn }]))
-}
-
-/** Members' names that the built-in templates write behind their servers: `server slot1 … # web-1`. */
-function namesOf(text: string): Map<string, string> {
-  const names = new Map<string, string>()
-  let section = ''
-  for (const line of text.split('\n')) {
-    section = /^backend (\S+)/.exec(line)?.[1] ?? section
-    const found = /^\s+server (\S+) .* # (\S+)$/.exec(line)
-    const [, server, name = ''] = found ?? []
-    if (server !== undefined && SERVER_NAME.test(name)) names.set(`${section}/${server}`, name)
-  }
-  return names
 }
 
 function earliest(a: number | undefined, b: number | undefined): number | undefined {

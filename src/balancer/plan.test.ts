@@ -21,6 +21,7 @@ const wanted: fc.Arbitrary<WantedServer> = fc.record({
 /** HAProxy, as far as the commands go. An address that changes under traffic is what must never happen. */
 function apply(servers: Map<string, LiveServer>, commands: readonly Command[], wants: Map<string, WantedServer>): void {
   for (const command of commands) {
+    if (!('server' in command)) continue
     const server = servers.get(command.server) as LiveServer
     const isManaged = wants.get(command.server)?.admin !== undefined
     if (command.kind === 'state') servers.set(command.server, { ...server, admin: command.to })

@@ -1,5 +1,6 @@
+import { type AttachmentCommand, attachmentChanges, type Attachments } from './attachments.ts'
+import { cookieKeys, type ServerLine, serverLines, type Structure, structuralDifferences } from './config-structure.ts'
 import { endpointOf } from './server.ts'
-import { type Structure, structuralDifferences } from './config-structure.ts'
 
 export type Admin = 'ready' | 'drain' | 'maint'
 
@@ -10,6 +11,8 @@ export interface LiveServer {
   readonly weight: number
   readonly admin: Admin
   readonly maxconn?: number | undefined
+  /** Its checks let it take traffic. */
+  readonly up?: boolean
 }
 
 /** One server as it should be; what is undefined does not matter. */
@@ -27,41 +30,100 @@ export interface WantedServer {
 export interface Running {
   readonly config: Structure
   readonly servers: ReadonlyMap<string, LiveServer>
+  readonly attachments?: Attachments
 }
 
 export interface Wanted {
   readonly config: Structure
   /** By `backend/server`. */
   readonly servers: ReadonlyMap<string, WantedServer>
+  readonly attachments?: Attachments
 }
 
 export type Command =
+  | AttachmentCommand
+  | { readonly kind: 'cookie-key'; readonly backend: string; readonly key: string }
   | { readonly kind: 'state'; readonly server: string; readonly to: Admin }
   | { readonly kind: 'health-down'; readonly server: string }
   | { readonly kind: 'addr'; readonly server: string; readonly ip: string; readonly port: number }
   | { readonly kind: 'weight'; readonly server: string; readonly to: number }
   | { readonly kind: 'maxconn'; readonly server: string; readonly to: number }
 
-/** The smallest step. Taking out goes to the socket before the file is written, putting in after it. */
+/**
+ * The smallest step. Taking out goes to the socket before the file is written, putting in after it. What a file cannot hold (drains,
+ * what the checks of the former worker knew) is told to the new worker after a reload.
+ */
 export type Plan =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'runtime'; readonly out: readonly Command[]; readonly in: readonly Command[] }
-  | { readonly kind: 'reload'; readonly reasons: readonly string[]; readonly out: readonly Command[] }
+  | {
+      readonly kind: 'reload'
+      readonly reasons: readonly string[]
+      readonly out: readonly Command[]
+      readonly after: readonly Command[]
+    }
 
 /** Compares what runs with what is wanted. Pure: the same two give the same plan, in the same order. */
 export function plan(running: Running, wanted: Wanted): Plan {
-  const reasons = structuralDifferences(running.config, wanted.config)
-  const out: Command[] = []
-  const addresses: Command[] = []
-  const states: Command[] = []
+  const attached = attachmentChanges(running.attachments ?? NONE, wanted.attachments ?? NONE)
+  const reasons = [...structuralDifferences(running.config, wanted.config), ...attached.reasons]
+  const phases = newPhases()
   for (const [server, want] of wanted.servers) {
     const live = running.servers.get(server)
-    if (live !== undefined) planServer(server, live, want, { out, addresses, states })
+    if (live !== undefined) planServer(server, live, want, phases)
     else if (reasons.length === 0) reasons.push(`server ${server}: in the file, unknown to HAProxy`)
   }
-  if (reasons.length > 0) return { kind: 'reload', reasons, out }
-  if (out.length + addresses.length + states.length === 0) return { kind: 'nothing' }
-  return { kind: 'runtime', out, in: [...addresses, ...states] }
+  const { out, addresses, states } = phases
+  if (reasons.length > 0) return { kind: 'reload', reasons, out, after: afterReload(running, wanted) }
+  const values = [...attached.commands, ...keyChanges(running.config, wanted.config), ...addresses]
+  if (out.length + values.length + states.length === 0) return { kind: 'nothing' }
+  return { kind: 'runtime', out, in: [...values, ...states] }
+}
+
+const NONE: Attachments = new Map()
+
+function newPhases(): Phases {
+  return { out: [], addresses: [], states: [] }
+}
+
+/** The keys of dynamic cookies; where one appears or disappears the structure differs. */
+function keyChanges(running: Structure, wanted: Structure): Command[] {
+  const before = cookieKeys(running)
+  return [...cookieKeys(wanted)]
+    .filter(([backend, key]) => before.has(backend) && before.get(backend) !== key)
+    .map(([backend, key]) => ({ kind: 'cookie-key', backend, key }))
+}
+
+/** A new worker has every server as its line says, and takes all for UP: those known to be down, or never seen up, wait for a good check. */
+function afterReload(running: Running, wanted: Wanted): Command[] {
+  const phases = newPhases()
+  const down: Command[] = []
+  for (const [server, line] of serverLines(wanted.config)) {
+    const want = wanted.servers.get(server)
+    if (want === undefined) continue
+    const loaded = asLoaded(line)
+    if (loaded !== undefined) planServer(server, loaded, want, phases)
+    if (
+      want.admin === 'ready' &&
+      line.checked &&
+      line.disabled === false &&
+      isDown(running.servers.get(server), line, want)
+    )
+      down.push({ kind: 'health-down', server })
+  }
+  return [...phases.out, ...phases.addresses, ...phases.states, ...down]
+}
+
+function isDown(live: LiveServer | undefined, line: ServerLine, want: WantedServer): boolean {
+  if (want.entersByCheck === true) return true
+  return live?.up === false && live.admin === 'ready' && live.ip === line.ip && live.port === line.port
+}
+
+/** Undefined for a line whose address only HAProxy can tell. */
+function asLoaded(line: ServerLine): LiveServer | undefined {
+  const { ip, port, weight = 1, maxconn, disabled } = line
+  if (ip === undefined || port === undefined) return undefined
+  return { ip, port, weight, maxconn, admin: disabled ? 'maint' : 'ready' }
 }
 
 interface Phases {
@@ -112,5 +174,23 @@ export function commandLine(command: Command): string {
       return `set server ${command.server} weight ${command.to}`
     case 'maxconn':
       return `set maxconn server ${command.server} ${command.to}`
+    case 'cookie-key':
+      return `set dynamic-cookie-key backend ${command.backend} ${command.key}`
+    case 'add map':
+    case 'set map':
+      return `${command.kind} ${command.path} ${command.key} ${command.value.replaceAll(' ', '\\ ')}`
+    case 'del map':
+    case 'add acl':
+    case 'del acl':
+      return `${command.kind} ${command.path} ${command.key}`
+    case 'set ssl cert':
+      return `${command.kind} ${command.path} <<`
+    case 'commit ssl cert':
+      return `${command.kind} ${command.path}`
   }
+}
+
+/** What follows the line, up to an empty one. */
+export function payloadOf(command: Command): string | undefined {
+  return command.kind === 'set ssl cert' ? command.pem : undefined
 }

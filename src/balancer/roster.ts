@@ -31,16 +31,16 @@ const NEW: Decision = { stance: 'entering', reason: 'new', release: false }
 /** The balancer's memory of servers, between what the cluster believes and what HAProxy has. No I/O; time is an argument. */
 export class Roster {
   readonly #entries = new Map<string, Entry>()
-  readonly #gatesPlain: boolean
+  /** A plain server, too, waits for the agent's probe: in templates whose joins are reloads, which start servers as UP. */
+  gatesPlain: boolean
   /** Keys of servers that were there before this agent, of which the ring has said nothing yet, and how many there were. */
   readonly #strangers = new Set<string>()
   #found = 0
   /** Since when at least half of them are accounted for. */
   #ringKnownSinceMs: number | undefined
 
-  /** @param gatesPlain a plain server, too, waits for the agent's probe: in templates whose joins are reloads, which start servers as UP */
   constructor(gatesPlain: boolean) {
-    this.#gatesPlain = gatesPlain
+    this.gatesPlain = gatesPlain
   }
 
   get(pool: string, endpoint: string): Entry | undefined {
@@ -192,7 +192,7 @@ export class Roster {
     const { state } = entry.server
     return {
       state,
-      gated: state !== 'plain' || this.#gatesPlain,
+      gated: state !== 'plain' || this.gatesPlain,
       liveness: entry.liveness,
       sinceMs: entry.sinceMs,
       proven: entry.proven,

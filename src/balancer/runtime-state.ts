@@ -1,5 +1,5 @@
 import { UnknownReplyError } from './errors.ts'
-import type { Admin, Command } from './plan.ts'
+import { type Admin, type Command, commandLine } from './plan.ts'
 
 /** One server as `show servers state` and `show stat` tell it. */
 export interface ServerState {
@@ -71,12 +71,14 @@ export function parseSessions(csv: string): Map<string, number> {
 export function assertDone(command: Command, reply: string): void {
   const text = reply.replace(/^\[\d\]:\s*/, '').trim()
   if (text === '') return
-  if (
-    command.kind === 'addr' &&
-    /^(nothing changed|(IP changed from|no need to change the (addr|port)|port changed from))/.test(text)
-  )
-    return
-  throw new UnknownReplyError(
-    `HAProxy answered ${JSON.stringify(text.slice(0, 200))} to ${command.kind} of ${command.server}`,
-  )
+  if (DONE[command.kind]?.test(text) === true) return
+  const words = commandLine(command).slice(0, 200)
+  throw new UnknownReplyError(`HAProxy answered ${JSON.stringify(text.slice(0, 200))} to ${JSON.stringify(words)}`)
+}
+
+/** Of commands that say something when they are done. */
+const DONE: Partial<Record<Command['kind'], RegExp>> = {
+  addr: /^(nothing changed|(IP changed from|no need to change the (addr|port)|port changed from))/,
+  'set ssl cert': /^Transaction (created|updated) for certificate /,
+  'commit ssl cert': /Success!$/,
 }

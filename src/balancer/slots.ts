@@ -25,6 +25,15 @@ export class SlotMap {
     this.#extend(sizeMin)
   }
 
+  /** The same servers in the same slots; what happens to one of the two is not seen in the other. */
+  clone(): SlotMap {
+    const copy = new SlotMap(0)
+    copy.#slots.push(...this.#slots.map(slot => ({ ...slot })))
+    for (const slot of copy.#slots) if (slot.occupant !== undefined) copy.#byOccupant.set(slot.occupant, slot)
+    copy.#releases = this.#releases
+    return copy
+  }
+
   get size(): number {
     return this.#slots.length
   }

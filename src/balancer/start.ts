@@ -1,4 +1,4 @@
-import { type Clock, type Log, probe, type Random, sleep } from '../base/index.ts'
+import { type Clock, Listeners, type Log, probe, type Random, sleep } from '../base/index.ts'
 import { Balancer } from './balancer.ts'
 import { NAMED_TEMPLATE, SLOTS_TEMPLATE } from './built-in-templates.ts'
 import { assertSound, type BalancerConfig, socketPaths } from './config.ts'
@@ -9,7 +9,9 @@ import { findRunning } from './drivers/lost-sockets.ts'
 import { makeDirectories, readTemplate } from './drivers/template-file.ts'
 import { assertBindable } from './drivers/test-bind.ts'
 import { ConfigRefusedError, HaproxyStartError, TemplateError } from './errors.ts'
+import { Layout } from './layout.ts'
 import { Passes } from './pass.ts'
+import type { Receipt } from './receipt.ts'
 import type { HaproxySpec, Supervise } from './supervise.ts'
 import { compileTemplate, type Render } from './template.ts'
 
@@ -54,7 +56,9 @@ export async function startBalancer(
   const descriptors = await descriptorLimit()
   const maxconn = (checks: number) => maxconnFor(descriptors, checks, config.maxConnections)
   warnOfFewDescriptors(config, maxconn(0), deps.log)
-  const passes = new Passes(config, maxconn, { ...deps, control, render, probe, wake })
+  const receipts = new Listeners<Receipt>('receipts', deps.log)
+  const onReceipt = (receipt: Receipt): void => receipts.tell(receipt)
+  const passes = new Passes(new Layout(config, render, maxconn), { ...deps, control, probe, wake, onReceipt })
   const adopted = running !== undefined
   const remembered = typeof config.template === 'object' ? await control.rememberedServers() : undefined
   passes.adoptRemembered(remembered ?? [])
@@ -70,8 +74,7 @@ export async function startBalancer(
       throw failure
     }
   }
-  const readTemplate = () => renderOf(config)
-  balancer = new Balancer({ ...deps, control, passes, readTemplate, version: haproxy.version, adopted })
+  balancer = new Balancer({ ...deps, control, passes, renderOf, receipts, version: haproxy.version, adopted })
   balancer.wake()
   return balancer
 }

@@ -1,4 +1,4 @@
-import { type Clock, type Log, probe } from '../base/index.ts'
+import type { Clock, Log } from '../base/index.ts'
 import { assertSound, type BalancerConfig, socketPaths } from './config.ts'
 import { bindAddresses, parseStructure } from './config-structure.ts'
 import { HaproxyControl } from './drivers/haproxy-control.ts'
@@ -7,7 +7,8 @@ import { findRunning } from './drivers/lost-sockets.ts'
 import { makeDirectories } from './drivers/template-file.ts'
 import { assertBindable } from './drivers/test-bind.ts'
 import { TemplateError } from './errors.ts'
-import { Passes } from './pass.ts'
+import { Layout } from './layout.ts'
+import { Roster } from './roster.ts'
 import { maxconnFor, renderOf } from './start.ts'
 
 /**
@@ -41,7 +42,7 @@ async function assertAcceptable(
   const control = new HaproxyControl(haproxy, { config: config.configPath, ...socketPaths(config) }, o.clock)
   const descriptors = await descriptorLimit()
   const maxconn = (checks: number) => maxconnFor(descriptors, checks)
-  const text = new Passes(config, maxconn, { ...o, control, render, probe, wake: () => undefined }).text()
+  const text = new Layout(config, render, maxconn).text(new Roster(false))
   await assertBindable(bindAddresses(parseStructure(text)), [])
   if (!o.isFirst) return
   await makeDirectories(config.runDir, config.configPath)

@@ -1,11 +1,12 @@
-import { rm } from 'node:fs/promises'
+import { rm, stat } from 'node:fs/promises'
 import { type Clock, messageOf, writeFileAtomic } from '../../base/index.ts'
+import { type Attachment, type Attachments, parseFingerprint, parseShown, type Reference } from '../attachments.ts'
 import { bindAddresses, parseStructure, serverLines, type Structure } from '../config-structure.ts'
 import { endpointOf } from '../server.ts'
-import { commandLine, type Command } from '../plan.ts'
+import { commandLine, type Command, payloadOf } from '../plan.ts'
 import { assertDone, parseServersState, parseSessions, type ServerState } from '../runtime-state.ts'
 import { RuntimeSocketError } from '../errors.ts'
-import { type Haproxy, installChecked, readIfThere, reload, showProcesses } from './haproxy-process.ts'
+import { assertAccepted, type Haproxy, installChecked, readIfThere, reload, showProcesses } from './haproxy-process.ts'
 import { reviveMaster } from './lost-sockets.ts'
 import { assertBindable } from './test-bind.ts'
 import { askMaster, masterSession, openRuntimeSession, type RuntimeSession } from './runtime-socket.ts'
@@ -63,6 +64,8 @@ export class HaproxyControl {
   readonly #paths: Paths
   readonly #clock: Clock
   #fileText: string | undefined
+  /** Tells the file that `fileText` is from one that somebody else wrote. */
+  #fileMark: string | undefined
   #workerPid: number | undefined
   #loaded: Structure = []
   /** Some file tells what the worker loaded. */
@@ -103,6 +106,7 @@ export class HaproxyControl {
 
   /** The file of a former agent, if any. @throws the system's error */
   async readFile(): Promise<string | undefined> {
+    this.#fileMark = await markOf(this.#paths.config)
     this.#fileText = await readIfThere(this.#paths.config)
     return this.#fileText
   }
@@ -134,8 +138,28 @@ export class HaproxyControl {
     if (commands.length === 0) return
     await this.#withSession(async session => {
       if ((await pidOf(session)) !== this.#workerPid) throw new RuntimeSocketError('HAProxy was reloaded meanwhile')
-      const replies = await Promise.all(commands.map(command => session.command(commandLine(command))))
+      const sent = commands.map(command => session.command(commandLine(command), payloadOf(command)))
+      const replies = await Promise.all(sent)
       for (const [i, command] of commands.entries()) assertDone(command, replies[i] ?? '')
+    })
+  }
+
+  /**
+   * What the worker has of these files; those that it does not tell of are left out.
+   * @throws RuntimeSocketError
+   */
+  async attachments(references: readonly Reference[]): Promise<Attachments> {
+    if (references.length === 0) return new Map()
+    return this.#withSession(async session => {
+      const found = new Map<string, Attachment>()
+      for (const { kind, path } of references) {
+        if (kind === 'other') continue
+        const shown = kind === 'certificate' ? 'ssl cert' : kind
+        const reply = await session.command(`show ${shown} ${path}`)
+        const attachment = kind === 'certificate' ? certificateIn(reply) : parseShown(kind, reply)
+        if (attachment !== undefined) found.set(path, attachment)
+      }
+      return found
     })
   }
 
@@ -178,8 +202,40 @@ export class HaproxyControl {
 
   /** Replaces the file when only server lines changed, made of validated values: no `haproxy -c` (30 ms). @throws the system's error */
   async write(text: string): Promise<void> {
-    if (text !== this.#fileText) await writeFileAtomic(this.#paths.config, text)
+    if (text === this.#fileText) return
+    await writeFileAtomic(this.#paths.config, text)
+    await this.#wrote(text)
+  }
+
+  /**
+   * The file, where somebody else has written it since. @throws the system's error
+   */
+  async editedFile(): Promise<string | undefined> {
+    const mark = await markOf(this.#paths.config)
+    if (mark === this.#fileMark) return undefined
+    const text = mark === undefined ? undefined : await readIfThere(this.#paths.config)
+    if (text !== undefined && text !== this.#fileText) return text
+    this.#fileMark = mark
+    this.#fileText = text // gone: it is written anew
+    return undefined
+  }
+
+  /** Keeps what somebody else wrote beside the file, which is then written anew. @returns why it could not be kept */
+  async setAside(edited: string): Promise<string | undefined> {
+    this.#fileText = undefined
+    return failureOf(writeFileAtomic(`${this.#paths.config}.edited`, edited))
+  }
+
+  async #wrote(text: string): Promise<void> {
     this.#fileText = text
+    this.#fileMark = await markOf(this.#paths.config)
+  }
+
+  /** Whether HAProxy would take it. Nothing is changed. @throws ConfigRefusedError, BindError */
+  async check(text: string): Promise<void> {
+    const wanted = bindAddresses(parseStructure(text))
+    await assertBindable(wanted, this.#isKnown ? bindAddresses(this.#loaded) : wanted.map(anyAddress))
+    await assertAccepted(this.#haproxy, this.#paths.config, text)
   }
 
   /** After commands: the process and the file say the same. */
@@ -190,21 +246,24 @@ export class HaproxyControl {
   /** Checks and replaces the file. @throws ConfigRefusedError: the old one is untouched */
   async install(text: string): Promise<void> {
     await installChecked(this.#haproxy, this.#paths.config, text)
-    this.#fileText = text
+    await this.#wrote(text)
   }
 
   /**
    * A hitless reload of a new file. A file that HAProxy checks but cannot load (a bind, say) is taken back, since a crash
    * would not come back from it.
+   * @returns the new worker's pid
    * @throws ConfigRefusedError, ReloadFailedError, BindError: the old worker serves on with the old file
    */
-  async reload(text: string, signal?: AbortSignal): Promise<void> {
+  async reload(text: string, signal?: AbortSignal): Promise<number> {
     const before = this.#fileText
     const wanted = bindAddresses(parseStructure(text))
     await assertBindable(wanted, this.#isKnown ? bindAddresses(this.#loaded) : wanted.map(anyAddress))
     await this.install(text)
     try {
-      await this.#remember(await reload(this.#paths.master, this.#clock, signal), text)
+      const workerPid = await reload(this.#paths.master, this.#clock, signal)
+      await this.#remember(workerPid, text)
+      return workerPid
     } catch (failure) {
       if (before !== undefined) await this.write(before)
       throw failure
@@ -272,6 +331,17 @@ export class HaproxyControl {
       session.close()
     }
   }
+}
+
+/** Inode, size and time of change: another one has perhaps another content. */
+async function markOf(path: string): Promise<string | undefined> {
+  const found = await stat(path, { bigint: true }).catch(() => undefined)
+  return found === undefined ? undefined : `${found.ino} ${found.size} ${found.mtimeNs}`
+}
+
+function certificateIn(reply: string): Attachment | undefined {
+  const fingerprint = parseFingerprint(reply)
+  return fingerprint === undefined ? undefined : { kind: 'certificate', fingerprint, pem: undefined }
 }
 
 function failureOf(work: Promise<void>): Promise<string | undefined> {

@@ -57,6 +57,16 @@ async function versionOf(path: string): Promise<Haproxy> {
  * @throws ConfigRefusedError: the old file is untouched, the new one is kept as `<path>.refused`
  */
 export async function installChecked(haproxy: Haproxy, path: string, text: string): Promise<void> {
+  await rename(await checkedCandidate(haproxy, path, text), path)
+  await Promise.all([rm(`${path}.refused`, { force: true }), rm(`${path}.refused.txt`, { force: true })])
+}
+
+/** Lets HAProxy check `text`, and leaves `path` as it is. @throws ConfigRefusedError: it is kept as `<path>.refused` */
+export async function assertAccepted(haproxy: Haproxy, path: string, text: string): Promise<void> {
+  await rm(await checkedCandidate(haproxy, path, text))
+}
+
+async function checkedCandidate(haproxy: Haproxy, path: string, text: string): Promise<string> {
   const candidate = `${path}.new`
   await writeFileAtomic(candidate, text)
   const { exitCode, words } = await run(haproxy.path, ['-c', '-f', candidate])
@@ -65,8 +75,7 @@ export async function installChecked(haproxy: Haproxy, path: string, text: strin
     await writeFileAtomic(`${path}.refused.txt`, `${words}\n`)
     throw new ConfigRefusedError(`${path}.refused`, words.replaceAll(candidate, `${path}.refused`))
   }
-  await rename(candidate, path)
-  await Promise.all([rm(`${path}.refused`, { force: true }), rm(`${path}.refused.txt`, { force: true })])
+  return candidate
 }
 
 /** The text of a file, undefined when there is none. @throws the system's other errors */

@@ -1,11 +1,15 @@
 import { connect, type Socket } from 'node:net'
 import type { Clock, Timer } from '../../base/index.ts'
-import { RuntimeSocketError } from '../errors.ts'
+import { RuntimeSocketError, UnknownReplyError } from '../errors.ts'
 
 /** A transaction with HAProxy: opened for it, closed after it, since a kept connection talks to the old worker after a reload. */
 export interface RuntimeSession {
-  /** @throws RuntimeSocketError when the connection ends, the reply takes too long, or the line could hold two commands */
-  command(line: string): Promise<string>
+  /**
+   * @param payload what follows a line that ends in `<<`
+   * @throws RuntimeSocketError when the connection ends, the reply takes too long, or the line could hold two commands;
+   * UnknownReplyError when this way takes no payload
+   */
+  command(line: string, payload?: string): Promise<string>
   close(): void
 }
 
@@ -13,6 +17,8 @@ export interface RuntimeSession {
 const REPLY_BYTES_MAX = 32 * 1024 * 1024
 /** HAProxy 2.6 never answers and never closes a command longer than its buffer less 1 KiB. */
 const COMMAND_BYTES_MAX = 8_000
+/** HAProxy takes payloads of 16 300 bytes. */
+const PAYLOAD_BYTES_MAX = 16_200
 /** The master's answer when the worker asked for has ended, or has not loaded its file yet (3.1 and later). */
 const NO_WORKER = "Can't find the target PID"
 
@@ -70,14 +76,14 @@ class SocketSession implements RuntimeSession {
     this.#socket.on('close', () => this.#end(new RuntimeSocketError(`${path}: HAProxy closed the connection`)))
   }
 
-  command(line: string): Promise<string> {
-    if (/[\n\r;\\]/.test(line) || Buffer.byteLength(line) > COMMAND_BYTES_MAX)
+  command(line: string, payload?: string): Promise<string> {
+    if (!isSingle(line) || !isPayload(payload))
       return Promise.reject(new RuntimeSocketError(`not a single command: ${JSON.stringify(line.slice(0, 80))}`))
     if (this.#ended !== undefined) return Promise.reject(this.#ended)
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject })
       this.#arm()
-      this.#socket.write(`${line}\n`)
+      this.#socket.write(payload === undefined ? `${line}\n` : `${line}\n${payload.trimEnd()}\n\n`)
     })
   }
 
@@ -94,7 +100,7 @@ class SocketSession implements RuntimeSession {
       const reply = this.#chunks.slice(0, end)
       this.#chunks = this.#chunks.slice(end + 3)
       this.#scanFrom = 0
-      this.#settle(reply.replace(/^\n+|\n+$/g, ''))
+      this.#settle(reply.replace(/^(?:\n|\+ )+|\n+$/g, '')) // `+ ` asks for more of a payload
     }
     this.#scanFrom = Math.max(0, this.#chunks.length - 2) // a long dump is not scanned again at every chunk
   }
@@ -118,6 +124,17 @@ class SocketSession implements RuntimeSession {
     for (const waiting of this.#waiting.splice(0)) waiting.reject(error)
     this.#socket.destroy()
   }
+}
+
+/** A backslash only before a space, where it keeps one word together. */
+function isSingle(line: string): boolean {
+  return !/[\n\r;]|\\(?! )/.test(line) && Buffer.byteLength(line) <= COMMAND_BYTES_MAX
+}
+
+/** An empty line would end it, and what follows would be commands. */
+function isPayload(payload: string | undefined): boolean {
+  if (payload === undefined) return true
+  return !/\n\s*\n/.test(payload.trimEnd()) && Buffer.byteLength(payload) <= PAYLOAD_BYTES_MAX
 }
 
 /**
@@ -161,7 +178,8 @@ export function masterSession(
   options: { readonly timeoutMs: number; readonly clock: Clock },
 ): RuntimeSession {
   return {
-    async command(line) {
+    async command(line, payload) {
+      if (payload !== undefined) throw new UnknownReplyError(`${path}: the master's socket takes no payload`)
       const reply = await askMaster(path, `@1 ${line}`, options)
       if (reply.startsWith(NO_WORKER)) throw new RuntimeSocketError(`${path}: no worker serves yet`)
       return reply

@@ -1,0 +1,63 @@
+import { createHash, X509Certificate } from 'node:crypto'
+import { type FileHandle, open, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Attachment, type Attachments, parseEntries, type Reference } from '../attachments.ts'
+
+/** A larger file is compared as a whole, by its first bytes and its size. */
+const BYTES_MAX = 4 << 20
+const CERTIFICATES_PER_DIRECTORY_MAX = 256
+
+/** Reads what the references name; what cannot be read is left out: `haproxy -c` says so in its own words when it matters. */
+export async function readAttachments(references: readonly Reference[]): Promise<Attachments> {
+  const found = await Promise.all(references.map(readReference))
+  return new Map(found.flat())
+}
+
+async function readReference(reference: Reference): Promise<[string, Attachment][]> {
+  const { kind, path } = reference
+  try {
+    const file = await open(path, 'r')
+    try {
+      if (!(await file.stat()).isDirectory()) return [[path, attachmentOf(kind, await textOf(file))]]
+    } finally {
+      await file.close()
+    }
+    return kind === 'certificate' ? await readDirectory(path) : []
+  } catch {
+    return []
+  }
+}
+
+/** `crt DIRECTORY`: every certificate in it; one more or fewer takes a reload. */
+async function readDirectory(path: string): Promise<[string, Attachment][]> {
+  const names = (await readdir(path)).filter(name => !/\.(key|ocsp|sctl|issuer|dh)$/.test(name)).sort()
+  const kept = names.slice(0, CERTIFICATES_PER_DIRECTORY_MAX)
+  const files = await Promise.all(kept.map(name => readReference({ kind: 'certificate', path: join(path, name) })))
+  return [[path, { kind: 'other', digest: digestOf(names.join('\n')) }], ...files.flat()]
+}
+
+async function textOf(file: FileHandle): Promise<string> {
+  const { size } = await file.stat()
+  const buffer = Buffer.alloc(Math.min(size, BYTES_MAX))
+  const { bytesRead } = await file.read(buffer, 0, buffer.length, 0)
+  return buffer.subarray(0, bytesRead).toString('latin1') + (size > BYTES_MAX ? `\n${size}` : '')
+}
+
+function attachmentOf(kind: Reference['kind'], text: string): Attachment {
+  const other: Attachment = { kind: 'other', digest: digestOf(text) }
+  if (kind === 'other' || text.length > BYTES_MAX) return other
+  return (kind === 'certificate' ? certificateOf(text) : parseEntries(kind, text)) ?? other
+}
+
+function certificateOf(pem: string): Attachment | undefined {
+  try {
+    const fingerprint = new X509Certificate(pem).fingerprint.replaceAll(':', '').toLowerCase()
+    return { kind: 'certificate', fingerprint, pem: /PRIVATE KEY-----/.test(pem) ? pem : undefined }
+  } catch {
+    return undefined // no certificate: HAProxy will say so
+  }
+}
+
+function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}

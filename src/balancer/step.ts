@@ -1,0 +1,82 @@
+import { createHash } from 'node:crypto'
+import type { Attachments } from './attachments.ts'
+import { parseStructure, serverLines, type Structure } from './config-structure.ts'
+import type { Seen } from './drivers/haproxy-control.ts'
+import type { Layout } from './layout.ts'
+import { type Command, commandLine, payloadOf, type Plan, plan, type Running, type Wanted } from './plan.ts'
+import type { Entry, Roster } from './roster.ts'
+import { leavers, wantedServers } from './wanted.ts'
+
+/** From what runs to what one layout wants: the file, and how it comes into force. */
+export interface Step {
+  /** The file as it will be. */
+  readonly text: string
+  readonly config: Structure
+  readonly wanted: Wanted
+  readonly plan: Plan
+}
+
+/** What was seen of HAProxy. */
+export interface Ground {
+  readonly seen: Seen
+  readonly loaded: Structure
+  /** Of the files beside the configuration; empty while they are not looked at. */
+  readonly attachments: { readonly running: Attachments; readonly wanted: Attachments }
+  /** Servers that were released and may still be in HAProxy. */
+  readonly released: readonly Entry[]
+}
+
+/** Plans without touching anything. @throws TemplateError when the template fails while it renders */
+export function stepFor(layout: Layout, roster: Roster, { seen, loaded, attachments, released }: Ground): Step {
+  const text = layout.text(roster)
+  const config = parseStructure(text)
+  const running: Running = { config: loaded, servers: withMaxconn(seen, loaded), attachments: attachments.running }
+  const servers = wantedServers(config, layout.placement(roster))
+  for (const [key, server] of leavers(running.servers, servers, loaded, released)) servers.set(key, server)
+  const wanted: Wanted = { config, servers, attachments: attachments.wanted }
+  return { text, config, wanted, plan: plan(running, wanted) }
+}
+
+/** The part of a step that needs no reload: servers that have a line already. */
+export function withoutReload({ wanted }: Step, { seen, loaded }: Ground): Plan {
+  const known = serverLines(loaded)
+  const servers = new Map([...wanted.servers].filter(([key]) => known.has(key) && seen.servers.has(key)))
+  return plan({ config: [], servers: withMaxconn(seen, loaded) }, { config: [], servers })
+}
+
+/** What is sent to the socket, in order; a reload comes between `out` and `after`. */
+export function commandsOf(step: Plan): readonly Command[] {
+  if (step.kind === 'nothing') return []
+  return step.kind === 'runtime' ? [...step.out, ...step.in] : [...step.out, ...step.after]
+}
+
+/** The commands as HAProxy reads them. */
+export function linesOf(step: Plan): string[] {
+  return commandsOf(step).map(commandLine)
+}
+
+/** Tells one step from another: the same for the same file, way and commands, payloads included. 12 hexadecimal digits. */
+export function idOf({ text, plan: step }: Step): string {
+  const reasons = step.kind === 'reload' ? step.reasons : []
+  const commands = commandsOf(step).map(command => [commandLine(command), payloadOf(command) ?? ''])
+  return createHash('sha256')
+    .update(JSON.stringify([text, step.kind, reasons, commands]))
+    .digest('hex')
+    .slice(0, 12)
+}
+
+function withMaxconn(seen: Seen, config: Structure): Running['servers'] {
+  const lines = serverLines(config)
+  return new Map([...seen.servers].map(([key, state]) => [key, { ...state, maxconn: lines.get(key)?.maxconn }]))
+}
+
+/** What a worker that somebody else started has forgotten: these were down. @param loaded what it runs */
+export function reminders(before: Seen, after: Seen, loaded: Structure): Command[] {
+  const lines = serverLines(loaded)
+  return [...before.servers].flatMap(([server, old]): Command[] => {
+    const now = after.servers.get(server)
+    const wasDown = !old.up && old.admin === 'ready' && lines.get(server)?.checked === true
+    const isThere = now?.ip === old.ip && now.port === old.port && now.admin === 'ready'
+    return wasDown && isThere ? [{ kind: 'health-down', server }] : []
+  })
+}
