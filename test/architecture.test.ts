@@ -14,9 +14,10 @@ const below: Record<string, readonly string[]> = {
   ledger: [],
   balancer: ['supervisor', 'base'],
   api: ['base'],
+  journal: ['base'],
   simulator: ['serf', 'memberlist', 'codec', 'base'],
-  testing: ['simulator', 'prove', 'api', 'balancer', 'supervisor', 'serf', 'memberlist', 'codec', 'base'],
-  agent: ['api', 'balancer', 'supervisor', 'serf', 'memberlist', 'codec', 'base'],
+  testing: ['simulator', 'journal', 'prove', 'api', 'balancer', 'supervisor', 'serf', 'memberlist', 'codec', 'base'],
+  agent: ['api', 'balancer', 'journal', 'supervisor', 'serf', 'memberlist', 'codec', 'base'],
   cli: ['agent', 'api', 'prove', 'simulator', 'serf', 'codec', 'base'],
 }
 const root = resolve(import.meta.dirname, '..')
