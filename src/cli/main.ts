@@ -26,6 +26,7 @@ function program(): Command {
   addRingCommands(muster)
   apiCommands(muster)
   demoCommand(muster)
+  proveCommand(muster)
   simCommand(muster)
   serfCommand(muster)
   completionCommand(muster)
@@ -131,6 +132,14 @@ function simCommand(muster: Command): void {
   })
 }
 
+/** Only for the help: what follows `prove` may hold a command line, whose `--` commander would take away. */
+function proveCommand(muster: Command): void {
+  const command = muster
+    .command('prove')
+    .description('a load and a ledger around any operation: lost, doubled, unknown')
+  command.allowUnknownOption().allowExcessArguments().argument('[options...]').helpOption(false)
+}
+
 /** What follows `muster serf`, or all when the program was started by a link named `serf`. */
 function serfArguments(): string[] | undefined {
   const args = process.argv.slice(2)
@@ -140,6 +149,10 @@ function serfArguments(): string[] | undefined {
 
 async function main(): Promise<void> {
   const args = serfArguments()
+  if (process.argv[2] === 'prove' && args === undefined) {
+    process.exitCode = await (await import('./prove.ts')).runProve(withTwoDashes(process.argv.slice(3)))
+    return
+  }
   if (args === undefined)
     return void (await program().parseAsync(withTwoDashes(process.argv.slice(2)), { from: 'user' }))
   const [{ runSerf }, { processConsole }] = await Promise.all([

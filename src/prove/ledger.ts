@@ -119,7 +119,7 @@ export interface Circumstances {
  */
 export class Ledger {
   readonly #run: string
-  readonly #windows: Window[] = [newWindow('start', 0)]
+  readonly #windows: Window[]
   readonly #inFlight = new Map<number, InFlight>()
   readonly #byServer = new Map<string, { good: number; lastAtMs: number }>()
   readonly #failures: Record<Failure['countedAs'], Failure[]> = { lost: [], unknown: [] }
@@ -131,9 +131,13 @@ export class Ledger {
   #slow = 0
   #slowOwn = 0
 
-  /** @param run prefix of all ids of this run, so that ledgers of several runs can share files */
-  constructor(run: string) {
+  /**
+   * @param run prefix of all ids of this run, so that ledgers of several runs can share files
+   * @param act the first one
+   */
+  constructor(run: string, act = 'start') {
     this.#run = run
+    this.#windows = [newWindow(act, 0)]
   }
 
   get inFlight(): number {

@@ -1,8 +1,8 @@
 import { type Clock, messageOf, type ProcessIdentity, sleep } from '../../base/index.ts'
 import type { Load } from '../../prove/index.ts'
 import type { ActResult } from './act-table.ts'
-import { withDeadline } from './deadline.ts'
-import type { DemoServer, Tier } from './drivers/tier.ts'
+import { withDeadline } from '../tier/deadline.ts'
+import type { DemoServer, Tier } from '../tier/drivers/tier.ts'
 import type { DemoOptions } from './options.ts'
 
 /** Longer, and an act counts as not having taken effect. */

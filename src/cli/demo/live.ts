@@ -1,7 +1,7 @@
 import { type Clock, messageOf, sleep } from '../../base/index.ts'
 import type { Load, LedgerStats } from '../../prove/index.ts'
-import { withDeadline } from './deadline.ts'
-import type { Tier } from './drivers/tier.ts'
+import { withDeadline } from '../tier/deadline.ts'
+import type { Tier } from '../tier/drivers/tier.ts'
 
 const FRAME_MS = 500
 const LINE_EVERY_FRAMES = 20

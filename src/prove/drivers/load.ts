@@ -26,6 +26,8 @@ export interface LoadConfig {
   readonly socketPath?: string
   /** How long a WebSocket lives at most; each draws its time from the upper half. Default 10,000 ms. */
   readonly socketLifeMs?: number
+  /** Name of the first act; default `start`. */
+  readonly act?: string
   /** Whether any certificate will do; default false. */
   readonly insecure?: boolean
 }
@@ -98,7 +100,7 @@ class OpenLoad implements Load {
     const whole = { ...DEFAULTS, ...config }
     const rates = config.rates ?? mixedRates(config.ratePerSecond ?? 0)
     this.#clock = clock
-    this.#ledger = new Ledger(Buffer.from(deps.random.bytes(4)).toString('hex'))
+    this.#ledger = new Ledger(Buffer.from(deps.random.bytes(4)).toString('hex'), config.act)
     this.#lag = new LagMeter(TICK_MS, nowMs)
     this.#paces = KINDS.filter(kind => (rates[kind] ?? 0) > 0).map(
       kind => [kind, new Pace(rates[kind] as number, nowMs)] as const,

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { type AgentStatus, apiRequest } from '../../../api/index.ts'
 import { type Clock, identify, isAlive, type ProcessIdentity, signalProcess, sleep } from '../../../base/index.ts'
 import { classicTemplate } from '../classic-template.ts'
-import type { DemoOptions } from '../options.ts'
+import type { DemoOptions } from '../../demo/options.ts'
 import { canListen, type DemoPorts } from './ports.ts'
 import { type DemoProcess, type ProcessPlaces, startProcess } from './processes.ts'
 

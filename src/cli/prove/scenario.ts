@@ -1,0 +1,5 @@
+import type { ScenarioOptions } from './options.ts'
+
+export async function runScenario(_options: ScenarioOptions, _signal: AbortSignal): Promise<number> {
+  throw new Error('soon')
+}
