@@ -9,6 +9,7 @@ import { drainEverywhere } from './endpoints/drain.ts'
 import { drainClusterOf } from './endpoints/drain-query.ts'
 import { TagsFile } from './drivers/tags-file.ts'
 import type { EventLog } from './event-log.ts'
+import type { Journaling } from './journaling.ts'
 import type { EventHandlers } from './handlers/event-handlers.ts'
 import { parseHandler } from './handlers/handler-spec.ts'
 import type { LocalEndpoints } from './endpoints/local-endpoints.ts'
@@ -29,6 +30,8 @@ export interface AgentParts {
   readonly balancing: Balancing | undefined
   readonly handlers: EventHandlers
   readonly events: EventLog
+  /** What happened, on disk. */
+  readonly journal: Journaling
 }
 
 /** A running agent. Ends by `stop` (services too) or by `handover` (services and HAProxy run on). */
@@ -124,6 +127,7 @@ export class Agent implements AsyncDisposable {
 
   /** Ends without leaving: services and HAProxy run on and are adopted by the next agent on this host. */
   handover(): Promise<void> {
+    if (this.#ending === undefined) this.parts.journal.ends('handed over')
     this.#ending ??= this.#end(async () => {
       try {
         await this.parts.balancing?.stop({ keepHaproxy: true })

@@ -19,6 +19,7 @@ import { startEngine } from './engine.ts'
 import { EventLog } from './event-log.ts'
 import { collectEarly, startHandlers } from './handlers/handling.ts'
 import { ringView } from './joining/join-list.ts'
+import { startJournaling } from './journaling.ts'
 import { type Joinable, keepJoined } from './joining/joiner.ts'
 import { adoptedAreReady, LocalEndpoints, servesOf, startedAreReady } from './endpoints/local-endpoints.ts'
 import { rpcBackendOf } from './rpc-backend.ts'
@@ -53,13 +54,16 @@ export async function startAgent(given: AgentConfig, deps: AgentDeps, signal?: A
   assertTagsFit(given.node.tags, endpoints.longest())
   const claim = await claimRunDir(given.runDir, deps.clock, signal)
   scope.defer(() => claim.release({ remove: true }))
+  const journal = await startJournaling(given, deps, scope)
   let agent: Agent | undefined
   scope.use(await startAgentApi(given, { log: deps.log.child({ room: 'api' }), agent: () => agent }, signal))
   await checkBalancing(given, { ...deps, log: deps.log.child({ room: 'balancer' }) })
   const supervisor = await startServices(given, deps, scope, signal)
+  journal.followServices(supervisor, scope)
   const tags = announcedTags(given.node.tags, endpoints.current(supervisor.services()))
 
   const { serf, gossip, name } = await startEngine(given, tags, deps, scope, signal)
+  journal.follow(serf, gossip !== undefined, scope)
   const early = collectEarly(serf, gossip !== undefined)
   const config = { ...given, node: { ...given.node, name } }
   const announcer = new Announcer(announceable(serf), tags, deps.log)
@@ -67,7 +71,7 @@ export async function startAgent(given: AgentConfig, deps: AgentDeps, signal?: A
   const handlers = startHandlers(config, { ...deps, serf }, scope, early())
   const events = new EventLog(deps.clock)
   scope.defer(serf.onEvent(event => void (isOwnBusiness(event) || events.append(event))))
-  const started = new Agent({ config, deps, serf, supervisor, endpoints, announcer, balancing, handlers, events })
+  const started = new Agent({ config, deps, serf, supervisor, endpoints, announcer, balancing, handlers, events, journal })
   scope.defer(supervisor.onChange(() => started.announce()))
   started.announce()
   agent = started
@@ -78,6 +82,7 @@ export async function startAgent(given: AgentConfig, deps: AgentDeps, signal?: A
   }
   startJoining(config, { ...deps, serf, supervisor }, () => balancing?.wake(), scope)
   startCatchingUp(config, { ...deps, serf, supervisor, agent }, scope)
+  journal.ends('stopped')
   agent.own(scope.move())
   return agent
 }
