@@ -3,6 +3,7 @@ import { startApi } from '../api/index.ts'
 import { formatAddress, type Log } from '../base/index.ts'
 import type { ServiceStatus } from '../supervisor/index.ts'
 import type { Agent } from './agent.ts'
+import { assertReason } from './draining.ts'
 import type { Balancing } from './balancing.ts'
 import type { AgentConfig } from './config/index.ts'
 import { VERSION } from './version.ts'
@@ -35,6 +36,16 @@ function routesOf(agent: Agent): ApiBackend {
         .members()
         .map(({ name, ip, port, status, tags }) => ({ name, address: formatAddress({ ip, port }), status, tags })),
     events: (since, waitMs) => agent.parts.events.after(since, waitMs),
+    drain: async ask => {
+      assertReason(ask.reason, ask.force)
+      return agent.parts.drains.drain(ask)
+    },
+    undrain: ask => agent.parts.drains.undo(ask),
+    drains: target => agent.parts.drains.list(target),
+    mayLeave: async ask => {
+      assertReason(ask.reason, ask.force)
+      await agent.assertMayLeave(ask)
+    },
     handover: async () => void agent.handover(),
     version: () => VERSION,
   }
@@ -50,7 +61,7 @@ async function statusOf(agent: Agent): Promise<AgentStatus> {
     version: VERSION,
     members,
     services: servicesOf(agent),
-    warnings: serf.warnings(),
+    warnings: [...serf.warnings(), ...agent.warnings()],
     ...(balancing === undefined ? {} : { balancer: await balancerOf(balancing, agent) }),
   }
 }

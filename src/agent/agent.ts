@@ -4,8 +4,9 @@ import type { Engine } from '../serf/index.ts'
 import type { StopOptions, Supervisor } from '../supervisor/index.ts'
 import { aliveBalancers, type Announcer, announcedTags, assertTagsFit } from './endpoints/announcer.ts'
 import type { Balancing } from './balancing.ts'
-import type { AgentConfig } from './config/index.ts'
-import { drainEverywhere } from './endpoints/drain.ts'
+import type { AgentConfig, ServiceConfig } from './config/index.ts'
+import { belowWords, type Drains } from './draining.ts'
+import { type DrainRequest, drainEverywhere } from './endpoints/drain.ts'
 import { drainClusterOf } from './endpoints/drain-query.ts'
 import { TagsFile } from './drivers/tags-file.ts'
 import type { EventLog } from './event-log.ts'
@@ -17,6 +18,10 @@ import { heldBack, tagsAfterReload } from './reload.ts'
 
 /** How long balancers may take to let go of a service that is in the configuration no more. */
 const ORPHAN_DRAIN_MS = 30_000
+/** After the drain nobody is sent there any more; what came just before that has this long to be answered. */
+const OUT_MS = 5_000
+/** The supervisor's own patience, where the service is to wait for silent balancers: they are waited for by what they say. */
+const FOR_EVER_MS = 7 * 24 * 3_600_000
 
 /** The parts that an agent was wired from. */
 export interface AgentParts {
@@ -28,6 +33,8 @@ export interface AgentParts {
   readonly announcer: Announcer
   /** Undefined where this node does not balance. */
   readonly balancing: Balancing | undefined
+  /** What operators drain, on whatever balancer. */
+  readonly drains: Drains
   readonly handlers: EventHandlers
   readonly events: EventLog
   /** What happened, on disk. */
@@ -46,6 +53,8 @@ export class Agent implements AsyncDisposable {
   #config: AgentConfig
   #ownTags: Readonly<Record<string, string>>
   #hurry = new AbortController()
+  /** By service that is being stopped: balancers that give no answer. */
+  readonly #silent = new Map<string, readonly string[]>()
 
   constructor(parts: AgentParts) {
     this.parts = parts
@@ -106,6 +115,23 @@ export class Agent implements AsyncDisposable {
   /** Drains a service and ends it for good. */
   removeService(name: string): Promise<void> {
     return this.parts.supervisor.remove(name, this.#stopOptions(name, true))
+  }
+
+  /**
+   * Whether this node may leave now, or why not.
+   * @throws RefusedError where a pool would have too few servers left, unless it is forced
+   */
+  async assertMayLeave({ force }: { readonly force: boolean }): Promise<void> {
+    const { drains, config, deps } = this.parts
+    if (force) return deps.log.warn({}, 'an operator lets this node leave whatever pools have left')
+    await drains.assertMinimum(config.node.name, `${config.node.name} does not leave`)
+  }
+
+  /** What an operator should know, in sentences. */
+  warnings(): string[] {
+    return [...this.#silent].map(
+      ([service, names]) => `${service} is being stopped and waits for ${names.join(' and ')}, which gives no answer`,
+    )
   }
 
   /** Drains and stops the services, then leaves the ring; the agent itself goes on, and HAProxy. Idempotent. */
@@ -199,33 +225,65 @@ export class Agent implements AsyncDisposable {
     const service = config.services.find(candidate => candidate.name === name)
     return {
       ...(isGraceful && isOffered ? { drain: (signal: AbortSignal) => this.#drain(name, signal) } : {}),
-      drainTimeoutMs: service?.drainTimeoutMs ?? ORPHAN_DRAIN_MS,
+      drainTimeoutMs: supervisorPatienceMs(service),
     }
   }
 
-  /** Announces the service as draining and waits until every balancer has let go of it. */
+  /**
+   * Announces the service as draining and waits until every balancer has let go of it; then withdraws it, so that clients that are
+   * bound to it go elsewhere, too, and waits for what was on its way.
+   */
   async #drain(name: string, signal: AbortSignal): Promise<void> {
-    const { endpoints, serf, deps, supervisor } = this.parts
+    const { endpoints, serf, deps, supervisor, config } = this.parts
     const status = supervisor.services().find(candidate => candidate.name === name)
     if (status?.serves === undefined || status.pid === undefined) return
-    endpoints.drain(name, status.pid)
-    this.announce()
+    const service = config.services.find(candidate => candidate.name === name)
+    const endpoint = { ip: serf.local().ip, port: status.serves.port }
     try {
-      const request = { ip: serf.local().ip, port: status.serves.port }
-      const { left, silent } = await drainEverywhere(drainClusterOf(serf), request, deps.clock, signal)
-      if (left.size + silent.length > 0) {
-        deps.log.warn(
-          { service: name, left: Object.fromEntries(left), silent },
-          'not every balancer has let go of the service',
-        )
-      }
+      endpoints.drain(name, status.pid)
+      this.announce()
+      await this.#untilLetGo(name, { ...endpoint, phase: 'drain' }, service?.drainTimeoutMs ?? ORPHAN_DRAIN_MS, signal)
+      endpoints.withdraw(name, status.pid)
+      this.announce()
+      if (signal.aborted || drainClusterOf(serf).balancers().length === 0) return
+      await this.#untilLetGo(name, { ...endpoint, phase: 'out' }, OUT_MS, signal)
     } catch (failure) {
-      deps.log.warn(
-        { service: name, reason: messageOf(failure) },
-        'balancers could not be asked whether they have let go',
-      )
+      const reason = messageOf(failure)
+      deps.log.warn({ service: name, reason }, 'balancers could not be asked whether they have let go')
+    } finally {
+      this.#silent.delete(name)
     }
   }
+
+  async #untilLetGo(name: string, request: DrainRequest, patienceMs: number, signal: AbortSignal): Promise<void> {
+    const { serf, deps, config } = this.parts
+    const service = config.services.find(candidate => candidate.name === name)
+    const { left, silent, below } = await drainEverywhere(drainClusterOf(serf), request, deps.clock, signal, {
+      untilMs: deps.clock.nowMs() + patienceMs,
+      silent: service?.silentBalancer ?? 'proceed',
+      onSilent: names => this.#nameSilent(name, names),
+    })
+    const phase = request.phase ?? 'drain'
+    if (left.size + silent.length > 0)
+      deps.log.warn(
+        { service: name, phase, left: Object.fromEntries(left), silent },
+        'not every balancer has let go of the service',
+      )
+    if (phase === 'drain' && below[0] !== undefined)
+      deps.log.warn({ service: name, below: belowWords(below[0]) }, 'stopping the service leaves a pool with too few')
+  }
+
+  #nameSilent(service: string, names: readonly string[]): void {
+    if (names.length === 0) return void this.#silent.delete(service)
+    this.#silent.set(service, names)
+    this.parts.deps.log.warn({ service, silent: names }, 'a balancer gives no answer; the service waits for it')
+  }
+}
+
+/** How long the supervisor lets a drain take: a little longer than the drain itself, which ends by its own rules. */
+function supervisorPatienceMs(service: ServiceConfig | undefined): number {
+  if (service?.silentBalancer === 'wait') return FOR_EVER_MS
+  return (service?.drainTimeoutMs ?? ORPHAN_DRAIN_MS) + OUT_MS + 1_000
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -7,6 +7,7 @@ import { type Clock, type Log, type Random, Scope, sleep } from '../base/index.t
 import { type Engine, type RpcLogSource, type Serf, startRpcServer } from '../serf/index.ts'
 import { type ServiceSpec, type Supervisor, startSupervisor } from '../supervisor/index.ts'
 import { Agent } from './agent.ts'
+import { Drains } from './draining.ts'
 import { isOwnBusiness } from './endpoints/drain.ts'
 import { startAgentApi } from './agent-api.ts'
 import { aliveBalancers, Announcer, announcedTags, assertTagsFit } from './endpoints/announcer.ts'
@@ -71,7 +72,10 @@ export async function startAgent(given: AgentConfig, deps: AgentDeps, signal?: A
   const handlers = startHandlers(config, { ...deps, serf }, scope, early())
   const events = new EventLog(deps.clock)
   scope.defer(serf.onEvent(event => void (isOwnBusiness(event) || events.append(event))))
-  const started = new Agent({ config, deps, serf, supervisor, endpoints, announcer, balancing, handlers, events, journal })
+  const drains = new Drains({ ...deps, serf })
+  scope.defer(() => drains.stop())
+  const parts = { config, deps, serf, supervisor, endpoints, announcer, balancing, drains, handlers, events, journal }
+  const started = new Agent(parts)
   scope.defer(supervisor.onChange(() => started.announce()))
   started.announce()
   agent = started

@@ -12,6 +12,8 @@ import {
   AgentUnreachableError,
   ApiAnswerError,
   apiRequest,
+  type DrainReport,
+  NotThereError,
   RefusedError,
   SocketTakenError,
   startApi,
@@ -34,12 +36,23 @@ const STATUS: AgentStatus = {
   services: [],
 }
 
+const DRAIN: DrainReport = {
+  ...{ server: 'web-2', by: 'root@lb-1', since: '2026-11-21T12:03:07.000Z', forced: false, takenBack: false },
+  ...{ sessions: 0, done: true, balancers: [], silent: [] },
+}
+
 function backend(calls: string[] = []): ApiBackend {
   return {
     status: async () => STATUS,
     members: async () => [],
     events: async (since, waitMs) => ({ events: [], last: (since ?? 0) + waitMs, missed: false }),
     version: () => '1.2.3',
+    drain: async ask => ({ ...DRAIN, server: ask.server, reason: JSON.stringify(ask) }),
+    undrain: async ({ server }) => ({ drains: [{ ...DRAIN, server, takenBack: true }], silent: [] }),
+    drains: async target => ({ drains: [{ ...DRAIN, server: target?.server ?? 'all' }], silent: ['lb-3'] }),
+    mayLeave: async ({ force }) => {
+      if (!force) throw new RefusedError('pool web has 1 server')
+    },
     handover: async () => void calls.push('handover'),
   }
 }
@@ -72,6 +85,26 @@ test("what a guard refuses keeps the guard's sentence", async () => {
   const routes = { ...backend(), members: () => Promise.reject(new RefusedError('pool web has one server')) }
   await using _api = await startApi({ socketPath }, { log: silentLog, routes })
   await expect(apiRequest(socketPath, 'GET /v1/members')).rejects.toThrow(new RefusedError('pool web has one server'))
+})
+
+test('a drain is ordered, listed and taken back by query parameters; without a server it is refused', async () => {
+  await using _api = await startApi({ socketPath }, { log: silentLog, routes: backend() })
+  const order = { server: 'web-2', pool: 'web', user: 'root', reason: 'a & b', force: '1', wait: '30000' }
+  const drained = await apiRequest(socketPath, 'POST /v1/drain', order)
+  const { wait: _wait, ...rest } = order
+  expect(JSON.parse(drained.reason ?? '')).toEqual({ ...rest, force: true, waitMs: 30_000 })
+  expect((await apiRequest(socketPath, 'GET /v1/drains', { server: 'web-2' })).drains[0]?.server).toBe('web-2')
+  expect((await apiRequest(socketPath, 'GET /v1/drains')).drains[0]?.server).toBe('all')
+  expect((await apiRequest(socketPath, 'DELETE /v1/drain', { server: 'web-2' })).drains[0]?.takenBack).toBe(true)
+  await expect(apiRequest(socketPath, 'POST /v1/drain')).rejects.toThrow('server: which one?')
+  await expect(apiRequest(socketPath, 'POST /v1/leave-check')).rejects.toThrow(RefusedError)
+  expect(await apiRequest(socketPath, 'POST /v1/leave-check', { force: '1', reason: 'x' })).toHaveProperty('leave')
+})
+
+test('what does not exist is told apart from what fails', async () => {
+  const routes = { ...backend(), drains: () => Promise.reject(new NotThereError('no such server')) }
+  await using _api = await startApi({ socketPath }, { log: silentLog, routes })
+  await expect(apiRequest(socketPath, 'GET /v1/drains')).rejects.toThrow(new NotThereError('no such server'))
 })
 
 test('a second agent on one socket is refused, and the first serves on', async () => {

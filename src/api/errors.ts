@@ -41,3 +41,8 @@ export class SocketTakenError extends MusterError {
 export class RefusedError extends MusterError {
   readonly code = 'API_REFUSED'
 }
+
+/** What was asked about does not exist, or nobody who knows it answers; nothing was changed. */
+export class NotThereError extends MusterError {
+  readonly code = 'API_NOT_THERE'
+}

@@ -4,11 +4,21 @@
  */
 export { type ApiAnswers, apiRequest } from './drivers/client.ts'
 export { type Api, type ApiConfig, startApi } from './drivers/server.ts'
-export { AgentUnreachableError, ApiAnswerError, ApiListenError, RefusedError, SocketTakenError } from './errors.ts'
+export {
+  AgentUnreachableError,
+  ApiAnswerError,
+  ApiListenError,
+  NotThereError,
+  RefusedError,
+  SocketTakenError,
+} from './errors.ts'
 export type {
   AgentStatus,
   ApiBackend,
   BalancerReport,
+  DrainAsk,
+  DrainList,
+  DrainReport,
   EventPage,
   EventReport,
   MemberReport,

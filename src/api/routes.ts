@@ -1,5 +1,5 @@
 import { type Log, messageOf } from '../base/index.ts'
-import { RefusedError } from './errors.ts'
+import { NotThereError, RefusedError } from './errors.ts'
 import type { ApiBackend } from './status.ts'
 
 export interface Answer {
@@ -24,6 +24,20 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
       )
     },
   },
+  '/v1/drain': {
+    POST: (backend, query) =>
+      backend.drain({ ...targetIn(query), ...forceIn(query), ...textIn(query, 'user'), ...waitIn(query) }),
+    DELETE: (backend, query) => backend.undrain({ ...targetIn(query), ...textIn(query, 'user') }),
+  },
+  '/v1/drains': {
+    GET: (backend, query) => backend.drains(query.get('server') === null ? undefined : targetIn(query)),
+  },
+  '/v1/leave-check': {
+    POST: async (backend, query) => {
+      await backend.mayLeave(forceIn(query))
+      return { leave: 'nothing speaks against it' }
+    },
+  },
   '/v1/handover': {
     POST: async backend => {
       await backend.handover()
@@ -33,7 +47,7 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
 }
 
 /**
- * Answers one request. Never throws: what a guard refuses is a 409, whatever else the backend throws is logged and
+ * Answers one request. Never throws: what a guard refuses is a 409, what does not exist a 404, whatever else the backend throws is logged and
  * becomes a 500, each with its sentence.
  * @param backend undefined: the agent is starting
  */
@@ -50,12 +64,34 @@ export async function answer(method: string, url: string, backend: ApiBackend | 
   } catch (error) {
     if (error instanceof QueryError) return failed(400, error.message)
     if (error instanceof RefusedError) return failed(409, error.message)
+    if (error instanceof NotThereError) return failed(404, error.message)
     log.error({ path, error: messageOf(error) }, 'a request to the API failed')
     return failed(500, messageOf(error))
   }
 }
 
 class QueryError extends Error {}
+
+function targetIn(query: URLSearchParams): { readonly server: string; readonly pool?: string } {
+  const server = query.get('server')
+  if (server === null || server === '') throw new QueryError('server: which one?')
+  return { server, ...textIn(query, 'pool') }
+}
+
+function forceIn(query: URLSearchParams): { readonly force: boolean; readonly reason?: string } {
+  return { force: query.get('force') === '1', ...textIn(query, 'reason') }
+}
+
+function waitIn(query: URLSearchParams): { readonly waitMs?: number } {
+  const wait = query.get('wait')
+  return wait === null ? {} : { waitMs: wholeNumber('wait', wait) }
+}
+
+/** Absent or empty: as if it were not there. */
+function textIn<K extends string>(query: URLSearchParams, name: K): { readonly [key in K]?: string } {
+  const text = query.get(name)
+  return text === null || text === '' ? {} : ({ [name]: text } as { readonly [key in K]?: string })
+}
 
 function wholeNumber(name: string, text: string): number {
   const value = Number(text)

@@ -83,6 +83,60 @@ export interface EventPage {
   readonly missed: boolean
 }
 
+/** A server that an operator has drained on every balancer, and what is left there. */
+export interface DrainReport {
+  /** As it was asked for: a member's name, a server's, or an address. */
+  readonly server: string
+  /** Absent: in every pool. */
+  readonly pool?: string
+  /** `root@lb-1` */
+  readonly by: string
+  /** ISO 8601. */
+  readonly since: string
+  readonly reason?: string
+  readonly forced: boolean
+  readonly takenBack: boolean
+  /** Requests and tunnels, on all balancers that have answered. */
+  readonly sessions: number
+  readonly oldestMs?: number
+  /** Every balancer has confirmed, and nothing is left on any. */
+  readonly done: boolean
+  /** A pool without another live server: there it is in traffic all the same. */
+  readonly heldBack?: string
+  readonly balancers: readonly BalancerDrain[]
+  /** Balancers that are alive and have not answered. */
+  readonly silent: readonly string[]
+}
+
+export interface BalancerDrain {
+  readonly name: string
+  readonly sessions: number
+  readonly oldestMs?: number
+  /** Clients that are bound to the server came a moment ago. */
+  readonly bound: boolean
+  /** New clients still come. */
+  readonly open: boolean
+  readonly confirmed: boolean
+}
+
+export interface DrainList {
+  readonly drains: readonly DrainReport[]
+  readonly silent: readonly string[]
+}
+
+/** What an operator wants drained. */
+export interface DrainAsk {
+  readonly server: string
+  readonly pool?: string
+  /** Who asks, as the operating system names them. */
+  readonly user?: string
+  readonly reason?: string
+  /** In spite of the minimum number of servers; wants a reason. */
+  readonly force: boolean
+  /** How long whoever asks will wait, ms. */
+  readonly waitMs?: number
+}
+
 /** What the API asks of the agent. */
 export interface ApiBackend {
   /**
@@ -92,6 +146,13 @@ export interface ApiBackend {
   events(since: number | undefined, waitMs: number): Promise<EventPage>
   status(): Promise<AgentStatus>
   members(): Promise<readonly MemberReport[]>
+  /** @throws RefusedError, NotThereError */
+  drain(ask: DrainAsk): Promise<DrainReport>
+  /** @throws NotThereError */
+  undrain(ask: Pick<DrainAsk, 'server' | 'pool' | 'user'>): Promise<DrainList>
+  drains(target: Pick<DrainAsk, 'server' | 'pool'> | undefined): Promise<DrainList>
+  /** Whether this node may leave now. @throws RefusedError where a pool would have too few servers left */
+  mayLeave(ask: { readonly force: boolean; readonly reason?: string }): Promise<void>
   /** Ends the agent without leaving; children stay. Resolves when that has begun: the answer still has to go out. */
   handover(): Promise<void>
   version(): string

@@ -44,7 +44,7 @@ export function poolOf(
     retries: retriesOf(given),
     hold: mode === 'tcp' ? { timeMs: 0, requests: 1000 } : holdOf(given, serverTimeoutMs, problem),
     slowStartMs: given.slow_start ?? 0,
-    minServers: given.min_servers ?? 0,
+    minServers: given.min_servers ?? 1,
     outliers: given.outliers ?? true,
     connectTimeoutMs: given.timeouts?.connect ?? 250,
     serverTimeoutMs,

@@ -370,7 +370,7 @@ const pool = z
     hold: hold.describe('While no server lives, requests wait for the first that comes.'),
     slow_start: duration('0s: off', 'So long a server that comes takes less than its share.'),
     min_servers: count(10_000).describe(
-      'A drain or a stop that leaves fewer servers is refused. Default 0: no such guard.',
+      'A drain or a leave that an operator asks for and that leaves fewer servers is refused. Default 1: never the last one; 0: no such guard.',
     ),
     outliers: flag.describe('Servers that are much slower than the others get less to do. Default true.'),
     timeouts: z

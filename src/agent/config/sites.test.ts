@@ -57,7 +57,7 @@ test('two sites by host and path, with TLS, from certificates beside muster.yaml
   expect(pools.map(pool => pool.name)).toEqual(['api', 'shop'])
 })
 
-test('a pool holds the door, repeats what may be repeated, and has no guards unless asked for', () => {
+test('a pool holds the door, repeats what may be repeated, and keeps its last server', () => {
   const [pool] = load('{ pools: { web: {} } }').pools
   expect(pool).toMatchObject({
     mode: 'http',
@@ -68,7 +68,7 @@ test('a pool holds the door, repeats what may be repeated, and has no guards unl
       unsafe: false,
     },
     check: { kind: 'tcp', intervalMs: 1000, timeoutMs: 500, fall: 2, rise: 1 },
-    ...{ slowStartMs: 0, minServers: 0, outliers: true },
+    ...{ slowStartMs: 0, minServers: 1, outliers: true },
   })
   expect(load('{}')).toMatchObject({ oldWorkers: { max: 8, maxAgeMs: 3_600_000 }, watch: false, drift: 'restore' })
 })

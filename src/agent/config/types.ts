@@ -203,7 +203,7 @@ export interface PoolSettings {
   readonly hold: { readonly timeMs: number; readonly requests: number }
   /** A server that comes takes its full share only after this; 0: at once. */
   readonly slowStartMs: number
-  /** Fewer servers than this are refused on drain and stop; 0: no such guard. */
+  /** An operator who leaves fewer servers than this in traffic is refused; 0: no such guard. */
   readonly minServers: number
   /** Slow servers get less to do. */
   readonly outliers: boolean

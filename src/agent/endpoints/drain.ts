@@ -1,23 +1,40 @@
 /**
- * Taking a server away, agreed with every balancer: the asker sends a Serf query to all balancers, each answers with how many
- * requests and sessions are left on the endpoint there. A query has one answer per node, so the asker repeats it.
+ * Taking a server away, agreed with every balancer: the asker sends a Serf query to all balancers, each answers with how much is
+ * left on the endpoint there. A query has one answer per node, so the asker repeats it. First in the phase `drain`, in which
+ * clients that are bound to the server still come; then `out`, in which nobody does and only what runs is waited for.
  */
 import { type Clock, sleep } from '../../base/index.ts'
+import { type BelowMinimum, DRAINS_QUERY } from './drain-messages.ts'
+import { isPoolName } from './drain-records.ts'
 
 /** The query's name. */
 export const DRAIN_QUERY = 'muster-drain'
 /** Queries of Muster's own: neither handlers nor people are told of them. */
 export function isOwnBusiness(event: { readonly kind: string; readonly name?: string }): boolean {
-  return event.kind === 'query' && event.name === DRAIN_QUERY
+  return event.kind === 'query' && (event.name === DRAIN_QUERY || event.name === DRAINS_QUERY)
 }
 
 /** Between two questions; also how long each waits for its answers. */
 const ASK_AGAIN_MS = 250
+/** A balancer that has not answered for so long is named. */
+const SILENT_MS = 1_000
 
-/** One endpoint, as the asker's own tags announce it. */
+/** One endpoint, as the asker's own tags announce it, or announced it. */
 export interface DrainRequest {
   readonly ip: string
   readonly port: number
+  /** `out`: the endpoint is withdrawn, and not even clients that are bound to it may come. Default `drain`. */
+  readonly phase?: 'drain' | 'out'
+}
+
+/** What one balancer says is left on an endpoint. */
+export interface DrainLeft {
+  /** Requests and tunnels; at least 1 while the endpoint still takes what the phase excludes. */
+  readonly left: number
+  /** Bound clients came a moment ago; they are counted nowhere. */
+  readonly isBound: boolean
+  /** A pool that is left with too few. */
+  readonly below?: BelowMinimum
 }
 
 /** What the asker needs of the cluster. */
@@ -32,47 +49,112 @@ export interface DrainCluster {
 export interface DrainOutcome {
   readonly left: ReadonlyMap<string, number>
   readonly silent: readonly string[]
+  /** What the balancers said last of pools with too few. */
+  readonly below: readonly BelowMinimum[]
+}
+
+export interface DrainPatience {
+  /** Clock time when what is left is waited for no longer; default: as long as the signal lets. */
+  readonly untilMs?: number
+  /** After that time: `wait` for those that give no answer until they do or are known to have failed. Default `proceed`. */
+  readonly silent?: 'proceed' | 'wait'
+  /** Hears of balancers that have not answered for a second, and of nobody when they have. */
+  readonly onSilent?: (names: readonly string[]) => void
 }
 
 /**
  * Asks until nothing is left anywhere.
- * @returns the last answers, when all balancers have answered 0 or `signal` is aborted
+ * @returns the last answers, when all balancers have let go, patience has ended, or `signal` is aborted
  */
 export async function drainEverywhere(
   cluster: DrainCluster,
   request: DrainRequest,
   clock: Clock,
   signal: AbortSignal,
+  patience: DrainPatience = {},
 ): Promise<DrainOutcome> {
   const payload = encodeDrainRequest(request)
+  const silence = new Silence(clock.nowMs(), patience.onSilent)
   for (;;) {
     const startedMs = clock.nowMs()
     const answers = await cluster.ask(payload, ASK_AGAIN_MS)
     const balancers = cluster.balancers()
-    const left = new Map([...answers].map(([from, answer]) => [from, decodeDrainAnswer(answer)]))
-    const silent = balancers.filter(name => !left.has(name))
-    const busy = new Map([...left].filter(([name, count]) => count > 0 && balancers.includes(name)))
-    if (signal.aborted || (busy.size === 0 && silent.length === 0)) return { left: busy, silent }
+    const left = new Map([...answers].map(([from, answer]) => [from, decodeDrainLeft(answer)]))
+    const silent = silence.after(balancers, left, clock.nowMs())
+    const busy = new Map([...left].filter(([name, one]) => isBusy(one) && balancers.includes(name)))
+    const isLate = clock.nowMs() >= (patience.untilMs ?? Number.POSITIVE_INFINITY)
+    const mustWait = silent.length > 0 && (!isLate || patience.silent === 'wait')
+    if (signal.aborted || (!mustWait && (busy.size === 0 || isLate))) return outcomeOf(busy, left, silent)
     await sleep(clock, Math.max(0, startedMs + ASK_AGAIN_MS - clock.nowMs()), signal).catch(() => undefined) // aborted: ask once more
   }
 }
 
-export function encodeDrainRequest(request: DrainRequest): Uint8Array {
-  return Buffer.from(`${request.ip} ${request.port}`)
+/** Who has not answered since when. */
+class Silence {
+  readonly #startMs: number
+  readonly #tell: ((names: readonly string[]) => void) | undefined
+  readonly #heardMs = new Map<string, number>()
+  #told = ''
+
+  constructor(startMs: number, tell: ((names: readonly string[]) => void) | undefined) {
+    this.#startMs = startMs
+    this.#tell = tell
+  }
+
+  /** @returns those without an answer this time */
+  after(balancers: readonly string[], answers: ReadonlyMap<string, unknown>, nowMs: number): string[] {
+    for (const name of answers.keys()) this.#heardMs.set(name, nowMs)
+    const silent = balancers.filter(name => !answers.has(name))
+    const named = silent.filter(name => nowMs - (this.#heardMs.get(name) ?? this.#startMs) >= SILENT_MS)
+    if (named.join() !== this.#told) this.#tell?.(named)
+    this.#told = named.join()
+    return silent
+  }
 }
 
-/** Undefined for anything but an address and a port. */
+function isBusy({ left, isBound }: DrainLeft): boolean {
+  return left > 0 || isBound
+}
+
+function outcomeOf(
+  busy: ReadonlyMap<string, DrainLeft>,
+  all: ReadonlyMap<string, DrainLeft>,
+  silent: readonly string[],
+): DrainOutcome {
+  return {
+    left: new Map([...busy].map(([name, { left }]) => [name, left])),
+    silent,
+    below: [...all.values()].flatMap(({ below }) => (below === undefined ? [] : [below])),
+  }
+}
+
+export function encodeDrainRequest({ ip, port, phase }: DrainRequest): Uint8Array {
+  return Buffer.from(`${ip} ${port}${phase === 'out' ? ' out' : ''}`)
+}
+
+/** Undefined for anything but an address and a port, and perhaps `out`. */
 export function decodeDrainRequest(payload: Uint8Array): DrainRequest | undefined {
-  const found = /^([0-9a-fA-F:.]{2,45}) (\d{1,5})$/.exec(Buffer.from(payload.subarray(0, 64)).toString('latin1'))
-  return found === null ? undefined : { ip: found[1] as string, port: Number(found[2]) }
+  const text = Buffer.from(payload.subarray(0, 64)).toString('latin1')
+  const found = /^([0-9a-fA-F:.]{2,45}) (\d{1,5})( out)?$/.exec(text)
+  if (found === null) return undefined
+  return { ip: found[1] as string, port: Number(found[2]), phase: found[3] === undefined ? 'drain' : 'out' }
 }
 
-export function encodeDrainAnswer(left: number): Uint8Array {
-  return Buffer.from(String(left))
+/** `LEFT[ BOUND[ POOL HAS WITHOUT MIN]]`: only a number where there is nothing else to say, as balancers answered at first. */
+export function encodeDrainLeft({ left, isBound, below }: DrainLeft): Uint8Array {
+  const bound = isBound ? '1' : '0'
+  if (below !== undefined)
+    return Buffer.from(`${left} ${bound} ${below.pool} ${below.has} ${below.without} ${below.min}`)
+  return Buffer.from(isBound ? `${left} ${bound}` : String(left))
 }
 
 /** Nonsense counts as busy: nobody is cut off because somebody else is confused. */
-function decodeDrainAnswer(payload: Uint8Array): number {
-  const text = Buffer.from(payload.subarray(0, 16)).toString('latin1')
-  return /^\d{1,9}$/.test(text) ? Number(text) : 1
+export function decodeDrainLeft(payload: Uint8Array): DrainLeft {
+  const text = Buffer.from(payload.subarray(0, 128)).toString('latin1')
+  const found = /^(\d{1,9})(?: ([01])(?: (\S{1,48}) (\d{1,6}) (\d{1,6}) (\d{1,6}))?)?$/.exec(text)
+  if (found === null) return { left: 1, isBound: false }
+  const [, left, bound, pool, has, without, min] = found
+  const one = { left: Number(left), isBound: bound === '1' }
+  if (pool === undefined || !isPoolName(pool)) return one
+  return { ...one, below: { pool, has: Number(has), without: Number(without), min: Number(min) } }
 }

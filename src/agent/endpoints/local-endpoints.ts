@@ -7,6 +7,8 @@ export class LocalEndpoints {
   readonly #configured: readonly LocalEndpoint[]
   /** By service: the process that is being drained. */
   readonly #draining = new Map<string, number>()
+  /** By service: the process that is announced no more, although it runs. */
+  readonly #withdrawn = new Map<string, number>()
 
   constructor(services: readonly ServiceConfig[]) {
     this.#configured = services.flatMap(service => {
@@ -20,6 +22,11 @@ export class LocalEndpoints {
     this.#draining.set(service, pid)
   }
 
+  /** From now on the service is not announced, as long as this process runs: what is bound to it goes elsewhere, too. */
+  withdraw(service: string, pid: number): void {
+    this.#withdrawn.set(service, pid)
+  }
+
   /** Every endpoint in the state that takes the most room in a tag. */
   longest(): LocalEndpoint[] {
     return this.#configured.map(endpoint => ({ ...endpoint, state: 'draining' }))
@@ -28,8 +35,10 @@ export class LocalEndpoints {
   /** What the processes that run serve, also where that is not what is configured now; and all pools that are configured. */
   current(statuses: readonly ServiceStatus[]): LocalEndpoint[] {
     const running = statuses.flatMap(({ name, state, pid, serves }) => {
+      if (serves === undefined) return []
+      if (pid !== undefined && this.#withdrawn.get(name) === pid) return [{ ...serves, state: 'down' as const }]
       const isDraining = pid !== undefined && this.#draining.get(name) === pid
-      return serves === undefined ? [] : [{ ...serves, state: stateOf(state, isDraining) }]
+      return [{ ...serves, state: stateOf(state, isDraining) }]
     })
     return [...running, ...this.#configured]
   }

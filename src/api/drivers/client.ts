@@ -1,6 +1,6 @@
 import { request } from 'node:http'
-import { AgentUnreachableError, ApiAnswerError, RefusedError } from '../errors.ts'
-import type { AgentStatus, EventPage, MemberReport } from '../status.ts'
+import { AgentUnreachableError, ApiAnswerError, NotThereError, RefusedError } from '../errors.ts'
+import type { AgentStatus, DrainList, DrainReport, EventPage, MemberReport } from '../status.ts'
 
 /** What each request answers. */
 export interface ApiAnswers {
@@ -9,6 +9,14 @@ export interface ApiAnswers {
   'GET /v1/version': { readonly version: string }
   /** Query: `since`, an index, and `wait`, milliseconds. */
   'GET /v1/events': EventPage
+  /** Query: `server`, `pool`, `user`, `reason`, `force=1`, and `wait`, milliseconds. */
+  'POST /v1/drain': DrainReport
+  /** Query: `server`, `pool`, `user`. */
+  'DELETE /v1/drain': DrainList
+  /** Query: `server`, `pool`, or neither for all. */
+  'GET /v1/drains': DrainList
+  /** Query: `force=1`, `reason`. */
+  'POST /v1/leave-check': { readonly leave: string }
   'POST /v1/handover': { readonly handover: string }
 }
 
@@ -57,5 +65,6 @@ export function apiRequest<K extends keyof ApiAnswers>(
 }
 
 function refusal(status: number, sentence: string): Error {
-  return status === 409 ? new RefusedError(sentence) : new ApiAnswerError(status, sentence)
+  if (status === 409) return new RefusedError(sentence)
+  return status === 404 ? new NotThereError(sentence) : new ApiAnswerError(status, sentence)
 }
