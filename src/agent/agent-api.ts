@@ -6,6 +6,7 @@ import type { Agent } from './agent.ts'
 import { assertReason } from './draining.ts'
 import type { Balancing } from './balancing.ts'
 import type { AgentConfig } from './config/index.ts'
+import { historyOf } from './journal-api.ts'
 import { VERSION } from './version.ts'
 
 /**
@@ -46,6 +47,7 @@ function routesOf(agent: Agent): ApiBackend {
       assertReason(ask.reason, ask.force)
       await agent.assertMayLeave(ask)
     },
+    history: ask => historyOf(agent.parts.journal.journal, ask),
     handover: async () => void agent.handover(),
     version: () => VERSION,
   }

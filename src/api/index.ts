@@ -12,6 +12,15 @@ export {
   RefusedError,
   SocketTakenError,
 } from './errors.ts'
+export {
+  HISTORY_KINDS,
+  type HistoryAsk,
+  type HistoryKind,
+  type HistoryPage,
+  type HistoryPools,
+  type HistoryRecord,
+  type HistoryServer,
+} from './history.ts'
 export type {
   AgentStatus,
   ApiBackend,

@@ -1,5 +1,7 @@
 import { type Log, messageOf } from '../base/index.ts'
 import { NotThereError, RefusedError } from './errors.ts'
+import { historyAskOf } from './history.ts'
+import { QueryError } from './query-error.ts'
 import type { ApiBackend } from './status.ts'
 
 export interface Answer {
@@ -38,6 +40,7 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
       return { leave: 'nothing speaks against it' }
     },
   },
+  '/v1/history': { GET: (backend, query) => backend.history(historyAskOf(query)) },
   '/v1/handover': {
     POST: async backend => {
       await backend.handover()
@@ -69,8 +72,6 @@ export async function answer(method: string, url: string, backend: ApiBackend | 
     return failed(500, messageOf(error))
   }
 }
-
-class QueryError extends Error {}
 
 function targetIn(query: URLSearchParams): { readonly server: string; readonly pool?: string } {
   const server = query.get('server')

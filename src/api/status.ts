@@ -1,3 +1,5 @@
+import type { HistoryAsk, HistoryPage, HistoryPools } from './history.ts'
+
 /** What an agent answers to `GET /v1/status`: a plain record, the same in JSON. */
 export interface AgentStatus {
   readonly node: string
@@ -146,6 +148,8 @@ export interface ApiBackend {
   events(since: number | undefined, waitMs: number): Promise<EventPage>
   status(): Promise<AgentStatus>
   members(): Promise<readonly MemberReport[]>
+  /** What happened, or with `at` the pools as they were. */
+  history(ask: HistoryAsk): Promise<HistoryPage | HistoryPools>
   /** @throws RefusedError, NotThereError */
   drain(ask: DrainAsk): Promise<DrainReport>
   /** @throws NotThereError */

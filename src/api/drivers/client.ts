@@ -2,6 +2,8 @@ import { request } from 'node:http'
 import { AgentUnreachableError, ApiAnswerError, NotThereError, RefusedError } from '../errors.ts'
 import type { AgentStatus, DrainList, DrainReport, EventPage, MemberReport } from '../status.ts'
 
+import type { HistoryPage, HistoryPools } from '../history.ts'
+
 /** What each request answers. */
 export interface ApiAnswers {
   'GET /v1/status': AgentStatus
@@ -17,6 +19,8 @@ export interface ApiAnswers {
   'GET /v1/drains': DrainList
   /** Query: `force=1`, `reason`. */
   'POST /v1/leave-check': { readonly leave: string }
+  /** Query: `at`, or `since`, `until`, `kind`, `what`, `limit`, `after`, `before`. */
+  'GET /v1/history': HistoryPage | HistoryPools
   'POST /v1/handover': { readonly handover: string }
 }
 
