@@ -1,85 +1,13 @@
 import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { createServer, type Server as HttpServer } from 'node:http'
-import { Agent, request } from 'node:http'
+import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { silentLog, systemClock, systemRandom } from '../base/index.ts'
-import { type Balancer, type BalancerConfig, type Server, spawnSupervise, startBalancer } from './index.ts'
+import { type Balancer, type BalancerConfig, type Server, startBalancer } from './index.ts'
+import { endAll, endings, freshPort, get, rig, until, web } from './rig.ts'
 
-const endings: (() => Promise<unknown>)[] = []
-afterEach(async () => {
-  for (const ending of endings.splice(0).reverse()) await ending()
-})
-
-let nextPort = 21_000 + (process.pid % 500) * 8
-
-interface Rig {
-  readonly config: BalancerConfig
-  readonly port: number
-  readonly supervise: ReturnType<typeof spawnSupervise>
-  readonly start: () => Promise<Balancer>
-}
-
-async function rig(more: Partial<BalancerConfig> = {}): Promise<Rig> {
-  const dir = await mkdtemp(join(tmpdir(), 'mb-'))
-  const port = nextPort++
-  const supervise = spawnSupervise(silentLog)
-  endings.push(
-    () => rm(dir, { recursive: true }),
-    () => supervise.stop(),
-  )
-  const config: BalancerConfig = {
-    template: 'slots',
-    configPath: join(dir, 'haproxy.cfg'),
-    runDir: dir,
-    frontends: { www: { bind: `127.0.21.1:${port}`, pool: 'web' } },
-    pools: { web: {} },
-    node: { name: 'lb-1', ip: '127.0.21.1' },
-    ...more,
-  }
-  const start = async (): Promise<Balancer> => {
-    const deps = { clock: systemClock, random: systemRandom, log: silentLog, supervise }
-    const balancer = await startBalancer(config, deps)
-    endings.push(() => balancer.stop({ keepHaproxy: true }))
-    return balancer
-  }
-  return { config, port, supervise, start }
-}
-
-/** A web server that answers its own name. */
-async function web(ip: string): Promise<{ server: Server; http: HttpServer }> {
-  const http = createServer((_, answer) => answer.end(ip))
-  const port = nextPort++
-  await new Promise<void>(resolve => http.listen(port, ip, resolve))
-  endings.push(async () => {
-    http.closeAllConnections()
-    http.close()
-  })
-  const name = `web-${ip.replaceAll('.', '-')}`
-  return { server: { pool: 'web', name, host: name, ip, port, weight: 1, state: 'ready', liveness: 'alive' }, http }
-}
-
-function get(port: number, method = 'GET'): Promise<{ status: number; body: string }> {
-  return new Promise((resolve, reject) => {
-    const asked = request({ host: '127.0.21.1', port, method, agent: new Agent({ keepAlive: false }) }, answer => {
-      let body = ''
-      answer.on('data', chunk => (body += chunk))
-      answer.on('end', () => resolve({ status: answer.statusCode ?? 0, body }))
-    })
-    asked.on('error', reject)
-    asked.end()
-  })
-}
-
-async function until(what: () => boolean | Promise<boolean>, withinMs = 5_000): Promise<number> {
-  const startMs = performance.now()
-  while (!(await what())) {
-    if (performance.now() - startMs > withinMs) throw new Error(`not within ${withinMs} ms`)
-    await new Promise(resolve => setImmediate(resolve))
-  }
-  return performance.now() - startMs
-}
+afterEach(endAll)
 
 test('a ready server comes into traffic and goes out again without a reload', async () => {
   const { start, port, config } = await rig()
@@ -333,8 +261,8 @@ test('a classic template works unchanged, through the master socket, and status 
   const dir = await mkdtemp(join(tmpdir(), 'mbt-'))
   endings.push(() => rm(dir, { recursive: true }))
   const path = join(dir, 'classic.hbs')
-  const frontPort = nextPort++
-  const appPort = nextPort++
+  const frontPort = freshPort()
+  const appPort = freshPort()
   await writeFile(
     path,
     `defaults
@@ -352,8 +280,7 @@ listen site
   )
   const { start } = await rig({ template: { path } })
   const balancer = await start()
-  nextPort = appPort
-  const a = await web('127.0.21.2')
+  const a = await web('127.0.21.2', appPort)
   balancer.wanted([{ ...a.server, state: 'plain' }])
   await until(async () => (await get(frontPort)).body === '127.0.21.2')
   await until(() => stateOf(balancer, a.server) === 'ready')
@@ -378,8 +305,9 @@ test('a classic template has no servers of pools that this balancer does not hav
   endings.push(() => rm(dir, { recursive: true }))
   const path = join(dir, 'classic.hbs')
   const head = 'defaults\n  mode http\n  timeout connect 1s\n  timeout client 9s\n  timeout server 9s\n'
-  const site = `listen site\n  bind 127.0.21.1:${nextPort}\n`
-  const { start, port } = await rig({ template: { path } })
+  const port = freshPort()
+  const site = `listen site\n  bind 127.0.21.1:${port}\n`
+  const { start } = await rig({ template: { path } }, { port })
   await writeFile(path, `${head}${site}{{#each addresses}}\n  server {{host}} {{ip}}:{{port}} check\n{{/each}}\n`)
   const balancer = await start()
   const a = await web('127.0.21.2')

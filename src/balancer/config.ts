@@ -121,6 +121,8 @@ export interface BalancerConfig {
   readonly data?: Readonly<Record<string, unknown>>
   /** Longest wait for the requests of a server that left, ms; 30 000 by default. */
   readonly drainTimeoutMs?: number
+  /** Shortest time between two reloads, ms; 1000 by default. What comes in between is one reload. */
+  readonly reloadSpacingMs?: number
   /** Workers from before a reload: at most `max`, 8 by default; `maxAgeMs` (1 h) is HAProxy's `hard-stop-after`. */
   readonly oldWorkers?: { readonly max?: number; readonly maxAgeMs?: number }
   /** What becomes of somebody else's changes; `restore` by default. */

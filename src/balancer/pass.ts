@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { type Clock, type Log, messageOf, type ProbeTarget, sleep } from '../base/index.ts'
 import { adoptRemembered, adoptServers } from './adoption.ts'
 import { type Structure, structuralDifferences } from './config-structure.ts'
@@ -151,7 +152,8 @@ export class Passes {
 
   /** Nothing tells which of these are ours, and some serve: they are left alone until the ring does. */
   waitIfBlind(live: Seen['servers']): void {
-    this.#isBlind = this.#layout.own(this.roster).length === 0 && [...live.values()].some(isServing)
+    const others = [...live.values()].filter(({ ip }) => isIP(ip) !== 0) // what holds the door has a path
+    this.#isBlind = this.#layout.own(this.roster).length === 0 && others.some(isServing)
   }
 
   /** The file for what has been decided so far. */
@@ -216,7 +218,7 @@ export class Passes {
     if (order.expected !== undefined && idOf(step) !== order.expected) throw new PlanStaleError(order.expected)
     if (step.plan.kind === 'reload') {
       await this.#deps.control.check(step.text) // before anything is taken out for it
-      await sleep(clock, Math.max(0, this.#lastReloadAtMs + RELOAD_SPACING_MS - clock.nowMs()), signal)
+      await sleep(clock, Math.max(0, this.#reloadableAtMs() - clock.nowMs()), signal)
     }
     const before = this.#layout
     this.#use(layout)
@@ -334,7 +336,7 @@ export class Passes {
       await this.#applyNow(step, ground, order, signal)
       return undefined
     }
-    const dueMs = Math.max(this.#lastReloadAtMs + RELOAD_SPACING_MS, this.#refusedUntilMs(step.config))
+    const dueMs = Math.max(this.#reloadableAtMs(), this.#refusedUntilMs(step.config))
     if (clock.nowMs() >= dueMs) return this.#reload(step, order, signal)
     await this.#applyWhatRuns(step, ground, order)
     return dueMs
@@ -474,6 +476,11 @@ export class Passes {
   #unrecorded(): string | undefined {
     const failure = this.#deps.control.recordFailure
     return failure === undefined ? undefined : `what HAProxy has loaded cannot be put on record: ${failure}`
+  }
+
+  /** Many changes make one reload. */
+  #reloadableAtMs(): number {
+    return this.#lastReloadAtMs + (this.#layout.config.reloadSpacingMs ?? RELOAD_SPACING_MS)
   }
 
   /** Until when a configuration of this structure need not be tried again; servers that come and go make no new one. */

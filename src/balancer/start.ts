@@ -49,7 +49,7 @@ export async function startBalancer(
     deps.log.warn({ reads: config.configPath, configured: given.configPath }, OTHER_FILE)
   await makeDirectories(config.runDir, config.configPath)
   const paths = { config: config.configPath, ...socketPaths(config) }
-  const control = new HaproxyControl(haproxy, paths, deps.clock)
+  const control = new HaproxyControl(haproxy, paths, deps.clock, deps.log)
   const render = await renderOrLast(config, control, deps.log)
   let balancer: Balancer | undefined
   const wake = (): void => balancer?.wake()

@@ -39,7 +39,7 @@ async function assertAcceptable(
 ): Promise<void> {
   const render = await renderOf(config)
   if (o.isRunning) return // it has its addresses, and what it refuses changes nothing
-  const control = new HaproxyControl(haproxy, { config: config.configPath, ...socketPaths(config) }, o.clock)
+  const control = new HaproxyControl(haproxy, { config: config.configPath, ...socketPaths(config) }, o.clock, o.log)
   const descriptors = await descriptorLimit()
   const maxconn = (checks: number) => maxconnFor(descriptors, checks)
   const text = new Layout(config, render, maxconn).text(new Roster(false))

@@ -1,5 +1,5 @@
 import { rm, stat } from 'node:fs/promises'
-import { type Clock, messageOf, writeFileAtomic } from '../../base/index.ts'
+import { type Clock, type Log, messageOf, writeFileAtomic } from '../../base/index.ts'
 import { type Attachment, type Attachments, parseFingerprint, parseShown, type Reference } from '../attachments.ts'
 import { bindAddresses, parseStructure, serverLines, type Structure } from '../config-structure.ts'
 import { endpointOf } from '../server.ts'
@@ -63,6 +63,7 @@ export class HaproxyControl {
   readonly #haproxy: Haproxy
   readonly #paths: Paths
   readonly #clock: Clock
+  readonly #log: Log
   #fileText: string | undefined
   /** Tells the file that `fileText` is from one that somebody else wrote. */
   #fileMark: string | undefined
@@ -75,7 +76,8 @@ export class HaproxyControl {
   #reviveAtMs = Number.NEGATIVE_INFINITY
   #serversText: string | undefined
 
-  constructor(haproxy: Haproxy, paths: Paths, clock: Clock) {
+  constructor(haproxy: Haproxy, paths: Paths, clock: Clock, log: Log) {
+    this.#log = log
     this.#haproxy = haproxy
     this.#paths = paths
     this.#clock = clock
@@ -140,6 +142,7 @@ export class HaproxyControl {
       if ((await pidOf(session)) !== this.#workerPid) throw new RuntimeSocketError('HAProxy was reloaded meanwhile')
       const sent = commands.map(command => session.command(commandLine(command), payloadOf(command)))
       const replies = await Promise.all(sent)
+      for (const command of commands) this.#log.debug({ command: commandLine(command) }, 'sent to HAProxy')
       for (const [i, command] of commands.entries()) assertDone(command, replies[i] ?? '')
     })
   }

@@ -1,0 +1,281 @@
+import { execFileSync } from 'node:child_process'
+import { readFile, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { dirname, join } from 'node:path'
+import { connect as connectTls, type PeerCertificate } from 'node:tls'
+import { afterEach, expect, test } from 'vitest'
+import type { Balancer, Receipt } from './index.ts'
+import { endAll, get, rig, type Rig, until, web } from './rig.ts'
+
+afterEach(endAll)
+
+const ORDER = { actor: 'operator', causes: [{ what: 'a test' }] }
+
+function receiptsOf(balancer: Balancer): Receipt[] {
+  const receipts: Receipt[] = []
+  balancer.onReceipt(receipt => receipts.push(receipt))
+  return receipts
+}
+
+/** What somebody says to HAProxy behind our back. */
+function poke({ config }: Rig, line: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = ''
+    const socket = connect(join(config.runDir, 'haproxy.sock'), () => socket.write(`${line}\n`))
+    socket.on('data', chunk => (text += chunk.toString()))
+    socket.on('close', () => resolve(text.trim()))
+    socket.on('error', reject)
+  })
+}
+
+async function started(made: Rig): Promise<Balancer> {
+  const balancer = await made.start()
+  await balancer.settle()
+  return balancer
+}
+
+/** A template of a user: what differs from the built-in one is `lines` of the frontend and `backend` of the pool. */
+function ownTemplate(bind: string, frontend: string, backend = ''): string {
+  return `global
+  stats socket {{settings.adminSocket}} mode 600 level admin
+defaults
+  mode http
+  timeout connect 1s
+  timeout client 9s
+  timeout server 9s
+frontend www
+  bind ${bind}
+  ${frontend}
+  default_backend web
+{{#each pools}}
+backend {{name}}
+  ${backend}
+  {{#each servers}}
+  server {{server}} {{address}} check weight {{weight}}
+  {{/each}}
+{{/each}}
+`
+}
+
+test('every change has a receipt: who came, why, how, and what was said to HAProxy', async () => {
+  const balancer = await started(await rig())
+  const receipts = receiptsOf(balancer)
+  const a = await web('127.0.21.2')
+  balancer.wanted([a.server], { causes: [{ what: 'member-join', member: a.server.name, seenBy: 'lb-1' }] })
+  await until(() => receipts.some(receipt => receipt.changes.some(change => change.after?.state === 'ready')))
+  expect(receipts[0]?.causes).toEqual([{ what: 'member-join', member: a.server.name, seenBy: 'lb-1' }])
+  const entered = receipts.at(-1) as Receipt
+  expect(entered).toMatchObject({ actor: 'muster', method: 'runtime', reasons: [] })
+  expect(entered.commands.at(-1)).toMatch(/^set server web\/slot1 state ready$/)
+  expect(entered.changes[0]).toMatchObject({ pool: 'web', server: a.server.name, reason: 'announced ready' })
+  balancer.wanted([{ ...a.server, liveness: 'withdrawn' }])
+  await until(() => receipts.at(-1)?.changes[0]?.after === null)
+  expect(receipts.at(-1)).toMatchObject({
+    commands: [
+      'set server web/slot1 state maint',
+      'set server web/slot1 addr 127.0.0.1 port 1',
+      'set server web.unsafe/slot1 addr 127.0.0.1 port 1',
+    ],
+    changes: [{ server: a.server.name, before: { state: 'ready', weight: 1 }, reason: 'its member withdrew it' }],
+  })
+  expect(new Set(receipts.map(({ id }) => id)).size).toBe(receipts.length)
+})
+
+test('a plan says what would be done, touches nothing, and is what is then done', async () => {
+  const made = await rig()
+  const balancer = await started(made)
+  const a = await web('127.0.21.2')
+  balancer.wanted([a.server])
+  await until(() => balancer.status().pools[0]?.servers[0]?.state === 'ready')
+  await balancer.settle()
+  expect((await balancer.plan()).method).toBe('nothing')
+  const next = { ...made.config, pools: { web: { timeoutServerMs: 12_000 } } }
+  const outlook = await balancer.plan(next)
+  expect(outlook).toMatchObject({
+    method: 'reload',
+    reasons: ['web', 'web.unsafe'].map(name => `backend ${name}: timeout server changed`),
+  })
+  expect(await readFile(made.config.configPath, 'utf8')).toBe(outlook.before)
+  const receipt = await balancer.apply(next, { ...ORDER, expected: outlook.id })
+  expect(receipt).toMatchObject({
+    actor: 'operator',
+    method: 'reload',
+    reasons: outlook.reasons,
+    commands: outlook.commands,
+  })
+  expect(await readFile(made.config.configPath, 'utf8')).toBe(outlook.after)
+  expect((await balancer.plan(next)).method).toBe('nothing')
+  expect((await get(made.port)).body).toBe('127.0.21.2')
+})
+
+test('a plan that was agreed to and is no longer true is refused, and nothing is done', async () => {
+  const made = await rig()
+  const balancer = await started(made)
+  const next = { ...made.config, pools: { web: { timeoutServerMs: 12_000 } } }
+  const { id } = await balancer.plan(next)
+  const other = { ...made.config, pools: { web: { timeoutServerMs: 13_000 } } }
+  await expect(balancer.apply(other, { ...ORDER, expected: id })).rejects.toThrow(
+    `plan ${id} is not what would be done`,
+  )
+  expect(balancer.status().reloads).toBe(0)
+})
+
+test('a configuration that HAProxy refuses changes nothing, and the one before goes on being kept', async () => {
+  const made = await rig({ reloadSpacingMs: 1 })
+  const balancer = await started(made)
+  const a = await web('127.0.21.2')
+  balancer.wanted([a.server])
+  await until(() => balancer.status().pools[0]?.servers[0]?.state === 'ready')
+  const refused = { ...made.config, pools: { web: { balance: 'fastest' } } }
+  await expect(balancer.apply(refused, ORDER)).rejects.toThrow(/HAProxy refused[\s\S]*balance only supports/)
+  await balancer.settle()
+  const b = await web('127.0.21.3')
+  balancer.wanted([a.server, b.server])
+  await until(() => balancer.status().pools[0]?.servers.filter(({ state }) => state === 'ready').length === 2)
+  expect(balancer.status()).toMatchObject({ reloads: 0, problem: undefined })
+  expect(await readFile(made.config.configPath, 'utf8')).toContain('balance leastconn')
+})
+
+test('the key of the cookies, entries of maps and of ACLs change without a reload', async () => {
+  const made = await rig()
+  const directory = dirname(made.config.configPath)
+  const [template, map, list] = ['t.hbs', 'hosts.map', 'blocked.acl'].map(name => join(directory, name)) as [
+    string,
+    string,
+    string,
+  ]
+  const frontend = `http-response set-header x-site %[hdr(host),map(${map},none)]
+  acl blocked src -f ${list}
+  http-response set-header x-blocked yes if blocked
+  http-request set-var(txn.h) hdr(host)
+  http-response set-header x-site %[var(txn.h),map(${map},none)]`
+  const write = (key: string) =>
+    writeFile(
+      template,
+      ownTemplate(`127.0.21.1:${made.port}`, frontend, `cookie SRV insert dynamic\n  dynamic-cookie-key ${key}`),
+    )
+  await write('first')
+  await writeFile(map, 'a.example one\nb.example two words\n')
+  await writeFile(list, '10.0.0.0/8\n')
+  const own = { ...made, start: () => rigWith(made, template) }
+  const balancer = await started(own)
+  const a = await web('127.0.21.2')
+  balancer.wanted([a.server])
+  await until(async () => (await get(made.port)).status === 200)
+  await balancer.settle()
+  const reloads = balancer.status().reloads
+  expect((await poke(made, `show map ${map}`)).split('\n').length).toBe(2)
+  await write('second')
+  await writeFile(map, '# sites\nb.example three more words\nc.example four\n')
+  await writeFile(list, '10.0.0.0/8\n127.0.0.0/8\n')
+  const outlook = await balancer.plan()
+  expect(outlook).toMatchObject({ method: 'runtime', reasons: [] })
+  const receipt = await balancer.apply(undefined, { ...ORDER, expected: outlook.id })
+  expect(receipt?.commands).toEqual(
+    [
+      `add acl ${list} 127.0.0.0/8`,
+      `set map ${map} b.example three\\ more\\ words`,
+      `add map ${map} c.example four`,
+      `del map ${map} a.example`,
+      'set dynamic-cookie-key backend web second',
+    ].sort((x, y) => outlook.commands.indexOf(x) - outlook.commands.indexOf(y)),
+  )
+  const shown = await poke(made, `show map ${map}`)
+  expect(
+    shown
+      .split('\n')
+      .map(row => row.replace(/^0x\S+ /, ''))
+      .sort(),
+  ).toEqual(['b.example three more words', 'c.example four'])
+  expect(balancer.status().reloads).toBe(reloads)
+  expect((await balancer.plan()).method).toBe('nothing')
+})
+
+test('a certificate is exchanged without a reload, and a file that holds none is refused by HAProxy', async () => {
+  const made = await rig()
+  const directory = dirname(made.config.configPath)
+  const [template, pem] = [join(directory, 't.hbs'), join(directory, 'site.pem')]
+  await writeFile(template, ownTemplate(`127.0.21.1:${made.port} ssl crt ${pem}`, ''))
+  await writeFile(pem, certificate(directory, 'first.example'))
+  const balancer = await started({ ...made, start: () => rigWith(made, template) })
+  await until(async () => (await nameOf(made.port)) === 'first.example')
+  const reloads = balancer.status().reloads
+  await writeFile(pem, certificate(directory, 'second.example'))
+  const outlook = await balancer.plan()
+  expect(outlook.commands).toEqual([`set ssl cert ${pem} <<`, `commit ssl cert ${pem}`])
+  await balancer.apply(undefined, { ...ORDER, expected: outlook.id })
+  expect(await nameOf(made.port)).toBe('second.example')
+  expect(balancer.status().reloads).toBe(reloads)
+  await writeFile(pem, 'no certificate\n')
+  await expect(balancer.apply(undefined, ORDER)).rejects.toThrow(/HAProxy refused/)
+  expect(await nameOf(made.port)).toBe('second.example')
+})
+
+test('what somebody changes over the socket is put right, shown, and not fought over for ever', async () => {
+  const made = await rig()
+  const balancer = await started(made)
+  const receipts = receiptsOf(balancer)
+  const a = await web('127.0.21.2')
+  balancer.wanted([a.server])
+  await until(() => balancer.status().pools[0]?.servers[0]?.state === 'ready')
+  await balancer.settle()
+  /** But for the bit that only says that the file has it `disabled`. */
+  const stateNow = async () => Number((await poke(made, 'show servers state web')).split('\n')[2]?.split(' ')[6]) & ~4
+  for (let times = 0; times < 3; times++) {
+    await poke(made, 'set server web/slot1 state maint')
+    balancer.wake()
+    await until(async () => (await stateNow()) === 0)
+    await balancer.settle()
+  }
+  expect(receipts.at(-1)).toMatchObject({ causes: [{ what: 'found changed by somebody else' }], method: 'runtime' })
+  expect(balancer.status().drifts.at(-1)).toMatchObject({ what: `web/slot1 (${a.server.name})`, outcome: 'put right' })
+  await poke(made, 'set server web/slot1 state maint')
+  balancer.wake()
+  await balancer.settle()
+  expect(balancer.status().drifts.at(-1)?.outcome).toContain('left alone for a while')
+  expect(await stateNow()).not.toBe(0)
+  await balancer.apply(undefined, ORDER)
+  expect(await stateNow()).toBe(0)
+})
+
+test('a file that is edited by hand is set aside and written anew, or kept where that is configured', async () => {
+  const made = await rig()
+  const balancer = await started(made)
+  const ours = await readFile(made.config.configPath, 'utf8')
+  await writeFile(made.config.configPath, ours.replace('maxconn', 'maxconn 77 # was'))
+  balancer.wake()
+  await until(async () => (await readFile(made.config.configPath, 'utf8')) === ours)
+  expect(await readFile(`${made.config.configPath}.edited`, 'utf8')).toContain('maxconn 77')
+  await until(() => balancer.status().drifts.at(-1)?.what === "HAProxy's file")
+  const keeps = { ...made.config, drift: 'adopt' as const }
+  await balancer.apply(keeps, ORDER)
+  await writeFile(made.config.configPath, `${ours}# mine\n`)
+  balancer.wake()
+  await until(() => balancer.status().drifts.at(-1)?.outcome.startsWith('kept') === true)
+  await balancer.settle()
+  expect(await readFile(made.config.configPath, 'utf8')).toBe(`${ours}# mine\n`)
+})
+
+async function rigWith(made: Rig, template: string): Promise<Balancer> {
+  const other = await rig({ ...made.config, template: { path: template } }, { port: made.port })
+  return other.start()
+}
+
+/** A certificate with its key, signed by itself. */
+function certificate(directory: string, name: string): string {
+  const [key, crt] = [join(directory, 'new.key'), join(directory, 'new.crt')]
+  const wanted = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', `/CN=${name}`]
+  execFileSync('openssl', ['req', '-x509', ...wanted, '-keyout', key, '-out', crt, '-days', '2'], { stdio: 'pipe' })
+  return execFileSync('cat', [crt, key]).toString()
+}
+
+function nameOf(port: number): Promise<string | undefined> {
+  return new Promise(resolve => {
+    const socket = connectTls({ host: '127.0.21.1', port, rejectUnauthorized: false }, () => {
+      const { subject } = socket.getPeerCertificate() as PeerCertificate
+      socket.destroy()
+      resolve(subject?.CN as string | undefined)
+    })
+    socket.on('error', () => resolve(undefined))
+  })
+}
