@@ -54,7 +54,7 @@ function routesOf(agent: Agent): ApiBackend {
 }
 
 async function statusOf(agent: Agent): Promise<AgentStatus> {
-  const { serf, balancing, config } = agent.parts
+  const { serf, balancing, config, journal } = agent.parts
   const members = { alive: 0, leaving: 0, left: 0, failed: 0 }
   for (const { status } of serf.members()) if (status !== 'none') members[status]++
   return {
@@ -63,7 +63,7 @@ async function statusOf(agent: Agent): Promise<AgentStatus> {
     version: VERSION,
     members,
     services: servicesOf(agent),
-    warnings: [...serf.warnings(), ...agent.warnings()],
+    warnings: [...serf.warnings(), ...agent.warnings(), ...(journal.problem === undefined ? [] : [journal.problem])],
     ...(balancing === undefined ? {} : { balancer: await balancerOf(balancing, agent) }),
   }
 }

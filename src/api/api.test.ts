@@ -45,6 +45,7 @@ function backend(calls: string[] = []): ApiBackend {
   return {
     status: async () => STATUS,
     members: async () => [],
+    history: async ask => ({ records: [], more: false, damaged: 0, problem: JSON.stringify(ask) }),
     events: async (since, waitMs) => ({ events: [], last: (since ?? 0) + waitMs, missed: false }),
     version: () => '1.2.3',
     drain: async ask => ({ ...DRAIN, server: ask.server, reason: JSON.stringify(ask) }),

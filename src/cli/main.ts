@@ -88,6 +88,26 @@ function apiCommands(muster: Command): void {
     .option('-o, --output <FORMAT>', 'text or json')
     .addHelpText('after', '\nExample:\n  $ muster handover && muster agent')
   handover.action(async (options: object) => (await import('./status.ts')).runHandover(options))
+  historyCommand(muster, socket)
+}
+
+function historyCommand(muster: Command, socket: readonly [string, string]): void {
+  const command = muster.command('history').description('what happened, from the journal; with --at, the pools as they were')
+  const times = '10m (ago), 12:03:07 (today), 2026-11-21T12:03:07'
+  command
+    .argument('[name]', 'only what is about this member, server, pool, service or address')
+    .allowExcessArguments(false)
+    .option('--at <TIME>', `the pools at that time: ${times}`)
+    .option('--since <TIME>', 'everything from then on, the same forms of time')
+    .option('--until <TIME>', 'up to then')
+    .option('--kind <KINDS>', 'member, service, receipt, command, guard, agent; several with commas')
+    .option('-n, --number <COUNT>', 'how many, the newest; default 50, with --since 10000')
+    .option(...socket)
+    .option('-o, --output <FORMAT>', 'text or json')
+    .addHelpText('after', '\nExample:\n  $ muster history --at 12:03:07\n  $ muster history web-2 --since 10m')
+  command.action(async (name: string | undefined, options: object) =>
+    (await import('./history.ts')).runHistory(name, options),
+  )
 }
 
 function versionCommand(muster: Command): void {
