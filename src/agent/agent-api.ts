@@ -3,7 +3,7 @@ import { startApi } from '../api/index.ts'
 import { formatAddress, type Log } from '../base/index.ts'
 import type { ServiceStatus } from '../supervisor/index.ts'
 import type { Agent } from './agent.ts'
-import { assertReason } from './draining.ts'
+import { drainCommands } from './draining-commands.ts'
 import type { Balancing } from './balancing.ts'
 import type { AgentConfig } from './config/index.ts'
 import { historyOf } from './journal-api.ts'
@@ -37,16 +37,7 @@ function routesOf(agent: Agent): ApiBackend {
         .members()
         .map(({ name, ip, port, status, tags }) => ({ name, address: formatAddress({ ip, port }), status, tags })),
     events: (since, waitMs) => agent.parts.events.after(since, waitMs),
-    drain: async ask => {
-      assertReason(ask.reason, ask.force)
-      return agent.parts.drains.drain(ask)
-    },
-    undrain: ask => agent.parts.drains.undo(ask),
-    drains: target => agent.parts.drains.list(target),
-    mayLeave: async ask => {
-      assertReason(ask.reason, ask.force)
-      await agent.assertMayLeave(ask)
-    },
+    ...drainCommands(agent),
     history: ask => historyOf(agent.parts.journal.journal, ask),
     handover: async () => void agent.handover(),
     version: () => VERSION,

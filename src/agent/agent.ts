@@ -256,7 +256,7 @@ export class Agent implements AsyncDisposable {
   }
 
   async #untilLetGo(name: string, request: DrainRequest, patienceMs: number, signal: AbortSignal): Promise<void> {
-    const { serf, deps, config } = this.parts
+    const { serf, deps, config, journal } = this.parts
     const service = config.services.find(candidate => candidate.name === name)
     const { left, silent, below } = await drainEverywhere(drainClusterOf(serf), request, deps.clock, signal, {
       untilMs: deps.clock.nowMs() + patienceMs,
@@ -269,14 +269,23 @@ export class Agent implements AsyncDisposable {
         { service: name, phase, left: Object.fromEntries(left), silent },
         'not every balancer has let go of the service',
       )
-    if (phase === 'drain' && below[0] !== undefined)
+    if (left.size + silent.length > 0 && phase === 'drain') {
+      const what = `${name} stops although ${[...left.keys(), ...silent].join(', ')} had not let go of it`
+      journal.guard({ guard: 'drain', what })
+    }
+    if (phase === 'drain' && below[0] !== undefined) {
+      const what = `stopping ${name}: ${belowWords(below[0])}`
       deps.log.warn({ service: name, below: belowWords(below[0]) }, 'stopping the service leaves a pool with too few')
+      journal.guard({ guard: 'min_servers', what, pool: below[0].pool })
+    }
   }
 
   #nameSilent(service: string, names: readonly string[]): void {
     if (names.length === 0) return void this.#silent.delete(service)
     this.#silent.set(service, names)
-    this.parts.deps.log.warn({ service, silent: names }, 'a balancer gives no answer; the service waits for it')
+    const { deps, journal } = this.parts
+    deps.log.warn({ service, silent: names }, 'a balancer gives no answer; the service waits for it')
+    journal.guard({ guard: 'drain', what: `${service} waits for ${names.join(', ')}, which gives no answer` })
   }
 }
 

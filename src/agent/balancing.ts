@@ -10,6 +10,7 @@ import type { DrainLeft, DrainRequest } from './endpoints/drain.ts'
 import type { BelowMinimum } from './endpoints/drain-messages.ts'
 import { answerDrains } from './endpoints/drain-query.ts'
 import { balancerConfigOf, haproxySupervise, viewConfigOf } from './haproxy.ts'
+import type { Journaling } from './journaling.ts'
 import { ServerView } from './endpoints/servers.ts'
 
 interface BalancingDeps {
@@ -18,6 +19,7 @@ interface BalancingDeps {
   readonly log: Log
   readonly serf: Engine
   readonly supervisor: Supervisor
+  readonly journal?: Journaling
 }
 
 /** What HAProxy still has to do, by `ip:port`. @throws RuntimeSocketError */

@@ -3,6 +3,7 @@ import type { BalancerStatus, Leftover, Server } from '../balancer/index.ts'
 import { type Clock, formatAddress, type Log, messageOf, MusterError, sleep, type Timer } from '../base/index.ts'
 import type { Engine, QueryEvent } from '../serf/index.ts'
 import type { DrainsFile } from './drivers/drains-file.ts'
+import type { Journaling } from './journaling.ts'
 import { aliveBalancers } from './endpoints/announcer.ts'
 import {
   type BelowMinimum,
@@ -35,6 +36,7 @@ interface HeldDeps {
   readonly log: Log
   readonly serf: Engine
   readonly file: DrainsFile
+  readonly journal?: Pick<Journaling, 'guard'>
 }
 
 /**
@@ -162,12 +164,19 @@ export class HeldDrains {
   }
 
   #take(record: DrainRecord): boolean {
-    const { clock, log } = this.#deps
+    const { clock, log, journal } = this.#deps
     if (this.#book.put(record, clock.wallMs()) !== 'new') return false
     const { server, pool, reason } = record
     const fields = { server, by: whoIs(record), ...(pool === undefined ? {} : { pool }) }
     if (record.undone) log.info(fields, 'a drain is taken back')
     else log.info({ ...fields, ...(reason === undefined ? {} : { reason }) }, 'a server is drained by an operator')
+    journal?.guard({
+      guard: 'drain',
+      what: `${record.undone ? 'taken back' : 'drained'} by ${whoIs(record)}`,
+      server,
+      ...(pool === undefined ? {} : { pool }),
+      ...(reason === undefined ? {} : { reason }),
+    })
     return true
   }
 
@@ -239,8 +248,10 @@ export class HeldDrains {
     }
     const isSame = heldBack.size === this.#heldBack.size && [...heldBack].every(pool => this.#heldBack.has(pool))
     for (const pool of heldBack) {
-      if (!this.#heldBack.has(pool))
-        this.#deps.log.warn({ pool }, 'the pool has no live server but drained ones; they are back in traffic')
+      if (this.#heldBack.has(pool)) continue
+      const what = 'the pool has no live server but drained ones; they are back in traffic'
+      this.#deps.log.warn({ pool }, what)
+      this.#deps.journal?.guard({ guard: 'last server', what, pool })
     }
     this.#heldBack = heldBack
     return !isSame

@@ -68,7 +68,7 @@ export async function startAgent(given: AgentConfig, deps: AgentDeps, signal?: A
   const early = collectEarly(serf, gossip !== undefined)
   const config = { ...given, node: { ...given.node, name } }
   const announcer = new Announcer(announceable(serf), tags, deps.log)
-  const balancing = await startBalancing(config, { ...deps, serf, supervisor }, scope, signal)
+  const balancing = await startBalancing(config, { ...deps, serf, supervisor, journal }, scope, signal)
   const handlers = startHandlers(config, { ...deps, serf }, scope, early())
   const events = new EventLog(deps.clock)
   scope.defer(serf.onEvent(event => void (isOwnBusiness(event) || events.append(event))))

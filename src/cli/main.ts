@@ -5,6 +5,7 @@ import { SETTINGS } from '../agent/config/settings.ts'
 import { VERSION } from '../agent/version.ts'
 import { withTwoDashes } from './arguments.ts'
 import { completionScript, SHELLS, type Shell } from './completion.ts'
+import type { DrainOptions } from './drain.ts'
 import { EXIT, fail } from './exit.ts'
 import { formatOf, type OutputOptions, print, printJson } from './output.ts'
 import { addRingCommands } from './ring.ts'
@@ -72,6 +73,26 @@ function apiCommands(muster: Command): void {
     .option('-o, --output <FORMAT>', 'text or json')
     .addHelpText('after', '\nExample:\n  $ muster status -o json')
   status.action(async (options: object) => (await import('./status.ts')).runStatus(options))
+  const drain = muster.command('drain [server]').description('take a server out of traffic on every balancer, and wait')
+  drain
+    .option('--pool <NAME>', 'only in this pool')
+    .option('--list', 'what is drained, by whom, since when; so is drain without a server')
+    .option('--undo', 'let it take traffic again, everywhere')
+    .option('--timeout <DURATION>', 'how long to wait until nothing is left on it (30s); it stays drained')
+    .option('--no-wait', 'do not wait')
+    .option('--reason <TEXT>', 'why, for the journal and the list')
+    .option('--force', 'in spite of the minimum number of servers; wants a reason')
+    .option(...socket)
+    .option('-o, --output <FORMAT>', 'text or json')
+    .addHelpText(
+      'after',
+      '\nExit status: 0 nothing is left, 4 refused (too few servers), 5 something was left at the time-out.' +
+        '\n\nExample:\n  $ muster drain web-2 --reason "new disk" && ssh web-2 reboot\n  $ muster drain --undo web-2',
+    )
+    .allowExcessArguments(false)
+  drain.action(async (server: string | undefined, options: DrainOptions) =>
+    (await import('./drain.ts')).runDrain(options, server),
+  )
   const doctor = muster
     .command('doctor')
     .description('what is wrong with the agent, and what to do; exit 1 if anything is')

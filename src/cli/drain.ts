@@ -1,0 +1,105 @@
+import { userInfo } from 'node:os'
+import { setTimeout as pause } from 'node:timers/promises'
+import { parseDuration } from '../agent/config/duration.ts'
+import { apiRequest, type DrainReport } from '../api/index.ts'
+import { drainsText, listed, progressText } from './drain-text.ts'
+import { EXIT } from './exit.ts'
+import { formatOf, interrupted, print, printJson, report, tell } from './output.ts'
+import { type ApiOptions, socketOf } from './status.ts'
+import { printable } from './table.ts'
+import { UsageError } from './usage-error.ts'
+
+export interface DrainOptions extends ApiOptions {
+  readonly pool?: string
+  readonly list?: boolean
+  readonly undo?: boolean
+  readonly force?: boolean
+  readonly reason?: string
+  readonly timeout?: string
+  readonly wait: boolean
+}
+
+/** As long as a service of ours is drained before it is stopped. */
+const TIMEOUT_DEFAULT = '30s'
+const PROGRESS_MS = 1_000
+
+/** Drains a server and waits; without a server: what is drained. */
+export async function runDrain(options: DrainOptions, server: string | undefined): Promise<void> {
+  if (options.undo === true) return await undo(options, server)
+  if (server === undefined || options.list === true) return await list(options, server)
+  return await drain(options, server)
+}
+
+async function list(options: DrainOptions, server: string | undefined): Promise<void> {
+  const format = formatOf(options)
+  const target = server === undefined ? {} : targetOf(options, server)
+  const found = await apiRequest(socketOf(options), 'GET /v1/drains', target)
+  if (format === 'json') printJson(found)
+  else print(drainsText(found))
+}
+
+async function undo(options: DrainOptions, server: string | undefined): Promise<void> {
+  if (server === undefined) throw new UsageError('--undo: which server? muster drain --list shows what is drained')
+  const query = { ...targetOf(options, server), user: userInfo().username }
+  const taken = await apiRequest(socketOf(options), 'DELETE /v1/drain', query)
+  const late = taken.silent.length === 0 ? '' : `; ${listed(taken.silent)} will hear of it as soon as it answers`
+  report(options, `${printable(server)} takes new clients again${late}`, taken)
+}
+
+async function drain(options: DrainOptions, server: string): Promise<void> {
+  const format = formatOf(options)
+  const waitMs = parseDuration(options.timeout ?? TIMEOUT_DEFAULT)
+  if (waitMs === undefined) throw new UsageError(`--timeout: "${options.timeout}" is not a duration; write 30s or 5m`)
+  if (options.force === true && options.reason === undefined)
+    throw new UsageError('--force wants a reason for the journal: --force --reason "why"')
+  const order = {
+    ...targetOf(options, server),
+    user: userInfo().username,
+    wait: String(Math.floor(waitMs)),
+    ...(options.force === true ? { force: '1' } : {}),
+    ...(options.reason === undefined ? {} : { reason: options.reason }),
+  }
+  const first = await apiRequest(socketOf(options), 'POST /v1/drain', order)
+  const last = options.wait ? await untilDone(options, server, first, waitMs) : first
+  if (format === 'json') printJson(last)
+  else tell(endText(last, options.wait))
+  if (options.wait && !last.done) process.exitCode = process.exitCode ?? EXIT.timedOut
+}
+
+/** Shows each second what is left, until nothing is, the time has come, or somebody presses Ctrl-C. */
+async function untilDone(
+  options: DrainOptions,
+  server: string,
+  first: DrainReport,
+  waitMs: number,
+): Promise<DrainReport> {
+  const quitting = interrupted()
+  const deadlineMs = performance.now() + waitMs
+  let last = first
+  while (!last.done && performance.now() < deadlineMs && !quitting.aborted) {
+    tell(progressText(last))
+    const restMs = Math.max(0, Math.min(PROGRESS_MS, deadlineMs - performance.now()))
+    await pause(restMs, undefined, { signal: quitting }).catch(() => undefined) // Ctrl-C: said below
+    if (quitting.aborted) break
+    const { drains } = await apiRequest(socketOf(options), 'GET /v1/drains', targetOf(options, server))
+    const now = drains.find(one => one.pool === options.pool)
+    if (now === undefined) return { ...last, takenBack: true }
+    last = now
+  }
+  if (quitting.aborted && !last.done) process.exitCode = EXIT.failed
+  return last
+}
+
+function endText(drain: DrainReport, waited: boolean): string {
+  const server = printable(drain.server)
+  const back = `to take it back: muster drain --undo ${server}`
+  if (drain.takenBack) return `somebody has taken the drain of ${server} back`
+  if (!waited) return `${server} takes no new clients (${progressText(drain)}); ${back}`
+  if (drain.done)
+    return `${server} is drained: nothing is left on ${listed(drain.balancers.map(one => one.name))}; ${back}`
+  return `${server} stays drained, but is not empty: ${progressText(drain)}; ${back}`
+}
+
+function targetOf({ pool }: DrainOptions, server: string): { server: string; pool?: string } {
+  return { server, ...(pool === undefined ? {} : { pool }) }
+}
