@@ -15,6 +15,18 @@ afterAll(() => rmSync(directory, { recursive: true }))
 const template = join(directory, 'own.hbs')
 writeFileSync(template, '# {{data.region}}\n{{#each data.sites}}# {{host}}\n{{/each}}')
 
+const TLS = { bind: ':444', certificates: '/a.pem' }
+
+/** What the agent itself keeps; HAProxy is not told. */
+const OWN = [
+  'watch',
+  'drift',
+  'old_workers.max',
+  'pools.<name>.hold.requests',
+  'pools.<name>.min_servers',
+  'pools.<name>.outliers',
+]
+
 /** For each key of `balancer` a value that is not the default, and what else it takes. */
 const SAMPLES: Readonly<Record<string, { readonly set: unknown; readonly beside?: object }>> = {
   template: { set: 'named' },
@@ -24,20 +36,44 @@ const SAMPLES: Readonly<Record<string, { readonly set: unknown; readonly beside?
   max_connections: { set: 123 },
   'frontends.<name>.bind': { set: [':81', ':82 ssl crt /x.pem'] },
   'frontends.<name>.pool': { set: 'api' },
+  'frontends.<name>.mode': { set: 'tcp', beside: { frontends: { http: { pool: 'raw' } }, pools: { raw: {} } } },
+  'frontends.<name>.routes': { set: [{ host: 'example.org', path: '/api', pool: 'api' }] },
+  'frontends.<name>.tls.bind': { set: ':443', beside: { frontends: { http: { tls: TLS } } } },
+  'frontends.<name>.tls.certificates': { set: ['/a.pem', '/b'], beside: { frontends: { http: { tls: TLS } } } },
+  'frontends.<name>.tls.min_version': { set: 1.3, beside: { frontends: { http: { tls: TLS } } } },
+  'frontends.<name>.redirect_to_https': { set: true, beside: { frontends: { http: { tls: TLS } } } },
+  'frontends.<name>.accept_proxy': { set: true },
+  'pools.<name>.mode': { set: 'tcp' },
   'pools.<name>.port': { set: 4321 },
   'pools.<name>.balance': { set: 'roundrobin' },
   'pools.<name>.check.tcp': { set: true, beside: { pools: { web: { check: { http: '/' } } } } },
   'pools.<name>.check.http': { set: '/health' },
   'pools.<name>.check.host': { set: 'example.org', beside: { pools: { web: { check: { http: '/' } } } } },
   'pools.<name>.check.interval': { set: '7s' },
+  'pools.<name>.check.expect': { set: '200-204', beside: { pools: { web: { check: { http: '/' } } } } },
+  'pools.<name>.check.port': { set: 4322 },
+  'pools.<name>.check.timeout': { set: '3s' },
+  'pools.<name>.check.fall': { set: 7 },
+  'pools.<name>.check.rise': { set: 7 },
   'pools.<name>.sticky': { set: 'cookie' },
+  'pools.<name>.sticky.header': { set: 'X-User', beside: { pools: { web: { sticky: {} } } } },
   'pools.<name>.sticky.cookie': { set: 'MINE', beside: { pools: { web: { sticky: {} } } } },
   'pools.<name>.sticky.key': { set: 'secret', beside: { pools: { web: { sticky: {} } } } },
   'pools.<name>.timeouts.connect': { set: '777ms' },
   'pools.<name>.timeouts.server': { set: '77s' },
   'pools.<name>.timeouts.queue': { set: '7s' },
   'pools.<name>.max_connections': { set: 77 },
+  'pools.<name>.max_queue': { set: 77 },
   'pools.<name>.slots': { set: 7 },
+  'pools.<name>.send_proxy': { set: 'v2' },
+  'pools.<name>.server_tls.verify': { set: 'none', beside: { pools: { web: { server_tls: { verify: 'required' } } } } },
+  'pools.<name>.server_tls.ca': { set: '/ca.pem', beside: { pools: { web: { server_tls: { verify: 'required' } } } } },
+  'pools.<name>.retries.attempts': { set: 1 },
+  'pools.<name>.retries.on': { set: [503] },
+  'pools.<name>.retries.unsafe': { set: true },
+  'pools.<name>.hold.time': { set: '0s' },
+  'pools.<name>.slow_start': { set: '7s' },
+  'old_workers.max_age': { set: '7m' },
   plain_pool: { set: 'api' },
   data: { set: { region: 'south', sites: [{ host: 'a.org' }] }, beside: { template } },
 }
@@ -50,7 +86,7 @@ const BASE = {
 
 test('each key of `balancer` that the schema knows changes what HAProxy is given, or is refused', async () => {
   const schema = jsonSchema().properties?.['balancer'] as JsonSchema
-  expect(Object.keys(SAMPLES).sort()).toEqual(leaves('', schema).sort())
+  expect([...OWN, ...Object.keys(SAMPLES)].sort()).toEqual(leaves('', schema).sort())
   const ineffective: string[] = []
   for (const [key, { set, beside = {} }] of Object.entries(SAMPLES)) {
     const without = merged(BASE, beside)

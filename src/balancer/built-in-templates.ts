@@ -1,9 +1,15 @@
 /**
- * The defaults of both built-in templates. Retries are for connections and time-outs, not for the application's own 500
+ * The parts of both built-in templates. Retries are for connections and time-outs, not for the application's own 500
  * or 503; only GET, HEAD and OPTIONS are replayed: every other method has its own backend over the same servers, and a
  * connection of its own, since one that the server closes at that moment (Node does after 5 s) would lose the request. So do
  * requests that become tunnels (WebSocket), of which nothing can be replayed. No `log` to stdout: whatever it would say of
  * servers HAProxy says on stderr anyway (2.6 to 3.2), and it would stand in our log twice.
+ *
+ * Each pool's last server line is the door, a listener of the agent that answers 425 as soon as a server lives, so that HAProxy
+ * sends the request again. `non-stick` keeps it out of stick tables, its `maxconn` lets `be_conn_free` tell that nothing else
+ * lives: then a request's body is waited for first, since HAProxy repeats only what was whole in its buffer at once. What cannot
+ * be repeated gets a 503, never the 425, and keeps its cookie. Who closes while it waits is forgotten: `abortonclose`, in
+ * the defaults, since frontends do not take it and do not see the close without it.
  */
 const HEAD = `# Written by Muster from its template. Changes made here are lost.
 global
@@ -11,11 +17,19 @@ global
     stats timeout 30s
     stats maxconn 50
     maxconn {{settings.maxconn}}
-    hard-stop-after 5m
+    hard-stop-after {{settings.oldWorkerMs}}ms
+{{#if settings.peersSocket}}
+    localpeer muster
+
+peers muster
+    bind unix@{{settings.peersSocket}} mode 600
+    server muster
+{{/if}}
 
 defaults
     mode http
     option idle-close-on-response
+    option abortonclose
     timeout client 60s
     timeout http-request 10s
     timeout http-keep-alive 30s
@@ -37,13 +51,38 @@ frontend muster-stats
 
 {{/if}}
 {{#each frontends}}
+{{#unless tcp}}
 frontend {{name}}
     bind {{bind}}
     option forwardfor
+{{#if redirectToHttps}}
+    http-request redirect location https://%[req.hdr(host),host_only]{{httpsPort}}%[capture.req.uri] code 308 unless { ssl_fc }
+{{/if}}
+{{#if tls}}
+    http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
+{{/if}}
+{{#if routes}}
+    acl once method GET HEAD OPTIONS
+    acl tunnel req.hdr(upgrade) -m found
+{{/if}}
+{{#each routes}}
+{{#each hosts}}
+    acl {{../id}}.host req.hdr(host),host_only -i -m {{match}} {{value}}
+{{/each}}
+{{#if path}}
+    acl {{id}}.path path -m str {{path}}
+    acl {{id}}.path path -m beg {{path}}/
+{{/if}}
+    use_backend {{pool}}.unsafe if {{condition}} !once or {{condition}} tunnel
+    use_backend {{pool}} if {{condition}}
+{{/each}}
+{{#if pool}}
     use_backend {{pool}}.unsafe unless METH_GET or { method HEAD OPTIONS }
     use_backend {{pool}}.unsafe if { req.hdr(upgrade) -m found }
     default_backend {{pool}}
+{{/if}}
 
+{{/unless}}
 {{/each}}
 `
 
@@ -53,64 +92,135 @@ const BACKEND = `
     timeout connect {{timeoutConnectMs}}ms
     timeout server {{timeoutServerMs}}ms
     timeout queue {{timeoutQueueMs}}ms
+    retries {{retries}}
 {{#if sticky}}
     cookie {{cookieName}} insert indirect nocache httponly dynamic
     dynamic-cookie-key {{cookieKey}}
 {{/if}}
 {{#if maxconn}}
     default-server maxconn {{maxconn}}
+{{/if}}
+{{#if maxqueue}}
+    default-server maxqueue {{maxqueue}}
+{{/if}}
+{{#if slowStartMs}}
+    default-server slowstart {{slowStartMs}}ms
+{{/if}}`
+
+/** One table for both backends of a pool: `stick on` finds the server by its name, which is the same in both. */
+const TABLE = `
+{{#if stickOn}}
+    stick-table type {{stickType}} size 100k expire 30m peers muster
+    stick on {{stickOn}}
 {{/if}}`
 
 /**
  * The host whose cable is cut says nothing at all: what is sent to it on a kept connection, and what it was working on, is
  * given up after 5 s, long before `timeout server`, and replayed elsewhere. Not for unsafe methods: they may still run there.
  * `tcp-ut` is on each server line, since HAProxy ignores it on `default-server` without a word. Its price: a tunnel (WebSocket)
- * whose server reads nothing for 5 s while all buffers are full ends as well.
+ * whose server reads nothing for 5 s while all buffers are full ends as well; a TCP pool's connections are all tunnels, so they
+ * have none of it.
  */
 const CHECKS = `
 {{#if checkPath}}
     option httpchk
     http-check send meth GET uri {{checkPath}}{{#if checkHost}} ver HTTP/1.1 hdr Host {{checkHost}}{{/if}}
+{{#if checkExpect}}
+    http-check expect status {{checkExpect}}
 {{/if}}
+{{/if}}
+    timeout check {{checkTimeoutMs}}ms
     option srvtcpka
     srvtcpka-idle 3s
     srvtcpka-intvl 1s
     srvtcpka-cnt 2
-    default-server inter {{checkIntervalMs}}ms fastinter {{checkFastMs}}ms downinter {{checkDownMs}}ms fall 2 rise 1
+    default-server inter {{checkIntervalMs}}ms fastinter {{checkFastMs}}ms downinter {{checkDownMs}}ms fall {{checkFall}} rise {{checkRise}}{{#if checkPort}} port {{checkPort}}{{/if}}
     default-server observe layer4 error-limit 3 on-error mark-down`
 
-/** Numbered servers, taken and freed over the socket: a join costs no reload. */
-export const SLOTS_TEMPLATE = `${HEAD}{{#each pools}}
-backend {{name}}${BACKEND}${CHECKS}
-{{#each slots}}
-    server {{server}} {{address}} id {{id}} tcp-ut 5s check weight {{weight}}{{#if disabled}} disabled{{/if}}{{#if member}} # {{member}}{{/if}}
-{{/each}}
+/** How many connections the door says to have room for; no pool of servers has as many. */
+const DOOR_ROOM = 2_000_000_000
 
-backend {{name}}.unsafe${BACKEND}
-    retry-on conn-failure
+const HOLD = `
+{{#if door}}
+    http-request wait-for-body time {{holdMs}}ms if { be_conn_free ge ${DOOR_ROOM / 2} }
+    http-response return status 503 hdr Retry-After 1 content-type text/plain string "No server is available.\\n" if { status 425 } { srv_name door }
+    http-after-response del-header set-cookie if { srv_name door }
+{{/if}}`
+
+const DOOR = `
+{{#if door}}
+    server door unix@{{door}} id 99 maxconn ${DOOR_ROOM} backup non-stick
+{{/if}}`
+
+const ONCE = `
+{{#if retryOnUnsafe}}
+    retry-on {{retryOnUnsafe}}
+{{/if}}
     option http-server-close
     http-reuse never
-{{#each slots}}
-    server {{server}} {{address}} id {{id}} track {{../name}}/{{server}} weight {{weight}}
+{{#if stickOn}}
+    stick on {{stickOn}} table {{name}}
+{{/if}}`
+
+const REPLAYED = `
+{{#if retryOn}}
+    retry-on {{retryOn}}
+{{/if}}`
+
+const TCP_DEFAULTS = `
+defaults tcp
+    mode tcp
+    timeout client 1h
+    timeout connect 250ms
+    timeout server 1h
+    timeout queue 5s
+    timeout check 500ms
+    retries 3
+    option redispatch 1
+
+{{#each frontends}}
+{{#if tcp}}
+frontend {{name}}
+    bind {{bind}}
+    timeout client {{timeoutClientMs}}ms
+    default_backend {{pool}}
+
+{{/if}}
+{{/each}}`
+
+/** @param list `slots` or `servers`. @param comment names who is in a slot, for the next agent */
+function templateOf(list: string, comment: string): string {
+  const checked = `{{../serverOptions}} check weight {{weight}}{{#if disabled}} disabled{{/if}}${comment}`
+  return `${HEAD}{{#each pools}}
+{{#unless tcp}}
+backend {{name}}${BACKEND}${REPLAYED}${TABLE}${CHECKS}${HOLD}
+{{#each ${list}}}
+    server {{server}} {{address}} id {{id}} tcp-ut 5s${checked}
+{{/each}}${DOOR}
+
+backend {{name}}.unsafe${BACKEND}${ONCE}${HOLD}
+{{#each ${list}}}
+    server {{server}} {{address}} id {{id}}{{../serverOptions}} track {{../name}}/{{server}} weight {{weight}}
+{{/each}}${DOOR}
+
+{{/unless}}
+{{/each}}
+{{#if settings.tcp}}${TCP_DEFAULTS}
+{{#each pools}}
+{{#if tcp}}
+backend {{name}}${BACKEND}${TABLE}${CHECKS}
+{{#each ${list}}}
+    server {{server}} {{address}} id {{id}}${checked}
 {{/each}}
 
+{{/if}}
 {{/each}}
+{{/if}}
 `
+}
+
+/** Numbered servers, taken and freed over the socket: a join costs no reload. */
+export const SLOTS_TEMPLATE = templateOf('slots', '{{#if member}} # {{member}}{{/if}}')
 
 /** One line per member under its own name, as one would write it by hand; a change of members is a hitless reload. */
-export const NAMED_TEMPLATE = `${HEAD}{{#each pools}}
-backend {{name}}${BACKEND}${CHECKS}
-{{#each servers}}
-    server {{server}} {{address}} id {{id}} tcp-ut 5s check weight {{weight}}{{#if disabled}} disabled{{/if}} # {{member}}
-{{/each}}
-
-backend {{name}}.unsafe${BACKEND}
-    retry-on conn-failure
-    option http-server-close
-    http-reuse never
-{{#each servers}}
-    server {{server}} {{address}} id {{id}} track {{../name}}/{{server}} weight {{weight}}
-{{/each}}
-
-{{/each}}
-`
+export const NAMED_TEMPLATE = templateOf('servers', ' # {{member}}')

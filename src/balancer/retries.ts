@@ -1,4 +1,4 @@
-import type { Structure } from './config-structure.ts'
+import type { ServerLine, Structure } from './config-structure.ts'
 
 /** A setting whose absence loses requests when a server crashes, and how many. */
 export interface MissingRetry {
@@ -24,6 +24,11 @@ const IDLE_CLOSE: MissingRetry = {
   cost: 'each reload closes idle keep-alive connections, and a request that a client sends on one at that moment fails',
 }
 
+/** What stands in when nothing else lives may do without checks. */
+function isBackup(server: ServerLine): boolean {
+  return server.rest.split(' ').includes('backup')
+}
+
 /** Every section that clients come in by has the option, of its own or from the defaults. */
 function closesIdleOnResponse(structure: Structure): boolean {
   const has = (lines: readonly string[]) => lines.includes('option idle-close-on-response')
@@ -38,14 +43,14 @@ function closesIdleOnResponse(structure: Structure): boolean {
 export function missingRetries(structure: Structure): MissingRetry[] {
   const defaults = structure.filter(section => section.title.startsWith('defaults')).flatMap(section => section.lines)
   const backends = structure.filter(section => /^(backend|listen) /.test(section.title) && section.servers.length > 0)
+  const http = backends.filter(section => !section.lines.includes('mode tcp')) // the others have no requests
   const has = (pattern: RegExp): boolean => {
     if (defaults.some(line => pattern.test(line))) return true
-    const wanting = backends.filter(section => !section.lines.some(line => pattern.test(line)))
-    return backends.length > 0 && wanting.length === 0
+    return backends.length > 0 && http.every(section => section.lines.some(line => pattern.test(line)))
   }
   const missing = WANTED.filter(({ pattern }) => !has(pattern)).map(({ setting, cost }) => ({ setting, cost }))
   const unchecked = backends.some(section =>
-    section.servers.some(server => !server.checked && server.track === undefined),
+    section.servers.some(server => !server.checked && server.track === undefined && !isBackup(server)),
   )
   if (unchecked && !structure.some(section => section.lines.some(line => /^default-server .*\bcheck\b/.test(line))))
     missing.push({

@@ -1,7 +1,9 @@
 import { type Clock, Listeners, type Log, probe, type Random, sleep } from '../base/index.ts'
-import { Balancer } from './balancer.ts'
+import { Balancer, type BalancerParts } from './balancer.ts'
 import { NAMED_TEMPLATE, SLOTS_TEMPLATE } from './built-in-templates.ts'
-import { assertSound, type BalancerConfig, socketPaths } from './config.ts'
+import { assertSound, type BalancerConfig, doorPath, holdOf, socketPaths, timeoutServerOf } from './config.ts'
+import { Door, type DoorPool } from './drivers/door.ts'
+import { askHaproxy } from './drivers/door-served.ts'
 import { HaproxyControl } from './drivers/haproxy-control.ts'
 import { descriptorLimit, findHaproxy, findMaster } from './drivers/haproxy-process.ts'
 import { bindAddresses, parseStructure } from './config-structure.ts'
@@ -74,13 +76,44 @@ export async function startBalancer(
       throw failure
     }
   }
-  balancer = new Balancer({ ...deps, control, passes, renderOf, receipts, version: haproxy.version, adopted })
+  const door = new Door({ ...deps, served: askHaproxy(socketPaths(config), deps.clock) })
+  await door.follow(doorPools(config))
+  const parts = { ...deps, control, passes, renderOf, receipts, version: haproxy.version, adopted }
+  balancer = new BalancerWithDoor(parts, door)
   balancer.wake()
   return balancer
 }
 
-/** What a server may take to answer where the configuration does not say. */
-const SERVER_MS_DEFAULT = 30_000
+/** The door's sockets are there for the pools of the configuration in force, and end with the balancer. */
+class BalancerWithDoor extends Balancer {
+  readonly #door: Door
+  readonly #passes: Passes
+
+  constructor(parts: BalancerParts, door: Door) {
+    super(parts)
+    this.#door = door
+    this.#passes = parts.passes
+  }
+
+  override async apply(...given: Parameters<Balancer['apply']>): ReturnType<Balancer['apply']> {
+    const receipt = await super.apply(...given)
+    await this.#door.follow(doorPools(this.#passes.layout.config))
+    return receipt
+  }
+
+  override async stop(options: { readonly keepHaproxy: boolean }): Promise<void> {
+    await super.stop(options)
+    await this.#door.stop()
+  }
+}
+
+function doorPools(config: BalancerConfig): DoorPool[] {
+  return Object.entries(config.pools).flatMap(([name, pool]) => {
+    const hold = holdOf(pool)
+    return hold === undefined ? [] : [{ name, path: doorPath(config, name), ...hold }]
+  })
+}
+
 /** A request also waits in the queue and is sent again, before and beside its server's time. */
 const STOP_SPARE_MS = 10_000
 
@@ -91,7 +124,8 @@ const STOP_SPARE_MS = 10_000
 export function haproxySpec(config: BalancerConfig, haproxyPath: string): HaproxySpec {
   const master = `${socketPaths(config).master},mode,600,level,admin`
   const command = [haproxyPath, '-W', '-S', master, '-f', config.configPath]
-  const slowestMs = Math.max(0, ...Object.values(config.pools).map(pool => pool.timeoutServerMs ?? SERVER_MS_DEFAULT))
+  const http = Object.values(config.pools).filter(({ mode }) => mode !== 'tcp') // of a TCP pool nobody knows when it is done
+  const slowestMs = Math.max(0, ...http.map(timeoutServerOf))
   return { name: 'haproxy', command, stopSignal: 'SIGUSR1', stopTimeoutMs: slowestMs + STOP_SPARE_MS }
 }
 
@@ -123,7 +157,7 @@ export async function renderOf(config: BalancerConfig): Promise<Render> {
   const { template } = config
   if (template === 'slots') return compileTemplate(SLOTS_TEMPLATE, 'slots')
   if (template === 'named') return compileTemplate(NAMED_TEMPLATE, 'named')
-  return compileTemplate(await readTemplate(template.path), template.path, config.data)
+  return compileTemplate(template.source ?? (await readTemplate(template.path)), template.path, config.data)
 }
 
 /** Today's template; where it is broken the last good file as it is: a balancer that is started again must come up. */
