@@ -1,26 +1,19 @@
 /** `muster demo`: the whole main job on one machine, to watch or (`--check`) to prove. Nothing of it is left behind. */
-import { mkdtempSync, realpathSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { messageOf, Scope, sleep, systemClock, systemRandom } from '../base/index.ts'
+import { Scope, systemClock, systemRandom } from '../base/index.ts'
 import { type Load, startLoad } from '../prove/index.ts'
 import { actTable, objections } from './demo/act-table.ts'
 import { performActs } from './demo/check.ts'
-import { withDeadline } from './tier/deadline.ts'
-import { GUARD_FLAG, runGuard, startGuard, sweep } from './tier/drivers/leftovers.ts'
-import { canListen, freePorts } from './tier/drivers/ports.ts'
-import { Tier } from './tier/drivers/tier.ts'
 import { watchLive } from './demo/live.ts'
 import { DEMO_HELP, type DemoOptions, parseDemoOptions } from './demo/options.ts'
 import { EXIT } from './exit.ts'
+import { GUARD_FLAG, runGuard } from './tier/drivers/leftovers.ts'
+import type { Tier } from './tier/drivers/tier.ts'
+import { openTier } from './tier/open-tier.ts'
 
 /** Servers at the start. */
 const SERVERS = 3
-const START_MS_MAX = 30_000
 /** What the check promises; the load is set above it. */
 const RATE_MIN = 500
-/** Unix socket paths end below 97 bytes with room for what the agents add. */
-const DIRECTORY_BYTES_MAX = 40
 
 const clock = systemClock
 
@@ -52,7 +45,12 @@ export async function runDemo(argv: string[]): Promise<number> {
 
 async function demonstrate(options: DemoOptions, signal: AbortSignal): Promise<number> {
   await using scope = new Scope()
-  const tier = await startTier(options, scope, signal)
+  const { engine, template } = options
+  const tier = await openTier(
+    { engine, template, servers: SERVERS },
+    { scope, clock, random: systemRandom, say },
+    signal,
+  )
   const banner = bannerOf(tier)
   say(banner)
   const load = scope.use(
@@ -65,42 +63,6 @@ async function demonstrate(options: DemoOptions, signal: AbortSignal): Promise<n
   if (options.check) return await check(tier, load, options, signal)
   await watchLive({ tier, load, clock, banner }, signal)
   return EXIT.ok
-}
-
-async function startTier(options: DemoOptions, scope: Scope, signal: AbortSignal): Promise<Tier> {
-  const manyLoopbacks = await canListen('127.0.0.2', 0)
-  const ips = Array.from({ length: manyLoopbacks ? SERVERS + 3 : 1 }, (_, i) => `127.0.0.${i + 1}`)
-  const ports = await freePorts(ips, say)
-  const program = realpathSync(process.argv[1] as string)
-  const webapp = join(dirname(program), '../dist/webapp.js')
-  const directory = mkdtempSync(join(tmpdir().length > DIRECTORY_BYTES_MAX ? '/tmp' : tmpdir(), 'muster-demo-'))
-  const run = Buffer.from(systemRandom.bytes(8)).toString('hex')
-  scope.defer(startGuard(program, run, directory))
-  scope.defer(() => sweep(run, directory, clock))
-  const tier = new Tier({ directory, program, webapp, run, ports, manyLoopbacks, engine: options.engine }, clock)
-  const balancer = tier.startBalancer(options.template)
-  for (let i = 0; i < SERVERS; i++) await tier.addServer()
-  const agents = [balancer, ...tier.servers.map(server => server.agent)]
-  try {
-    await withDeadline(clock, START_MS_MAX, signal, ended => allServe(tier, ended))
-  } catch (cause) {
-    signal.throwIfAborted()
-    for (const { name } of agents) say(`--- ${name}\n${tier.logOf(name)}`)
-    throw new Error(`the tier did not come up within ${START_MS_MAX / 1000} s: ${messageOf(cause)}`, { cause })
-  }
-  return tier
-}
-
-/** Asks the site until each server has answered. */
-async function allServe(tier: Tier, signal: AbortSignal): Promise<void> {
-  const missing = new Set(tier.servers.map(server => server.name))
-  while (missing.size > 0) {
-    const name = await fetch(tier.siteUrl, { signal }).then(
-      answer => answer.text().then(() => answer.headers.get('x-backend-name')),
-      () => null, // not up yet
-    )
-    if (name === null || !missing.delete(name)) await sleep(clock, 30, signal)
-  }
 }
 
 async function check(tier: Tier, load: Load, options: DemoOptions, signal: AbortSignal): Promise<number> {

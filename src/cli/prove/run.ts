@@ -25,7 +25,7 @@ export async function runProof(options: RunOptions, signal: AbortSignal): Promis
   await untilAnswered(load, options.url, signal)
   const ended = await perform(load, marks.path, options, signal)
   const openKills = load.kills
-  await stopped(load, signal)
+  await stopped(load)
   progress[Symbol.dispose]()
   const findings = await findingsOf(load, options, ended, openKills)
   present(findings, options.output)
@@ -77,7 +77,7 @@ async function perform(
 }
 
 /** What is in flight may end; a further signal does not wait for it. */
-async function stopped(load: Load, signal: AbortSignal): Promise<void> {
+async function stopped(load: Load): Promise<void> {
   const hurry = new AbortController()
   const onSignal = () => hurry.abort()
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, onSignal)

@@ -20,13 +20,18 @@ export interface DemoProcess {
 }
 
 /** Starts a program whose output goes to `<name>.log`. @throws when it cannot be started */
-export function startProcess(name: string, command: readonly string[], places: ProcessPlaces): DemoProcess {
+export function startProcess(
+  name: string,
+  command: readonly string[],
+  places: ProcessPlaces,
+  env: Readonly<Record<string, string>> = {},
+): DemoProcess {
   const [program = '', ...argv] = command
   const log = openSync(join(places.directory, `${name}.log`), 'a', 0o600)
   const child = spawn(program, argv, {
     detached: true, // Ctrl-C is for the demo, which ends them in its order
     stdio: ['ignore', log, log],
-    env: { ...plainEnvironment(), [MARK]: places.run },
+    env: { ...plainEnvironment(), ...env, [MARK]: places.run },
   })
   closeSync(log)
   const ended = untilEnded(child)

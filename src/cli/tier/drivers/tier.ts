@@ -1,9 +1,26 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { type AgentStatus, apiRequest } from '../../../api/index.ts'
-import { type Clock, identify, isAlive, type ProcessIdentity, signalProcess, sleep } from '../../../base/index.ts'
+import {
+  type Clock,
+  identify,
+  isAlive,
+  type ProcessIdentity,
+  processIds,
+  signalProcess,
+  sleep,
+} from '../../../base/index.ts'
 import { classicTemplate } from '../classic-template.ts'
-import type { DemoOptions } from '../../demo/options.ts'
+import { siteTemplate } from '../site-template.ts'
 import { canListen, type DemoPorts } from './ports.ts'
 import { type DemoProcess, type ProcessPlaces, startProcess } from './processes.ts'
 
@@ -14,16 +31,21 @@ export interface TierPlaces extends ProcessPlaces {
   /** `dist/webapp.js`. */
   readonly webapp: string
   readonly ports: DemoPorts
-  readonly engine: DemoOptions['engine']
+  readonly engine: 'muster' | 'serf'
   /** Whether this machine has more than one loopback address. */
   readonly manyLoopbacks: boolean
 }
+
+/** HAProxy's template: built in, as people write it by hand, or a file that the tier owns and changes (`writeTemplate`). */
+export type TierTemplate = 'slots' | 'named' | 'classic' | 'file'
 
 export interface DemoServer {
   readonly name: string
   readonly ip: string
   readonly port: number
-  readonly agent: RunningAgent
+  agent: RunningAgent
+  /** A web server without a supervisor, known by its tags alone. */
+  readonly plain: DemoProcess | undefined
   /** The real Serf agent beside it, where that is the engine. */
   readonly gossiper: DemoProcess | undefined
 }
@@ -31,6 +53,8 @@ export interface DemoServer {
 /** An agent in a process of its own. */
 export interface RunningAgent extends DemoProcess {
   status(): Promise<AgentStatus>
+  /** The agent ends, what it has started runs on. Resolves when it has ended. */
+  handover(): Promise<void>
 }
 
 /** How an agent of the demo knows the ring. */
@@ -56,6 +80,7 @@ export class Tier {
   #balancer: RunningAgent | undefined
   #balancerEngine: DemoEngine | undefined
   #next = 1
+  #template: TierTemplate = 'slots'
 
   constructor(places: TierPlaces, clock: Clock) {
     this.#places = places
@@ -76,18 +101,22 @@ export class Tier {
   }
 
   /** Starts the balancer's agent, or starts it again after it was killed. */
-  startBalancer(template: DemoOptions['template']): RunningAgent {
+  startBalancer(template: TierTemplate = this.#template): RunningAgent {
+    this.#template = template
     const { ports, directory } = this.#places
     this.#balancerEngine ??= this.#engine('balancer', { ip: BALANCER_IP, gossip: ports.gossip, rpc: ports.rpc }, [])
     const site = `${BALANCER_IP}:${ports.site}`
     const stats = `${BALANCER_IP}:${ports.stats}`
-    const classicPath = join(directory, 'classic.hbs')
-    writeFileSync(classicPath, classicTemplate({ site, stats, webPort: ports.web }))
+    if (template === 'classic') writeFileSync(this.#templatePath, classicTemplate({ site, stats, webPort: ports.web }))
+    else if (template === 'file' && !existsSync(this.#templatePath)) this.writeTemplate(0)
+    const isBuiltIn = template === 'slots' || template === 'named'
+    const haproxy = join(directory, 'haproxy')
     this.#balancer = this.#startAgent('balancer', {
       node: { name: 'balancer', tags: { role: 'balancer' } },
       cluster: this.#balancerEngine.cluster,
       balancer: {
-        template: template === 'classic' ? classicPath : template,
+        template: isBuiltIn ? template : this.#templatePath,
+        ...(existsSync(haproxy) ? { haproxy } : {}),
         stats,
         frontends: { http: { bind: site, pool: 'web' } },
         pools: { web: { check: { http: '/' } } },
@@ -100,24 +129,94 @@ export class Tier {
   async addServer(): Promise<DemoServer> {
     const { port, ip, name, ...at } = await this.#nextAddress()
     const { cluster, gossiper } = this.#engine(name, { ip, ...at }, [`${BALANCER_IP}:${this.#places.ports.gossip}`])
-    const env = { PORT: port, HOST: ip, SERVER_IP: ip, SERVER_NAME: name, SERVER_TAG: 'demo' }
-    const agent = this.#startAgent(name, {
-      node: { name },
-      cluster,
-      services: {
-        web: {
-          command: [process.execPath, this.#places.webapp],
-          env: { ...env, SERVER_LEDGER: join(this.#places.directory, `${name}.ledger`) },
-          pool: 'web',
-          port,
-          ip,
-          ready: { http: '/' },
-        },
-      },
-    })
-    const server = { name, ip, port, agent, gossiper }
+    const web = { command: [process.execPath, this.#places.webapp], env: this.#webEnv(name, ip, port) }
+    const services = { web: { ...web, pool: 'web', port, ip, ready: { http: '/' } } }
+    const agent = this.#startAgent(name, { node: { name }, cluster, services })
+    const server = { name, ip, port, agent, plain: undefined, gossiper }
     this.servers.push(server)
     return server
+  }
+
+  /** One more server whose agent supervises nothing: a member with tags, as the Serf agents that people have. */
+  async addPlainServer(): Promise<DemoServer> {
+    const { port, ip, name, ...at } = await this.#nextAddress()
+    const { cluster, gossiper } = this.#engine(name, { ip, ...at }, [`${BALANCER_IP}:${this.#places.ports.gossip}`])
+    const plain = startProcess(
+      `${name}-web`,
+      [process.execPath, this.#places.webapp],
+      this.#places,
+      this.#webEnv(name, ip, port),
+    )
+    const agent = this.#startAgent(name, { node: { name, tags: plainTags(port, 1) }, cluster })
+    const server = { name, ip, port, agent, plain, gossiper }
+    this.servers.push(server)
+    return server
+  }
+
+  /** Changes the tag `weight` of a plain server: its file, and SIGHUP. */
+  changeWeight(server: DemoServer, weight: number): void {
+    const file = this.#configOf(server.name)
+    const config = JSON.parse(readFileSync(file, 'utf8')) as { node: object }
+    config.node = { ...config.node, tags: plainTags(server.port, weight) }
+    writeFileSync(file, JSON.stringify(config, undefined, 2))
+    signalProcess(server.agent.identity, 'SIGHUP')
+  }
+
+  /** The weight that HAProxy gives a server of its own name. */
+  async weightOf(server: DemoServer): Promise<number | undefined> {
+    const text = await (await fetch(`${this.statsUrl};csv`)).text()
+    const [head = [], ...rows] = text.split('\n').map(line => line.split(','))
+    const [name, weight] = ['svname', 'weight'].map(column => head.indexOf(column))
+    const row = rows.find(cells => cells[name as number] === server.name)
+    return row === undefined ? undefined : Number(row[weight as number])
+  }
+
+  /** Changes the template file: answers name its `generation` from when it is in force. */
+  writeTemplate(generation: number, flaw = ''): void {
+    writeFileSync(`${this.#templatePath}.new`, siteTemplate(generation) + flaw)
+    renameSync(`${this.#templatePath}.new`, this.#templatePath)
+  }
+
+  /** Puts HAProxy's program where `startBalancer` finds it; again: a new one in its place, as an upgrade does. */
+  installHaproxy(from: string): void {
+    const path = join(this.#places.directory, 'haproxy')
+    copyFileSync(from, `${path}.new`)
+    renameSync(`${path}.new`, path)
+  }
+
+  /** HAProxy's master, as the balancer's agent knows it. */
+  async haproxy(): Promise<ProcessIdentity> {
+    const pid = (await this.balancer.status()).balancer?.haproxy.pid
+    const identity = pid === undefined ? undefined : identify(pid)
+    if (identity === undefined) throw new Error('HAProxy does not run')
+    return identity
+  }
+
+  /** Starts a server's agent again, which has ended without its web server. */
+  restartAgent(server: DemoServer): void {
+    server.agent = this.#runAgent(server.name)
+  }
+
+  /** A server that had stopped is back, as it was. */
+  returnServer(server: DemoServer): void {
+    this.restartAgent(server)
+    this.servers.push(server)
+  }
+
+  /** kill -9 of a server's agent; its web server runs on. */
+  async killAgent(server: DemoServer): Promise<void> {
+    signalProcess(server.agent.identity, 'SIGKILL')
+    await this.#gone([server.agent.identity])
+  }
+
+  /** Stops a server and its agent in the middle of whatever they do. @returns lets them go on */
+  async freeze(server: DemoServer): Promise<() => void> {
+    const web = await this.webOf(server)
+    const all = [web, server.agent.identity].filter(identity => identity !== undefined)
+    for (const identity of all) signalProcess(identity, 'SIGSTOP')
+    return () => {
+      for (const identity of all) signalProcess(identity, 'SIGCONT')
+    }
   }
 
   /** SIGTERM: drain, leave, stop. Resolves when its agent has ended. */
@@ -159,6 +258,7 @@ export class Tier {
 
   /** The web process of a server, as its agent tells; undefined while there is none. */
   async webOf(server: DemoServer): Promise<ProcessIdentity | undefined> {
+    if (server.plain !== undefined) return server.plain.identity
     const status = await server.agent.status()
     const pid = status.services.find(service => service.name === 'web')?.pid
     return pid === undefined ? undefined : identify(pid)
@@ -177,8 +277,19 @@ export class Tier {
     return text.split('\n').slice(-lines).join('\n')
   }
 
+  get #templatePath(): string {
+    return join(this.#places.directory, 'site.hbs')
+  }
+
+  #webEnv(name: string, ip: string, port: number): Record<string, string> {
+    const ledger = join(this.#places.directory, `${name}.ledger`)
+    const env = { HOST: ip, SERVER_IP: ip, SERVER_NAME: name, SERVER_TAG: 'demo', SERVER_LEDGER: ledger }
+    return { PORT: String(port), ...env }
+  }
+
   #forget(server: DemoServer): void {
-    this.servers.splice(this.servers.indexOf(server), 1)
+    const index = this.servers.indexOf(server)
+    if (index >= 0) this.servers.splice(index, 1)
   }
 
   async #gone(identities: readonly ProcessIdentity[]): Promise<void> {
@@ -212,15 +323,31 @@ export class Tier {
   }
 
   #startAgent(name: string, config: object): RunningAgent {
-    const { directory, program } = this.#places
-    const own = join(directory, name)
+    const own = join(this.#places.directory, name)
     mkdirSync(own, { recursive: true })
-    const file = join(own, 'muster.yaml')
-    const socket = join(own, 'api')
-    const places = { state_dir: join(own, 'state'), run_dir: own, api: { socket } }
-    writeFileSync(file, JSON.stringify({ ...config, ...places }, undefined, 2)) // JSON is YAML
-    const started = startProcess(name, [process.execPath, program, 'agent', '--config-file', file], this.#places)
-    return { ...started, status: () => apiRequest(socket, 'GET /v1/status') }
+    const places = { state_dir: join(own, 'state'), run_dir: own, api: { socket: join(own, 'api') } }
+    writeFileSync(this.#configOf(name), JSON.stringify({ ...config, ...places }, undefined, 2)) // JSON is YAML
+    return this.#runAgent(name)
+  }
+
+  /** Runs an agent with the configuration that it has. */
+  #runAgent(name: string): RunningAgent {
+    const { program, directory } = this.#places
+    const command = [process.execPath, program, 'agent', '--config-file', this.#configOf(name)]
+    const started = startProcess(name, command, this.#places)
+    const socket = join(directory, name, 'api')
+    return {
+      ...started,
+      status: () => apiRequest(socket, 'GET /v1/status'),
+      handover: async () => {
+        await apiRequest(socket, 'POST /v1/handover')
+        await started.ended
+      },
+    }
+  }
+
+  #configOf(name: string): string {
+    return join(this.#places.directory, name, 'muster.yaml')
   }
 }
 
@@ -231,4 +358,37 @@ function hasThreads(pid: number): boolean {
   } catch {
     return false // reaped: all of it has ended
   }
+}
+
+/** The tags of a member in the plain form. */
+function plainTags(port: number, weight: number): Record<string, string> {
+  return { role: 'backend', port: String(port), weight: String(weight) }
+}
+
+/** HAProxy's workers, those of before a reload included, which serve their last connections. */
+export function workersOf(master: ProcessIdentity): number[] {
+  return processIds().filter(pid => parentOf(pid) === master.pid)
+}
+
+/** The program that a process runs; ends in ` (deleted)` when another file has taken its place. */
+export function programOf(identity: ProcessIdentity): string {
+  return readlinkSync(`/proc/${identity.pid}/exe`)
+}
+
+function parentOf(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return state === 'Z' ? undefined : Number(parent)
+  } catch {
+    return undefined // it has ended
+  }
+}
+
+/** HAProxy's program on this machine. @throws when there is none */
+export function haproxyProgram(): string {
+  const directories = [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin']
+  const found = directories.map(directory => join(directory, 'haproxy')).find(existsSync)
+  if (found === undefined) throw new Error('haproxy is not installed')
+  return found
 }

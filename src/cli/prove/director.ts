@@ -1,0 +1,142 @@
+import { messageOf, shuffle, sleep } from '../../base/index.ts'
+import { withDeadline } from '../tier/deadline.ts'
+import { type Act, ACTS, type ActKind } from './acts.ts'
+import type { ScenarioName } from './options.ts'
+import type { ActResult } from './report.ts'
+import type { World } from './world.ts'
+
+/** What a scenario is made of. */
+export interface Script {
+  /** Repeated, each time in another order. */
+  readonly kinds: readonly ActKind[]
+  /** One act begins in so many seconds. */
+  readonly everySeconds: number
+  /** So many may be under way at a time. */
+  readonly atATime: number
+  /** Whether the template is a file of the tier's own. */
+  readonly hasFileTemplate: boolean
+}
+
+const AGENT_ACTS = ['balancer agent killed', 'agent killed', 'balancer agent handed over', 'agent handed over'] as const
+
+export const SCRIPTS: Readonly<Record<ScenarioName, Script>> = {
+  churn: {
+    kinds: [
+      ...(['join', 'leave', 'crash process', 'crash host', 'freeze', 'drain', 'weight', 'template', 'join'] as const),
+      ...(['haproxy reload', 'agent killed', 'balancer agent killed'] as const),
+    ],
+    everySeconds: 3,
+    atATime: 4,
+    hasFileTemplate: true,
+  },
+  reload: {
+    kinds: ['template', 'template', 'broken template', 'haproxy reload'],
+    everySeconds: 3,
+    atATime: 1,
+    hasFileTemplate: true,
+  },
+  crash: {
+    kinds: ['crash process', 'crash host', 'freeze', 'join'],
+    everySeconds: 4,
+    atATime: 2,
+    hasFileTemplate: false,
+  },
+  agent: { kinds: AGENT_ACTS, everySeconds: 4, atATime: 2, hasFileTemplate: false },
+  haproxy: {
+    kinds: ['haproxy reload', 'haproxy upgrade', 'balancer agent killed'],
+    everySeconds: 4,
+    atATime: 1,
+    hasFileTemplate: false,
+  },
+  drain: { kinds: ['drain'], everySeconds: 6, atATime: 2, hasFileTemplate: false },
+}
+
+/** Longer, and an act counts as not having taken effect; a drain may take 30 s. */
+const ACT_MS_MAX = 45_000
+const WAIT_MS = 50
+/** Of the time, for the last acts to take effect. */
+const SETTLE_SHARE = 0.15
+
+/**
+ * Does as many acts as the script has in `durationMs`, at even intervals, later where nothing is free to be acted on. Each
+ * waits for its effect.
+ */
+export async function direct(
+  world: World,
+  script: Script,
+  durationMs: number,
+  say: (sentence: string) => void,
+  signal: AbortSignal,
+): Promise<ActResult[]> {
+  const { clock } = world
+  const startedAtMs = clock.nowMs()
+  const kinds = drawn(script.kinds, Math.ceil(durationMs / 1000 / script.everySeconds), world)
+  const stepMs = (durationMs * (1 - SETTLE_SHARE)) / kinds.length
+  const running = new Set<Promise<void>>()
+  const results: ActResult[] = []
+  try {
+    for (let i = 0; kinds.length > 0; i++) {
+      await sleep(clock, Math.max(0, startedAtMs + stepMs * (i + 0.5) - clock.nowMs()), signal)
+      const act = await nextAct(world, kinds, () => running.size < script.atATime, signal)
+      const name = `${i + 1} ${act.name}`
+      world.load.begin(name)
+      if (act.target !== undefined) world.busy.add(act.target)
+      const done = resultOf(world, act, name, say, signal).then(result => {
+        if (act.target !== undefined) world.busy.delete(act.target)
+        running.delete(done)
+        results.push(result)
+      })
+      running.add(done)
+    }
+    await Promise.all(running)
+    await sleep(clock, Math.max(0, startedAtMs + durationMs - clock.nowMs()), signal)
+  } catch (failure) {
+    await Promise.all(running) // they hear the same signal
+    if (!signal.aborted) throw failure
+  }
+  return results
+}
+
+/** Takes the first act that can be done now out of `kinds`; waits while there is none. */
+async function nextAct(world: World, kinds: ActKind[], isFree: () => boolean, signal: AbortSignal): Promise<Act> {
+  for (;;) {
+    if (isFree()) {
+      for (const [i, kind] of kinds.entries()) {
+        const act = ACTS[kind](world)
+        if (act === undefined) continue
+        kinds.splice(i, 1)
+        return act
+      }
+    }
+    await sleep(world.clock, WAIT_MS, signal)
+  }
+}
+
+async function resultOf(
+  world: World,
+  act: Act,
+  name: string,
+  say: (sentence: string) => void,
+  signal: AbortSignal,
+): Promise<ActResult> {
+  const { clock, tier } = world
+  const startedAtMs = clock.nowMs()
+  try {
+    await withDeadline(clock, ACT_MS_MAX, signal, act.perform)
+    const followedMs = clock.nowMs() - startedAtMs
+    say(`${name}: done after ${followedMs.toFixed(0)} ms`)
+    return { name, followedMs }
+  } catch (failure) {
+    const problem = messageOf(failure)
+    if (!signal.aborted) say(`${name}: ${problem}\n--- ${act.log}\n${tier.logOf(act.log, 30)}`)
+    return { name, followedMs: undefined, problem }
+  }
+}
+
+/** `count` kinds, from one shuffled bag after the other, so that each comes as often. */
+function drawn(kinds: readonly ActKind[], count: number, { random }: World): ActKind[] {
+  const bags = Math.ceil(count / kinds.length)
+  return Array.from({ length: bags }, () => shuffle([...kinds], random))
+    .flat()
+    .slice(0, count)
+}

@@ -1,0 +1,61 @@
+import type { Clock, ProcessIdentity, Random } from '../../base/index.ts'
+import type { Load } from '../../prove/index.ts'
+import { type DemoServer, type Tier, workersOf } from '../tier/drivers/tier.ts'
+
+/** A tier under load, and who is being acted on at the moment. */
+export interface World {
+  readonly tier: Tier
+  readonly load: Load
+  readonly clock: Clock
+  readonly random: Random
+  /** Acts on the same server, or on the balancer, wait for one another. */
+  readonly busy: Set<DemoServer | 'balancer'>
+  /** HAProxy's master at the start: the same at the end. */
+  readonly haproxy: ProcessIdentity
+  readonly counts: Counts
+}
+
+/** What explains HAProxy's reloads. */
+export interface Counts {
+  /** Of the template file, the number of the one in force. */
+  generation: number
+  templateChanges: number
+  /** Joins, leaves, weights: in a template of one line per server each may be a reload. */
+  memberChanges: number
+  /** By hand, of HAProxy itself. */
+  foreignReloads: number
+  /** As the balancer's earlier agents counted them. */
+  reloadsBefore: number
+}
+
+export async function newWorld(parts: Pick<World, 'tier' | 'load' | 'clock' | 'random'>): Promise<World> {
+  const counts = { generation: 0, templateChanges: 0, memberChanges: 0, foreignReloads: 0, reloadsBefore: 0 }
+  return { ...parts, busy: new Set(), haproxy: await parts.tier.haproxy(), counts }
+}
+
+/** Remembers the agent's count before the agent ends. */
+export async function keepReloads(world: World): Promise<void> {
+  world.counts.reloadsBefore += await reloadsNow(world)
+}
+
+export async function reloadsOf(world: World): Promise<number> {
+  return world.counts.reloadsBefore + (await reloadsNow(world))
+}
+
+async function reloadsNow({ tier }: World): Promise<number> {
+  return (await tier.balancer.status()).balancer?.haproxy.reloads ?? 0
+}
+
+/** What has to hold once all is over, in sentences where it does not. */
+export async function flawsOf(world: World, hasFileTemplate: boolean): Promise<string[]> {
+  const flaws: string[] = []
+  const { haproxy, counts } = world
+  const now = await world.tier.haproxy()
+  if (now.pid !== haproxy.pid) flaws.push(`HAProxy's master was ${haproxy.pid} and is ${now.pid}`)
+  const workers = workersOf(now).length
+  if (workers !== 1) flaws.push(`${workers} HAProxy workers are left; one is wanted`)
+  const reloads = await reloadsOf(world)
+  const explained = counts.templateChanges + counts.foreignReloads + (hasFileTemplate ? counts.memberChanges : 0) + 1
+  if (reloads > explained) flaws.push(`HAProxy was reloaded ${reloads} times; ${explained} can be explained`)
+  return flaws
+}
