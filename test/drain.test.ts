@@ -1,0 +1,148 @@
+/** An operator's drain, as people order it: real agents of both makes, real HAProxy, the command as a process of its own. */
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { request } from 'node:http'
+import { join, resolve } from 'node:path'
+import { expect, test } from 'vitest'
+import { apiRequest } from '../src/api/index.ts'
+import { eventually } from './parts.ts'
+import { askMany, poolOf, Tier, type TierAgent, untilReady } from './tier.ts'
+
+const MUSTER = resolve(import.meta.dirname, '../bin/muster')
+const LOCAL = { profile: 'local' }
+
+interface Outcome {
+  readonly stdout: string
+  readonly stderr: string
+  readonly exit: number
+}
+
+const socketOf = (agent: TierAgent) => join(agent.directory, 'a.sock')
+
+function muster(agent: TierAgent, ...args: string[]): Promise<Outcome> {
+  const env = { ...process.env, MUSTER_API_SOCKET: socketOf(agent) }
+  return new Promise(done =>
+    execFile(process.execPath, [MUSTER, ...args], { env }, (failure, stdout, stderr) =>
+      done({ stdout, stderr, exit: failure === null ? 0 : Number(failure.code) }),
+    ),
+  )
+}
+
+/** A balancer on any host; its site is port 8080 there. */
+function balancerOn(tier: Tier, host: number, pool: object = {}, cluster: object = {}): TierAgent {
+  const frontends = { http: { bind: `${tier.ip(host)}:8080`, pool: 'web' } }
+  const pools = { web: { check: { http: '/', interval: '300ms' }, ...pool } }
+  return tier.muster(`lb-${host}`, host, {
+    node: { tags: { role: 'balancer' } },
+    cluster: { ...LOCAL, ...(host === 1 ? {} : { join: [tier.gossip(1)] }), ...cluster },
+    balancer: { stats: `${tier.ip(host)}:1936`, frontends, pools },
+  })
+}
+
+const siteOf = (tier: Tier, host: number) => `http://${tier.ip(host)}:8080/`
+const stateOn = async (balancer: TierAgent, name: string) =>
+  (await poolOf(balancer)).find(server => server.name === name)
+
+async function plain(tier: Tier, name: string, host: number) {
+  tier.web(name, host)
+  return tier.serf(name, host, ['-tag', 'role=backend', '-join', tier.gossip(1), '-profile', 'local'])
+}
+
+test('a plain serf agent is drained on every balancer, through kill -9, its own return, and on a new balancer', async () => {
+  await using tier = await Tier.open('127.0.183')
+  const first = balancerOn(tier, 1)
+  const second = balancerOn(tier, 2)
+  await eventually(
+    () => first.status(),
+    status => status.balancer?.haproxy.pid !== undefined,
+  )
+  const member = await plain(tier, 'web-11', 11)
+  await plain(tier, 'web-12', 12)
+  for (const one of [first, second]) await untilReady(one, ['web-11', 'web-12'])
+
+  const drained = await muster(second, 'drain', 'web-11', '--reason', 'new disk', '-o', 'json')
+  expect(drained.exit, drained.stderr).toBe(0)
+  const report = JSON.parse(drained.stdout) as { done: boolean; balancers: { name: string; confirmed: boolean }[] }
+  expect(report.balancers.map(one => [one.name, one.confirmed]).sort()).toEqual([
+    ['lb-1', true],
+    ['lb-2', true],
+  ])
+  for (const [at, one] of [first, second].entries()) {
+    expect(await stateOn(one, 'web-11')).toMatchObject({ state: 'drain' })
+    expect((await stateOn(one, 'web-11'))?.reason).toMatch(/^drained by \S+@lb-2 since .*new disk; to take it back/)
+    expect(await askMany(siteOf(tier, at + 1))).toEqual(['web-12'])
+  }
+
+  await tier.signal('lb-1', 'KILL')
+  await first.part.exited
+  const next = balancerOn(tier, 1, {}, { join: [tier.gossip(2)] })
+  await untilReady(next, ['web-12'])
+  expect((await stateOn(next, 'web-11'))?.state).toBe('drain')
+  expect(JSON.parse(readFileSync(join(next.directory, 's/drains.json'), 'utf8'))).toHaveLength(1)
+
+  await tier.signal('web-11', 'KILL')
+  await member.part.exited
+  await tier.serf('web-11', 11, ['-tag', 'role=backend', '-join', tier.gossip(1), '-profile', 'local'])
+  const third = balancerOn(tier, 3)
+  for (const one of [next, second, third]) {
+    await eventually(
+      () => stateOn(one, 'web-11'),
+      server => server?.state === 'drain' && server.reason.includes('new disk'),
+    )
+  }
+  await untilReady(third, ['web-12'])
+  expect(await askMany(siteOf(tier, 3))).toEqual(['web-12'])
+
+  expect((await muster(third, 'drain', '--list')).stdout).toContain('new disk')
+  const refused = await muster(third, 'drain', 'web-12')
+  expect(refused.exit).toBe(4)
+  expect(refused.stderr).toMatch(
+    /web-12 is not drained: pool web has 1 server in traffic on lb-\d and must keep 1; 0 would be left/,
+  )
+
+  const undone = await muster(next, 'drain', '--undo', 'web-11')
+  expect(undone.exit, undone.stderr).toBe(0)
+  for (const one of [next, second, third]) await untilReady(one, ['web-11', 'web-12'])
+  expect((await muster(second, 'drain')).stdout).toContain('nothing is drained')
+  expect((await muster(second, 'drain', '--undo', 'web-11')).exit).toBe(1)
+}, 120_000)
+
+test('a drain waits for what runs, says how old it is, and ends with 5 when the time comes first; force wants a reason', async () => {
+  await using tier = await Tier.open('127.0.183')
+  const balancer = balancerOn(tier, 1)
+  await eventually(
+    () => balancer.status(),
+    status => status.balancer?.haproxy.pid !== undefined,
+  )
+  await plain(tier, 'web-11', 11)
+  await untilReady(balancer, ['web-11'])
+  expect(await muster(balancer, 'drain', 'web-11', '--force')).toMatchObject({ exit: 2 })
+  expect(await muster(balancer, 'drain', 'nobody')).toMatchObject({ exit: 1 })
+  expect(await muster(balancer, 'drain', 'web 11')).toMatchObject({ exit: 1 })
+
+  const tunnel = await open(tier.ip(1))
+  const late = await muster(balancer, 'drain', 'web-11', '--force', '--reason', 'test', '--timeout', '2500ms')
+  expect(late.exit, late.stderr).toBe(5)
+  expect(late.stderr).toMatch(/1 session left on lb-1, oldest \d s/)
+  expect(late.stderr).toMatch(/web-11 stays drained, but is not empty/)
+  expect((await poolOf(balancer))[0]).toMatchObject({ state: 'drain' })
+  tunnel.destroy()
+  const empty = await muster(balancer, 'drain', 'web-11', '--timeout', '20s')
+  expect(empty.exit, empty.stderr).toBe(0)
+  expect(empty.stderr).toContain('web-11 is drained: nothing is left on lb-1')
+  const { drains } = await apiRequest(socketOf(balancer), 'GET /v1/drains')
+  expect(drains).toMatchObject([{ server: 'web-11', forced: true, reason: 'test', done: true }])
+}, 90_000)
+
+/** A WebSocket through the balancer, which stays open. */
+function open(host: string): Promise<{ destroy(): void }> {
+  const headers = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13' }
+  return new Promise((done, fail) => {
+    const key = Buffer.from('0123456789abcdef').toString('base64')
+    const asked = request({ host, port: 8080, path: '/ws', headers: { ...headers, 'sec-websocket-key': key } })
+    asked.once('upgrade', (_answer, socket) => done(socket))
+    asked.once('response', answer => fail(new Error(`status ${answer.statusCode}`)))
+    asked.once('error', fail)
+    asked.end()
+  })
+}
