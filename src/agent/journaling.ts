@@ -13,6 +13,7 @@ import {
   type Receipt,
   type ReceiptChange,
 } from '../journal/index.ts'
+import type { Balancer, ServerStatus } from '../balancer/index.ts'
 import type { Engine, SerfEvent, SerfMember } from '../serf/index.ts'
 import type { ServiceStatus, Supervisor } from '../supervisor/index.ts'
 import { VERSION } from './version.ts'
@@ -24,7 +25,7 @@ export interface JournalingDeps {
 }
 
 /** A server that was found in HAProxy. */
-export type FoundServer = Omit<PoolServer, 'since'>
+type FoundServer = Omit<PoolServer, 'since'>
 
 /** Opens the journal in the state directory, whatever is there; the scope's end writes the last record. */
 export async function startJournaling(
@@ -77,19 +78,6 @@ export class Journaling {
     this.journal.append({ kind: 'guard', ...guard })
   }
 
-  /**
-   * The pools as HAProxy was found when this agent took over. What differs from the books, since it changed while no agent was
-   * there to write it down or the books are new, is put on record.
-   */
-  poolsAre(found: readonly FoundServer[]): void {
-    const changes = differences(this.journal.pools(), found)
-    if (changes.length === 0) return
-    this.receipt({
-      ...{ id: `found-${this.#pid}`, actor: 'muster', causes: [{ what: 'found when the agent started' }] },
-      ...{ method: 'file', reasons: [], commands: [], tookMs: 0, changes },
-    })
-  }
-
   /** The ring is known from now on: this agent is at work, and every change of a member is on record. */
   follow(serf: Engine, gossips: boolean, scope: Scope): void {
     this.#node = serf.local().name
@@ -117,6 +105,12 @@ export class Journaling {
     scope.defer(supervisor.onChange(status => this.#service(status)))
   }
 
+  /** Every change that is applied to HAProxy is on record from now on, beginning with the pools as they were found. */
+  followBalancer(balancer: Balancer, scope: Scope): void {
+    this.#poolsAre(balancer.status().pools.flatMap(({ name, servers }) => servers.map(server => foundOf(name, server))))
+    scope.defer(balancer.onReceipt(receipt => this.receipt(receipt)))
+  }
+
   /** The start is over; @param how the agent will end, unless told otherwise later */
   ends(how: 'stopped' | 'handed over'): void {
     if (this.#ending !== undefined) this.#ending = { event: how }
@@ -129,6 +123,19 @@ export class Journaling {
     if (this.#ending !== undefined)
       this.journal.append({ kind: 'agent', node: this.#node, version: VERSION, pid: this.#pid, ...this.#ending })
     await this.journal.close()
+  }
+
+  /**
+   * What HAProxy had when this agent took over: what differs from the books, since it changed while no agent was
+   * there to write it down or the books are new, is put on record.
+   */
+  #poolsAre(found: readonly FoundServer[]): void {
+    const changes = differences(this.journal.pools(), found)
+    if (changes.length === 0) return
+    this.receipt({
+      ...{ id: `found-${this.#pid}`, actor: 'muster', causes: [{ what: 'found when the agent started' }] },
+      ...{ method: 'file', reasons: [], commands: [], tookMs: 0, changes },
+    })
   }
 
   #hear(event: SerfEvent): void {
@@ -182,6 +189,12 @@ function differences(known: readonly PoolServer[], found: readonly FoundServer[]
     return [{ ...placeOf(server), before: was, after: standingOf(server), reason: server.reason }]
   })
   return [...gone, ...changed]
+}
+
+/** One that is down would take requests if its checks let it: that is HAProxy's to say, and not what was applied. */
+function foundOf(pool: string, { name, ip, port, state, weight, reason }: ServerStatus): FoundServer {
+  const address = formatAddress({ ip, port })
+  return { ...{ pool, server: name, address, weight, reason }, state: state === 'down' ? 'ready' : state }
 }
 
 function placeOf({ pool, server, address }: FoundServer) {
