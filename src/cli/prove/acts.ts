@@ -1,4 +1,5 @@
 import { messageOf, type ProcessIdentity, signalProcess, sleep } from '../../base/index.ts'
+import { ask } from '../tier/drivers/ask.ts'
 import { type DemoServer, programOf, workersOf } from '../tier/drivers/tier.ts'
 import { keepReloads, type World } from './world.ts'
 
@@ -206,10 +207,8 @@ async function reloadHaproxy(world: World, signal: AbortSignal): Promise<void> {
   await until(world, signal, () => Promise.resolve(workersOf(world.haproxy).some(pid => !before.includes(pid))))
 }
 
-async function generationOf({ tier }: World): Promise<string | null> {
-  const answer = await fetch(tier.siteUrl)
-  await answer.text()
-  return answer.headers.get('x-generation')
+async function generationOf({ tier }: World): Promise<unknown> {
+  return (await ask(tier.siteUrl)).headers['x-generation']
 }
 
 /** It will not come right by waiting. */

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type Clock, messageOf, type Random, type Scope, sleep } from '../../base/index.ts'
 import { withDeadline } from './deadline.ts'
+import { ask } from './drivers/ask.ts'
 import { startGuard, sweep } from './drivers/leftovers.ts'
 import { canListen, freePorts } from './drivers/ports.ts'
 import { Tier, type TierPlaces, type TierTemplate } from './drivers/tier.ts'
@@ -62,10 +63,10 @@ export async function openTier(
 async function allServe(tier: Tier, clock: Clock, signal: AbortSignal): Promise<void> {
   const missing = new Set(tier.servers.map(server => server.name))
   while (missing.size > 0) {
-    const name = await fetch(tier.siteUrl, { signal }).then(
-      answer => answer.text().then(() => answer.headers.get('x-backend-name')),
-      () => null, // not up yet
+    const name = await ask(tier.siteUrl, signal).then(
+      answer => answer.headers['x-backend-name'],
+      () => undefined, // not up yet
     )
-    if (name === null || !missing.delete(name)) await sleep(clock, 30, signal)
+    if (typeof name !== 'string' || !missing.delete(name)) await sleep(clock, 30, signal)
   }
 }

@@ -21,6 +21,7 @@ import {
 } from '../../../base/index.ts'
 import { classicTemplate } from '../classic-template.ts'
 import { siteTemplate } from '../site-template.ts'
+import { ask } from './ask.ts'
 import { canListen, type DemoPorts } from './ports.ts'
 import { type DemoProcess, type ProcessPlaces, startProcess } from './processes.ts'
 
@@ -164,8 +165,8 @@ export class Tier {
 
   /** The weight that HAProxy gives a server of its own name. */
   async weightOf(server: DemoServer): Promise<number | undefined> {
-    const text = await (await fetch(`${this.statsUrl};csv`)).text()
-    const [head = [], ...rows] = text.split('\n').map(line => line.split(','))
+    const { body } = await ask(`${this.statsUrl};csv`)
+    const [head = [], ...rows] = body.split('\n').map(line => line.split(','))
     const [name, weight] = ['svname', 'weight'].map(column => head.indexOf(column))
     const row = rows.find(cells => cells[name as number] === server.name)
     return row === undefined ? undefined : Number(row[weight as number])
