@@ -13,7 +13,7 @@ import {
   type Receipt,
   type ReceiptChange,
 } from '../journal/index.ts'
-import type { Balancer, ServerStatus } from '../balancer/index.ts'
+import type { BalancerStatus, ServerStatus } from '../balancer/index.ts'
 import type { Engine, SerfEvent, SerfMember } from '../serf/index.ts'
 import type { ServiceStatus, Supervisor } from '../supervisor/index.ts'
 import { VERSION } from './version.ts'
@@ -105,10 +105,18 @@ export class Journaling {
     scope.defer(supervisor.onChange(status => this.#service(status)))
   }
 
-  /** Every change that is applied to HAProxy is on record from now on, beginning with the pools as they were found. */
-  followBalancer(balancer: Balancer, scope: Scope): void {
-    this.#poolsAre(balancer.status().pools.flatMap(({ name, servers }) => servers.map(server => foundOf(name, server))))
-    scope.defer(balancer.onReceipt(receipt => this.receipt(receipt)))
+  /**
+   * What HAProxy had when this agent took over, told before the first receipt. What differs from the books, since it changed
+   * while no agent was there to write it down or the books are new, is put on record.
+   */
+  poolsFound({ pools }: Pick<BalancerStatus, 'pools'>): void {
+    const found = pools.flatMap(({ name, servers }) => servers.map(server => foundOf(name, server)))
+    const changes = differences(this.journal.pools(), found)
+    if (changes.length === 0) return
+    this.receipt({
+      ...{ id: `found-${this.#pid}`, actor: 'muster', causes: [{ what: 'found when the agent started' }] },
+      ...{ method: 'file', reasons: [], commands: [], tookMs: 0, changes },
+    })
   }
 
   /** The start is over; @param how the agent will end, unless told otherwise later */
@@ -123,19 +131,6 @@ export class Journaling {
     if (this.#ending !== undefined)
       this.journal.append({ kind: 'agent', node: this.#node, version: VERSION, pid: this.#pid, ...this.#ending })
     await this.journal.close()
-  }
-
-  /**
-   * What HAProxy had when this agent took over: what differs from the books, since it changed while no agent was
-   * there to write it down or the books are new, is put on record.
-   */
-  #poolsAre(found: readonly FoundServer[]): void {
-    const changes = differences(this.journal.pools(), found)
-    if (changes.length === 0) return
-    this.receipt({
-      ...{ id: `found-${this.#pid}`, actor: 'muster', causes: [{ what: 'found when the agent started' }] },
-      ...{ method: 'file', reasons: [], commands: [], tookMs: 0, changes },
-    })
   }
 
   #hear(event: SerfEvent): void {
