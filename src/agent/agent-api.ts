@@ -38,6 +38,12 @@ function routesOf(agent: Agent): ApiBackend {
         .map(({ name, ip, port, status, tags }) => ({ name, address: formatAddress({ ip, port }), status, tags })),
     events: (since, waitMs) => agent.parts.events.after(since, waitMs),
     ...drainCommands(agent),
+    configuring: {
+      plan: () => agent.configuring.plan(),
+      apply: ({ user, ...ask }) => agent.configuring.apply({ ...ask, actor: user ?? 'operator' }),
+      rollback: ({ user, ...ask }) => agent.configuring.rollback({ ...ask, actor: user ?? 'operator' }),
+      generations: () => agent.configuring.generations(),
+    },
     history: ask => historyOf(agent.parts.journal.journal, ask),
     handover: async () => void agent.handover(),
     version: () => VERSION,

@@ -4,6 +4,8 @@ import type { Engine } from '../serf/index.ts'
 import type { StopOptions, Supervisor } from '../supervisor/index.ts'
 import { aliveBalancers, type Announcer, announcedTags, assertTagsFit } from './endpoints/announcer.ts'
 import type { Balancing } from './balancing.ts'
+import { Configuring } from './configuring.ts'
+import type { Generations } from './generations.ts'
 import type { AgentConfig, ServiceConfig } from './config/index.ts'
 import { belowWords, type Drains } from './draining.ts'
 import { type DrainRequest, drainEverywhere } from './endpoints/drain.ts'
@@ -14,7 +16,7 @@ import type { Journaling } from './journaling.ts'
 import type { EventHandlers } from './handlers/event-handlers.ts'
 import { parseHandler } from './handlers/handler-spec.ts'
 import type { LocalEndpoints } from './endpoints/local-endpoints.ts'
-import { heldBack, tagsAfterReload } from './reload.ts'
+import { tagsAfterReload } from './reload.ts'
 
 /** How long balancers may take to let go of a service that is in the configuration no more. */
 const ORPHAN_DRAIN_MS = 30_000
@@ -26,7 +28,13 @@ const FOR_EVER_MS = 7 * 24 * 3_600_000
 /** The parts that an agent was wired from. */
 export interface AgentParts {
   readonly config: AgentConfig
-  readonly deps: { readonly clock: Clock; readonly random: Random; readonly log: Log; readonly pid: number }
+  readonly deps: {
+    readonly clock: Clock
+    readonly random: Random
+    readonly log: Log
+    readonly pid: number
+    readonly readConfig?: () => AgentConfig
+  }
   readonly serf: Engine
   readonly supervisor: Supervisor
   readonly endpoints: LocalEndpoints
@@ -39,11 +47,14 @@ export interface AgentParts {
   readonly events: EventLog
   /** What happened, on disk. */
   readonly journal: Journaling
+  readonly generations: Generations
 }
 
 /** A running agent. Ends by `stop` (services too) or by `handover` (services and HAProxy run on). */
 export class Agent implements AsyncDisposable {
   readonly parts: AgentParts
+  /** What the files say by now, and the way there. */
+  readonly configuring: Configuring
   /** Resolves when the agent has ended, whoever asked for it. */
   readonly ended: Promise<void>
   #resolveEnded: () => void = () => undefined
@@ -62,6 +73,10 @@ export class Agent implements AsyncDisposable {
     this.#ownTags = parts.config.node.tags
     const { tagsPath } = parts.config.cluster
     this.#tagsFile = tagsPath === undefined ? undefined : new TagsFile(tagsPath)
+    const { config, deps, balancing, generations, journal } = parts
+    const takeOver = (next: AgentConfig) => this.#takeOver(next)
+    const { log, readConfig: read } = deps
+    this.configuring = new Configuring({ config, read, balancing, generations, journal, log, takeOver })
     this.ended = new Promise(resolve => {
       this.#resolveEnded = resolve
     })
@@ -93,18 +108,15 @@ export class Agent implements AsyncDisposable {
   }
 
   /**
-   * Takes over what may change while it runs: event handlers, own tags (those that the configuration changes; what was set at run
-   * time stays), and a user's template, which is read again.
+   * Takes over what may change while it runs: what concerns the balancer, event handlers, and own tags (those that the configuration
+   * changes; what was set at run time stays).
+   * @param actor `SIGHUP`, `watch`
    * @returns the keys that differ and take a restart, to say so
-   * @throws TemplateError, what `setOwnTags` throws: what is named in it is as before, the rest is new
+   * @throws what `Configuring.apply` throws: what is named in it is as before, and of the balancer everything
    */
-  async reload(next: AgentConfig): Promise<string[]> {
-    const before = this.#config
-    this.#config = next
-    this.parts.handlers.replace(next.handlers.map(parseHandler))
-    await this.setOwnTags(tagsAfterReload(this.#ownTags, before.node.tags, next.node.tags))
-    await this.parts.balancing?.rereadTemplate()
-    return heldBack(this.parts.config, next)
+  async reload(next: AgentConfig, actor: string): Promise<readonly string[]> {
+    const { plan } = await this.configuring.apply({ actor }, next)
+    return plan.restart
   }
 
   /** Drains a service and starts it as it is configured now. Resolves when the new process is ready, or has failed. */
@@ -129,9 +141,10 @@ export class Agent implements AsyncDisposable {
 
   /** What an operator should know, in sentences. */
   warnings(): string[] {
-    return [...this.#silent].map(
+    const silent = [...this.#silent].map(
       ([service, names]) => `${service} is being stopped and waits for ${names.join(' and ')}, which gives no answer`,
     )
+    return [...silent, ...this.configuring.warnings()]
   }
 
   /** Drains and stops the services, then leaves the ring; the agent itself goes on, and HAProxy. Idempotent. */
@@ -166,6 +179,13 @@ export class Agent implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop()
+  }
+
+  async #takeOver(next: AgentConfig): Promise<void> {
+    const before = this.#config
+    this.#config = next
+    this.parts.handlers.replace(next.handlers.map(parseHandler))
+    await this.setOwnTags(tagsAfterReload(this.#ownTags, before.node.tags, next.node.tags))
   }
 
   async #announceNow(): Promise<void> {

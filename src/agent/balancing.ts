@@ -1,15 +1,26 @@
 import { join } from 'node:path'
-import type { Balancer, BalancerStatus, Leftover, ServerStatus } from '../balancer/index.ts'
+import type {
+  Balancer,
+  BalancerConfig,
+  BalancerStatus,
+  Cause,
+  Leftover,
+  Order,
+  Outlook,
+  Receipt,
+  ServerStatus,
+} from '../balancer/index.ts'
 import { type Clock, formatAddress, type Log, MusterError, type Random, type Scope } from '../base/index.ts'
-import type { Engine, SerfMember } from '../serf/index.ts'
+import type { Engine, SerfEvent, SerfMember } from '../serf/index.ts'
 import type { Supervisor } from '../supervisor/index.ts'
-import type { AgentConfig } from './config/index.ts'
+import type { AgentConfig, BalancerSettings } from './config/index.ts'
 import { BOUND_QUIET_MS, type DrainedBalancer, HeldDrains } from './draining-balancer.ts'
 import { DrainsFile } from './drivers/drains-file.ts'
 import type { DrainLeft, DrainRequest } from './endpoints/drain.ts'
 import type { BelowMinimum } from './endpoints/drain-messages.ts'
 import { answerDrains } from './endpoints/drain-query.ts'
 import { balancerConfigOf, haproxySupervise, viewConfigOf } from './haproxy.ts'
+import type { Generations } from './generations.ts'
 import type { Journaling } from './journaling.ts'
 import { ServerView } from './endpoints/servers.ts'
 
@@ -19,7 +30,8 @@ interface BalancingDeps {
   readonly log: Log
   readonly serf: Engine
   readonly supervisor: Supervisor
-  readonly journal?: Journaling
+  readonly journal: Journaling
+  readonly generations: Generations
 }
 
 /** What HAProxy still has to do, by `ip:port`. @throws RuntimeSocketError */
@@ -40,20 +52,25 @@ export class Balancing implements DrainedBalancer {
   readonly #balancer: Balancer
   readonly #view: ServerView
   readonly #leftOn: LeftOn
-  readonly #guards: ReadonlyMap<string, PoolGuard>
+  readonly #config: AgentConfig
   readonly #serf: Engine
   readonly #clock: Clock
+  #guards: ReadonlyMap<string, PoolGuard>
+  /** What the ring has said since the balancer was last told. */
+  #causes: Cause[] = []
   #joinedAtMs: number | undefined
 
   constructor(
     balancer: Balancer,
     view: ServerView,
-    deps: BalancingDeps & { readonly leftOn: LeftOn; readonly guards: readonly PoolGuard[]; readonly file: DrainsFile },
+    config: AgentConfig & { readonly balancer: BalancerSettings },
+    deps: BalancingDeps & { readonly leftOn: LeftOn; readonly file: DrainsFile },
   ) {
+    this.#config = config
     this.#balancer = balancer
     this.#view = view
     this.#leftOn = deps.leftOn
-    this.#guards = new Map(deps.guards.map(guard => [guard.name, guard]))
+    this.#guards = guardsOf(config.balancer)
     this.drains = new HeldDrains(this, deps)
     this.#serf = deps.serf
     this.#clock = deps.clock
@@ -69,7 +86,32 @@ export class Balancing implements DrainedBalancer {
     if (ring.some(({ name, status }) => status === 'alive' && name !== self)) this.#joinedAtMs ??= this.#clock.nowMs()
     const members = new Map(ring.map(({ name, status }) => [name, isGone(status) ? status : 'alive'] as const))
     const joined = this.#joinedAtMs === undefined ? {} : { joinedAtMs: this.#joinedAtMs }
-    this.#balancer.wanted(this.drains.apply(this.#view.serversOf(ring)), { members, ...joined })
+    const causes = this.#causes.splice(0)
+    this.#balancer.wanted(this.drains.apply(this.#view.serversOf(ring)), { members, causes, ...joined })
+  }
+
+  /** For the receipt of what comes of it. */
+  note(cause: Cause): void {
+    if (this.#causes.length < CAUSES_MAX) this.#causes.push(cause)
+  }
+
+  /** What these settings would change, and how. @throws what `Balancer.plan` throws */
+  plan(settings: BalancerSettings, templateSource?: string): Promise<Outlook> {
+    return this.#balancer.plan(this.#configOf(settings, templateSource))
+  }
+
+  /**
+   * Puts settings in force, the template read anew.
+   * @param templateSource instead of what the user's file holds by now
+   * @returns undefined when nothing had to be done
+   * @throws what `Balancer.apply` throws: those before stay in force
+   */
+  async apply(settings: BalancerSettings, order: Order, templateSource?: string): Promise<Receipt | undefined> {
+    const receipt = await this.#balancer.apply(this.#configOf(settings, templateSource), order)
+    this.#guards = guardsOf(settings)
+    this.#view.configure(viewConfigOf(settings, this.#serf.local().ip))
+    this.wake()
+    return receipt
   }
 
   /**
@@ -123,13 +165,12 @@ export class Balancing implements DrainedBalancer {
     return { ...status, pools, refused: status.refused + this.#view.refused }
   }
 
-  /** Reads a user's template again. @throws what `Balancer.apply` throws: the one before stays in force */
-  async rereadTemplate(): Promise<void> {
-    await this.#balancer.apply(undefined, { actor: 'SIGHUP', causes: [{ what: 'SIGHUP' }] })
-  }
-
   stop(options: { readonly keepHaproxy: boolean }): Promise<void> {
     return this.#balancer.stop(options)
+  }
+
+  #configOf(settings: BalancerSettings, source: string | undefined): BalancerConfig {
+    return withSource(balancerConfigOf(this.#config, settings, this.#serf.local().ip), source)
   }
 
   /** A server that an operator has drained says so, and who. */
@@ -172,23 +213,50 @@ export async function startBalancing(
   let started: Balancer | undefined // what keeps HAProxy from starting it says before
   const tell = (line: string) => deps.log.info({ service: 'haproxy' }, started?.named(line) ?? line)
   scope.defer(deps.supervisor.onOutput((service, line) => void (service === 'haproxy' && tell(line))))
-  const settings = balancerConfigOf(config, config.balancer, ip)
+  const inForce = await deps.generations.atStart(config.balancer)
+  const settings = withSource(balancerConfigOf(config, inForce.settings, ip), inForce.template)
   const balancer = scope.use(await startBalancer(settings, { clock, random, log, supervise }, signal))
   started = balancer
-  const view = new ServerView(viewConfigOf(config.balancer, ip), log)
+  deps.journal.poolsFound(balancer.status())
+  scope.defer(balancer.onReceipt(receipt => deps.journal.receipt(receipt)))
+  const view = new ServerView(viewConfigOf(inForce.settings, ip), log)
   const paths = socketPaths(settings)
-  const balancing = new Balancing(balancer, view, {
-    ...{ ...deps, log },
-    leftOn: (endpoints, withAges) => leftOn(paths, endpoints, { withAges, clock }),
-    guards: config.balancer.pools.map(pool => ({ ...pool, isSticky: pool.sticky !== undefined })),
-    file: new DrainsFile(join(config.stateDir, 'drains.json')),
-  })
+  const balancing = new Balancing(
+    balancer,
+    view,
+    { ...config, balancer: inForce.settings },
+    {
+      ...{ ...deps, log },
+      leftOn: (endpoints, withAges) => leftOn(paths, endpoints, { withAges, clock }),
+      file: new DrainsFile(join(config.stateDir, 'drains.json')),
+    },
+  )
   await balancing.drains.load() // before the first pass: who was drained stays so
   scope.defer(balancing.drains.start())
+  scope.defer(deps.serf.onEvent(event => noteCauses(balancing, event, deps.serf.local().name)))
   scope.defer(deps.serf.onChange(() => balancing.wake()))
   scope.defer(answerDrains(deps.serf, balancing))
   balancing.wake()
   return balancing
+}
+
+/** Members that a storm brings at once say the same. */
+const CAUSES_MAX = 32
+
+function noteCauses(balancing: Balancing, event: SerfEvent, seenBy: string): void {
+  if (!('members' in event)) return
+  for (const { name } of event.members) balancing.note({ what: event.kind, member: name, seenBy })
+}
+
+function guardsOf({ pools }: BalancerSettings): ReadonlyMap<string, PoolGuard> {
+  return new Map(pools.map(pool => [pool.name, { ...pool, isSticky: pool.sticky !== undefined }]))
+}
+
+/** A user's template as it was, instead of what the file holds by now. */
+function withSource(config: BalancerConfig, source: string | undefined): BalancerConfig {
+  const { template } = config
+  if (typeof template !== 'object' || source === undefined) return config
+  return { ...config, template: { ...template, source } }
 }
 
 function isGone(status: SerfMember['status']): status is 'left' | 'failed' {

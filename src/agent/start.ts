@@ -17,13 +17,16 @@ import type { AgentConfig, ServiceConfig } from './config/index.ts'
 import { catchUp } from './joining/catch-up.ts'
 import { claimRunDir } from './drivers/claim.ts'
 import { startEngine } from './engine.ts'
+import { GenerationFiles } from './drivers/generation-files.ts'
 import { EventLog } from './event-log.ts'
 import { collectEarly, startHandlers } from './handlers/handling.ts'
+import { Generations } from './generations.ts'
 import { ringView } from './joining/join-list.ts'
 import { startJournaling } from './journaling.ts'
 import { type Joinable, keepJoined } from './joining/joiner.ts'
 import { adoptedAreReady, LocalEndpoints, servesOf, startedAreReady } from './endpoints/local-endpoints.ts'
 import { rpcBackendOf } from './rpc-backend.ts'
+import { startWatching } from './watching.ts'
 import { visitBalancers } from './joining/visits.ts'
 
 export interface AgentDeps {
@@ -33,6 +36,8 @@ export interface AgentDeps {
   readonly log: Log & { readonly lines?: RpcLogSource }
   /** This process, as the status names it. */
   readonly pid: number
+  /** Files, environment and flags, read again. @throws ConfigError */
+  readonly readConfig?: () => AgentConfig
   /** How a start ends that is given up: by default its services end, each in its time. */
   readonly giveUp?: {
     /** Aborted: its services are killed. */
@@ -68,13 +73,30 @@ export async function startAgent(given: AgentConfig, deps: AgentDeps, signal?: A
   const early = collectEarly(serf, gossip !== undefined)
   const config = { ...given, node: { ...given.node, name } }
   const announcer = new Announcer(announceable(serf), tags, deps.log)
-  const balancing = await startBalancing(config, { ...deps, serf, supervisor, journal }, scope, signal)
+  const generations = new Generations(new GenerationFiles(join(given.stateDir, 'generations')), deps)
+  if (config.balancer !== undefined) await generations.load()
+  const balancing = await startBalancing(config, { ...deps, serf, supervisor, journal, generations }, scope, signal)
+  if (config.balancer !== undefined && generations.pinned === undefined)
+    await generations.record(config.balancer, 'start')
   const handlers = startHandlers(config, { ...deps, serf }, scope, early())
   const events = new EventLog(deps.clock)
   scope.defer(serf.onEvent(event => void (isOwnBusiness(event) || events.append(event))))
   const drains = new Drains({ ...deps, serf })
   scope.defer(() => drains.stop())
-  const parts = { config, deps, serf, supervisor, endpoints, announcer, balancing, drains, handlers, events, journal }
+  const parts = {
+    config,
+    deps,
+    serf,
+    supervisor,
+    endpoints,
+    announcer,
+    balancing,
+    drains,
+    handlers,
+    events,
+    journal,
+    generations,
+  }
   const started = new Agent(parts)
   scope.defer(supervisor.onChange(() => started.announce()))
   started.announce()
@@ -86,6 +108,7 @@ export async function startAgent(given: AgentConfig, deps: AgentDeps, signal?: A
   }
   startJoining(config, { ...deps, serf, supervisor }, () => balancing?.wake(), scope)
   startCatchingUp(config, { ...deps, serf, supervisor, agent }, scope)
+  startWatching(config, { ...deps, apply: () => started.configuring.apply({ actor: 'watch' }) }, scope)
   journal.ends('stopped')
   agent.own(scope.move())
   return agent

@@ -41,9 +41,14 @@ const DRAIN: DrainReport = {
   ...{ sessions: 0, done: true, balancers: [], silent: [] },
 }
 
+function refuse(): Promise<never> {
+  return Promise.reject(new Error('not here'))
+}
+
 function backend(calls: string[] = []): ApiBackend {
   return {
     status: async () => STATUS,
+    configuring: { plan: refuse, apply: refuse, rollback: refuse, generations: () => [] },
     members: async () => [],
     history: async ask => ({ records: [], more: false, damaged: 0, problem: JSON.stringify(ask) }),
     events: async (since, waitMs) => ({ events: [], last: (since ?? 0) + waitMs, missed: false }),

@@ -22,6 +22,15 @@ export {
   type HistoryServer,
 } from './history.ts'
 export type {
+  ApplyQuery,
+  ApplyReport,
+  ConfiguringBackend,
+  GenerationReport,
+  PlanReport,
+  ReceiptReport,
+  SettingReport,
+} from './plan.ts'
+export type {
   AgentStatus,
   ApiBackend,
   BalancerReport,

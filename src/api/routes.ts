@@ -1,7 +1,8 @@
-import { type Log, messageOf } from '../base/index.ts'
+import { type Log, messageOf, MusterError } from '../base/index.ts'
 import { NotThereError, RefusedError } from './errors.ts'
 import { historyAskOf } from './history.ts'
 import { QueryError } from './query-error.ts'
+import type { ApplyQuery } from './plan.ts'
 import type { ApiBackend } from './status.ts'
 
 export interface Answer {
@@ -41,6 +42,15 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
     },
   },
   '/v1/history': { GET: (backend, query) => backend.history(historyAskOf(query)) },
+  '/v1/plan': { GET: backend => backend.configuring.plan() },
+  '/v1/apply': { POST: (backend, query) => backend.configuring.apply(applyIn(query)) },
+  '/v1/rollback': {
+    POST: (backend, query) => {
+      const to = query.get('to')
+      return backend.configuring.rollback({ ...applyIn(query), ...(to === null ? {} : { to: wholeNumber('to', to) }) })
+    },
+  },
+  '/v1/generations': { GET: backend => ({ generations: backend.configuring.generations() }) },
   '/v1/handover': {
     POST: async backend => {
       await backend.handover()
@@ -68,6 +78,7 @@ export async function answer(method: string, url: string, backend: ApiBackend | 
     if (error instanceof QueryError) return failed(400, error.message)
     if (error instanceof RefusedError) return failed(409, error.message)
     if (error instanceof NotThereError) return failed(404, error.message)
+    if (error instanceof MusterError && ANSWERS.has(error.code)) return failed(422, error.message)
     log.error({ path, error: messageOf(error) }, 'a request to the API failed')
     return failed(500, messageOf(error))
   }
@@ -81,6 +92,23 @@ function targetIn(query: URLSearchParams): { readonly server: string; readonly p
 
 function forceIn(query: URLSearchParams): { readonly force: boolean; readonly reason?: string } {
   return { force: query.get('force') === '1', ...textIn(query, 'reason') }
+}
+
+/** What is wrong with what was asked for, and no failure of the agent's. */
+const ANSWERS: ReadonlySet<string> = new Set([
+  'CONFIG_INVALID',
+  'BALANCER_CONFIG',
+  'BALANCER_TEMPLATE',
+  'BALANCER_CONFIG_REFUSED',
+  'BALANCER_BIND',
+  'BALANCER_PLAN_STALE',
+  'BALANCER_RELOAD_FAILED',
+  'AGENT_NO_GENERATION',
+  'AGENT_NOT_CONFIGURABLE',
+])
+
+function applyIn(query: URLSearchParams): ApplyQuery {
+  return { dryRun: query.get('dry-run') === '1', ...textIn(query, 'user'), ...textIn(query, 'plan') }
 }
 
 function waitIn(query: URLSearchParams): { readonly waitMs?: number } {

@@ -1,3 +1,4 @@
+import type { ConfiguringBackend } from './plan.ts'
 import type { HistoryAsk, HistoryPage, HistoryPools } from './history.ts'
 
 /** What an agent answers to `GET /v1/status`: a plain record, the same in JSON. */
@@ -141,6 +142,8 @@ export interface DrainAsk {
 
 /** What the API asks of the agent. */
 export interface ApiBackend {
+  /** What the files say by now, and what was in force before. */
+  readonly configuring: ConfiguringBackend
   /**
    * @param since an index; undefined: from now on
    * @param waitMs how long to wait for the first one

@@ -103,7 +103,8 @@ export interface PoolConfig {
 }
 
 export interface BalancerConfig {
-  readonly template: 'slots' | 'named' | { readonly path: string }
+  /** A built-in one, or a user's file; with `source` that text instead of what the file holds by now. */
+  readonly template: 'slots' | 'named' | { readonly path: string; readonly source?: string }
   /** HAProxy's file, written by us. */
   readonly configPath: string
   /** Holds the admin and the master socket; short, because socket paths are (97 bytes). */

@@ -27,7 +27,7 @@ export async function runAgent(input: ConfigInput, { out, started }: RunOptions 
   })
   const { startAgent } = await import('../agent/start.ts')
   const { starting: giveUp } = signals
-  const deps = { clock: systemClock, random: systemRandom, log, pid: process.pid, giveUp }
+  const deps = { clock: systemClock, random: systemRandom, log, pid: process.pid, giveUp, readConfig: load }
   try {
     const agent = await startAgent(config, deps, giveUp.signal)
     catchStrays(agent, log)
@@ -52,7 +52,7 @@ async function reload(agent: RunningAgent, load: () => AgentConfig, log: Process
     const next = load()
     for (const warning of next.warnings) log.warn({}, warning)
     log.setLevel(next.logLevel)
-    const held = await agent.reload(next)
+    const held = await agent.reload(next, 'SIGHUP')
     if (held.length > 0)
       log.warn({ keys: held }, 'these keys have changed and take a restart: muster handover, then start')
   } catch (failure) {

@@ -8,6 +8,7 @@ import { completionScript, SHELLS, type Shell } from './completion.ts'
 import type { DrainOptions } from './drain.ts'
 import { EXIT, fail } from './exit.ts'
 import { formatOf, type OutputOptions, print, printJson } from './output.ts'
+import { addPlanCommands } from './plan-commands.ts'
 import { addRingCommands } from './ring.ts'
 
 type FileArgument = { kind: 'file' | 'dir'; path: string }
@@ -110,10 +111,13 @@ function apiCommands(muster: Command): void {
     .addHelpText('after', '\nExample:\n  $ muster handover && muster agent')
   handover.action(async (options: object) => (await import('./status.ts')).runHandover(options))
   historyCommand(muster, socket)
+  addPlanCommands(muster, socket)
 }
 
 function historyCommand(muster: Command, socket: readonly [string, string]): void {
-  const command = muster.command('history').description('what happened, from the journal; with --at, the pools as they were')
+  const command = muster
+    .command('history')
+    .description('what happened, from the journal; with --at, the pools as they were')
   const times = '10m (ago), 12:03:07 (today), 2026-11-21T12:03:07'
   command
     .argument('[name]', 'only what is about this member, server, pool, service or address')

@@ -42,16 +42,18 @@ export function loadConfig(input: ConfigInput, world: ConfigWorld = systemWorld)
   const problems: Problem[] = [...files.problems, ...checked.flatMap(one => one.problems)]
   refuse(problems)
   const warnings = sources.flatMap(source => source.warnings)
-  const config = resolveConfig(mergeSettings(checked.map(one => one.settings)), world, {
+  const settings = mergeSettings(checked.map(one => one.settings))
+  const config = resolveConfig(settings, world, {
     problem: (path, message) => problems.push({ path, message, ...placeOf(path, sources) }),
     warn: sentence => warnings.push(sentence),
   })
   refuse(problems)
-  return freezeDeep({ ...config, warnings, files: files.names })
+  const origin = { settings, whereIs: (path: string) => placeOf(path, sources).where }
+  return freezeDeep({ ...config, warnings, files: files.names, origin })
 }
 
 /** The winner's place: the last source that says something about the path, or about what contains it. */
-function placeOf(path: string, sources: readonly Source[]) {
+function placeOf(path: string, sources: readonly Source[]): { where?: string; details?: readonly string[] } {
   for (let keys: Path = path.split('.'); keys.length > 0; keys = keys.slice(0, -1)) {
     for (const source of sources.toReversed()) {
       const place = source.place(keys)

@@ -1,3 +1,4 @@
+import type { FileSettings } from './schema.ts'
 import type { Address } from '../../base/index.ts'
 
 /** Everything an agent needs to know, checked, with its defaults, and frozen. Durations are milliseconds. */
@@ -22,6 +23,11 @@ export interface AgentConfig {
   readonly warnings: readonly string[]
   /** The files that were read, in their order. */
   readonly files: readonly string[]
+  /** What was written, in the shape of `muster.yaml`, and where: `muster.yaml:12:3`, `-join`, `MUSTER_…`. */
+  readonly origin?: {
+    readonly settings: FileSettings
+    readonly whereIs: (path: string) => string | undefined
+  }
 }
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error'

@@ -21,7 +21,7 @@ export interface ServerViewConfig {
  * leave the pool at once, while what merely vanished must not.
  */
 export class ServerView {
-  readonly #config: ServerViewConfig
+  #config: ServerViewConfig
   readonly #log: Log
   /** By member, then by pool and endpoint. */
   readonly #announced = new Map<string, Map<string, Server>>()
@@ -31,6 +31,11 @@ export class ServerView {
   constructor(config: ServerViewConfig, log: Log) {
     this.#config = config
     this.#log = log
+  }
+
+  /** From the next reading on. */
+  configure(config: ServerViewConfig): void {
+    this.#config = config
   }
 
   /** How many readings had something to refuse, since the start. */

@@ -2,6 +2,7 @@ import { request } from 'node:http'
 import { AgentUnreachableError, ApiAnswerError, NotThereError, RefusedError } from '../errors.ts'
 import type { AgentStatus, DrainList, DrainReport, EventPage, MemberReport } from '../status.ts'
 
+import type { ApplyReport, GenerationReport, PlanReport } from '../plan.ts'
 import type { HistoryPage, HistoryPools } from '../history.ts'
 
 /** What each request answers. */
@@ -21,6 +22,12 @@ export interface ApiAnswers {
   'POST /v1/leave-check': { readonly leave: string }
   /** Query: `at`, or `since`, `until`, `kind`, `what`, `limit`, `after`, `before`. */
   'GET /v1/history': HistoryPage | HistoryPools
+  'GET /v1/plan': PlanReport
+  /** Query: `plan`, its id; `dry-run=1`, `user`. */
+  'POST /v1/apply': ApplyReport
+  /** Query: `to`, a generation; `dry-run=1`, `user`. */
+  'POST /v1/rollback': ApplyReport
+  'GET /v1/generations': { readonly generations: readonly GenerationReport[] }
   'POST /v1/handover': { readonly handover: string }
 }
 

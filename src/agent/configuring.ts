@@ -1,0 +1,162 @@
+import type { ApplyReport, GenerationReport, PlanReport } from '../api/index.ts'
+import type { Outlook } from '../balancer/index.ts'
+import { type Log, messageOf, MusterError } from '../base/index.ts'
+import type { Balancing } from './balancing.ts'
+import { settingChanges } from './config/changes.ts'
+import type { AgentConfig } from './config/index.ts'
+import type { Generation, Generations } from './generations.ts'
+import type { Journaling } from './journaling.ts'
+import { heldBack } from './reload.ts'
+
+/** Who asks, and what was agreed to. */
+export interface ApplyAsk {
+  /** `SIGHUP`, `watch`, `operator`, or the operator's name. */
+  readonly actor: string
+  /** The plan's `id`. */
+  readonly plan?: string
+  readonly dryRun?: boolean
+}
+
+/** What is asked for makes no sense here. Nothing was changed. */
+export class NotConfigurableError extends MusterError {
+  readonly code = 'AGENT_NOT_CONFIGURABLE'
+}
+
+interface ConfiguringDeps {
+  /** As the agent was started. */
+  readonly config: AgentConfig
+  /** Files, environment and flags, read again. @throws ConfigError */
+  readonly read: (() => AgentConfig) | undefined
+  readonly balancing: Balancing | undefined
+  readonly generations: Generations
+  readonly journal: Journaling
+  readonly log: Log
+  /** Takes over what does not concern the balancer. */
+  readonly takeOver: (next: AgentConfig) => Promise<void>
+}
+
+/** What was started of the configuration, what it says by now, and the way from the one to the other. */
+export class Configuring {
+  readonly #deps: ConfiguringDeps
+  /** In force, but for what takes a restart. */
+  #config: AgentConfig
+
+  constructor(deps: ConfiguringDeps) {
+    this.#deps = deps
+    this.#config = deps.config
+  }
+
+  /** What the files say by now would change, and how. @throws ConfigError, what `Balancing.plan` throws */
+  async plan(): Promise<PlanReport> {
+    const next = this.#read()
+    return this.#planReport(next, await this.#outlook(next))
+  }
+
+  /**
+   * Puts in force what the files say by now. Where any of it is refused, the balancer is as before.
+   * @throws ConfigError, what `Balancing.apply` throws, what `takeOver` throws
+   */
+  async apply(ask: ApplyAsk, next: AgentConfig = this.#read()): Promise<ApplyReport> {
+    if (ask.dryRun === true) return { plan: this.#planReport(next, await this.#outlook(next)), isApplied: false }
+    return this.#logged(ask, 'apply', async () => {
+      const plan = this.#planReport(next, undefined)
+      const receipt = await this.#applyBalancer(next, ask, plan.settings)
+      this.#config = next
+      await this.#deps.takeOver(next)
+      return { plan, isApplied: true, ...(receipt === undefined ? {} : { receipt }) }
+    })
+  }
+
+  /** Goes back to a configuration that was in force, by default the one before. @throws NoGenerationError, what `Balancing.apply` throws */
+  async rollback(ask: ApplyAsk & { readonly to?: number }): Promise<ApplyReport> {
+    const { generations, balancing } = this.#deps
+    if (balancing === undefined) throw new NotConfigurableError(NO_BALANCER)
+    const goal = generations.find(ask.to)
+    const outlook = await balancing.plan(goal.settings, goal.template)
+    const plan: PlanReport = { ...planOf(outlook), settings: [], restart: [], generation: goal.number }
+    if (ask.dryRun === true) return { plan, isApplied: false }
+    return this.#logged(ask, `rollback to generation ${goal.number}`, async () => {
+      const causes = [{ what: 'muster rollback', configuration: `generation ${goal.number}` }]
+      const receipt = await balancing.apply(goal.settings, { actor: ask.actor, causes }, goal.template)
+      await generations.pin(goal, this.#config.balancer)
+      return { plan, isApplied: true, ...(receipt === undefined ? {} : { receipt }) }
+    })
+  }
+
+  /** The configurations that can be gone back to, the newest last. */
+  generations(): GenerationReport[] {
+    const { generations } = this.#deps
+    const current = generations.current()
+    return generations.all().map(one => generationReport(one, one === current))
+  }
+
+  /** What an operator should know, in sentences. */
+  warnings(): string[] {
+    const { pinned } = this.#deps.generations
+    if (pinned === undefined) return []
+    return [
+      `generation ${pinned.number} of the configuration serves, which was gone back to; muster apply takes that of the files`,
+    ]
+  }
+
+  #read(): AgentConfig {
+    if (this.#deps.read === undefined)
+      throw new NotConfigurableError('this agent was started without files to read again')
+    return this.#deps.read()
+  }
+
+  async #outlook({ balancer }: AgentConfig): Promise<Outlook | undefined> {
+    const { balancing } = this.#deps
+    return balancer === undefined || balancing === undefined ? undefined : balancing.plan(balancer)
+  }
+
+  async #applyBalancer({ balancer }: AgentConfig, ask: ApplyAsk, settings: PlanReport['settings']) {
+    const { balancing, generations } = this.#deps
+    if (balancer === undefined || balancing === undefined) return undefined
+    const ours = settings.filter(({ path }) => path.startsWith('balancer.'))
+    const causes = [{ what: ask.actor }, ...ours.slice(0, CAUSES_MAX).map(causeOf)]
+    const expected = ask.plan === undefined ? {} : { expected: ask.plan }
+    const receipt = await balancing.apply(balancer, { actor: ask.actor, causes, ...expected })
+    await generations.record(balancer, ask.actor)
+    return receipt
+  }
+
+  /** @param outlook undefined: the balancer is not asked */
+  #planReport(next: AgentConfig, outlook: Outlook | undefined): PlanReport {
+    const settings = settingChanges(this.#config, next)
+    return { ...planOf(outlook), settings, restart: heldBack(this.#deps.config, next) }
+  }
+
+  async #logged(ask: ApplyAsk, command: string, work: () => Promise<ApplyReport>): Promise<ApplyReport> {
+    const { journal } = this.#deps
+    try {
+      const report = await work()
+      journal.command({ actor: ask.actor, command, outcome: outcomeOf(report) })
+      return report
+    } catch (failure) {
+      journal.command({ actor: ask.actor, command, outcome: `refused: ${messageOf(failure)}` })
+      throw failure
+    }
+  }
+}
+
+const CAUSES_MAX = 32
+const NO_BALANCER = 'this node has no balancer'
+
+function causeOf({ path, where }: PlanReport['settings'][number]) {
+  return { what: 'configuration', configuration: where === undefined ? path : `${path} (${where})` }
+}
+
+function outcomeOf({ receipt }: ApplyReport): string {
+  return receipt === undefined ? 'nothing had to be done' : `applied, receipt ${receipt.id}`
+}
+
+function planOf(outlook: Outlook | undefined) {
+  if (outlook === undefined)
+    return { id: '', method: 'nothing', reasons: [], commands: [], before: '', after: '' } as const
+  return outlook
+}
+
+function generationReport({ number, atMs, actor, digest }: Generation, isCurrent: boolean): GenerationReport {
+  return { number, at: new Date(atMs).toISOString(), actor, digest, isCurrent }
+}

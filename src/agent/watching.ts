@@ -1,0 +1,60 @@
+import { type Clock, type Log, messageOf, type Scope, sleep } from '../base/index.ts'
+import type { AgentConfig } from './config/index.ts'
+import { marksOf } from './drivers/file-marks.ts'
+
+interface WatchingDeps {
+  readonly clock: Clock
+  readonly log: Log
+  /** Takes over what the files say. @throws what is wrong with them; then everything is as before */
+  readonly apply: () => Promise<unknown>
+}
+
+const LOOK_MS = 1_000
+
+/**
+ * `balancer.watch`: takes over the configuration when its files, the template or the certificates change. They are looked at once a second
+ * rather than listened to: that also sees files that are replaced, directories that are mounted, and network disks.
+ */
+export function startWatching(config: AgentConfig, deps: WatchingDeps, scope: Scope): void {
+  if (config.balancer?.watch !== true) return
+  const paths = watchedPaths(config)
+  const ended = new AbortController()
+  const watching = watch(paths, deps, ended.signal)
+  scope.defer(async () => {
+    ended.abort()
+    await watching
+  })
+  deps.log.info({ paths }, 'watching the configuration')
+}
+
+function watchedPaths({ files, balancer }: AgentConfig): string[] {
+  const { template = '', frontends = [] } = balancer ?? {}
+  const certificates = frontends.flatMap(frontend => frontend.tls?.certificates ?? [])
+  return [...new Set([...files, ...(template.startsWith('/') ? [template] : []), ...certificates])]
+}
+
+/** What has changed must stay the same for one more look: an editor, or a copy, may still be writing. */
+async function watch(paths: readonly string[], deps: WatchingDeps, signal: AbortSignal): Promise<void> {
+  const { clock } = deps
+  let known = await marksOf(paths)
+  let before = known
+  for (;;) {
+    await sleep(clock, LOOK_MS, signal).catch(() => undefined) // aborted: it is over
+    if (signal.aborted) return
+    const now = await marksOf(paths)
+    if (now !== known && now === before) {
+      known = now
+      await take(deps)
+    }
+    before = now
+  }
+}
+
+/** Said once: the same files are not tried again before they change. */
+async function take({ log, apply }: WatchingDeps): Promise<void> {
+  try {
+    await apply()
+  } catch (failure) {
+    log.error({ reason: messageOf(failure) }, 'the changed configuration was not taken; the one before stays in force')
+  }
+}

@@ -1,0 +1,130 @@
+/** `muster plan`, `apply`, `rollback`: what the files say by now, before it is in force and after. */
+import { userInfo } from 'node:os'
+import { type ApplyReport, apiRequest, type GenerationReport, type PlanReport } from '../api/index.ts'
+import { EXIT } from './exit.ts'
+import { formatOf, hasColour, print, printJson, tell } from './output.ts'
+import { type ApiOptions, socketOf } from './status.ts'
+import { formatTable, printable, printableLines } from './table.ts'
+
+export interface PlanOptions extends ApiOptions {
+  readonly diff?: boolean
+  readonly detailedExitcode?: boolean
+}
+
+export interface ApplyOptions extends PlanOptions {
+  readonly dryRun?: boolean
+  readonly plan?: string
+}
+
+export interface RollbackOptions extends ApplyOptions {
+  readonly list?: boolean
+}
+
+/** With `--detailed-exitcode`, as Terraform has it: there is something to do. */
+const CHANGES_PRESENT = 2
+
+export async function runPlan(options: PlanOptions): Promise<void> {
+  const format = formatOf(options)
+  const plan = await apiRequest(socketOf(options), 'GET /v1/plan')
+  if (format === 'json') printJson(plan)
+  else await showPlan(plan, options)
+  if (options.detailedExitcode === true && plan.method !== 'nothing') process.exitCode = CHANGES_PRESENT
+}
+
+export async function runApply(options: ApplyOptions): Promise<void> {
+  const format = formatOf(options)
+  const query = { ...queryOf(options), ...(options.plan === undefined ? {} : { plan: options.plan }) }
+  const done = await apiRequest(socketOf(options), 'POST /v1/apply', query)
+  if (format === 'json') printJson(done)
+  else await showApplied(done, options)
+}
+
+/** @param generation a number; default the one before */
+export async function runRollback(options: RollbackOptions, generation: string | undefined): Promise<void> {
+  const format = formatOf(options)
+  if (options.list === true) return listGenerations(options)
+  const query = { ...queryOf(options), ...(generation === undefined ? {} : { to: generation }) }
+  const done = await apiRequest(socketOf(options), 'POST /v1/rollback', query)
+  if (format === 'json') return printJson(done)
+  await showApplied(done, options)
+  if (done.isApplied)
+    tell(
+      `Generation ${done.plan.generation} serves, also after a restart, until the files change; muster apply takes theirs.`,
+    )
+}
+
+/** The plan as a person reads it: how, why, what is written otherwise, what is said to HAProxy. */
+export function planText(plan: PlanReport): string {
+  const { id, method, reasons, commands, settings, restart } = plan
+  const parts = [HEADS[method](id)]
+  if (reasons.length > 0) parts.push(reasons.map(reason => `  because ${printable(reason)}`).join('\n'))
+  if (settings.length > 0) parts.push(`settings\n${indented(formatTable(settings.map(settingRow)))}`)
+  if (commands.length > 0)
+    parts.push(`commands for HAProxy's socket, in order\n${indented(commands.map(printable).join('\n'))}`)
+  if (restart.length > 0) parts.push(`takes a restart (muster handover, then start): ${restart.join(', ')}`)
+  return parts.join('\n\n')
+}
+
+const HEADS: Readonly<Record<PlanReport['method'], (id: string) => string>> = {
+  nothing: () => 'HAProxy is as the files say; nothing to do',
+  runtime: id => `plan ${id}: without a reload, over HAProxy's socket`,
+  reload: id => `plan ${id}: a hitless reload`,
+  file: id => `plan ${id}: only the file is written anew; HAProxy runs what it says`,
+}
+
+function settingRow({ path, from, to, where }: PlanReport['settings'][number]): string[] {
+  return [path, `${valueText(from)} → ${valueText(to)}`, where === undefined ? '' : `(${where})`]
+}
+
+function valueText(value: unknown): string {
+  return value === undefined ? 'default' : JSON.stringify(value)
+}
+
+function indented(text: string): string {
+  return text.replaceAll(/^/gm, '  ')
+}
+
+async function showPlan(plan: PlanReport, { diff }: PlanOptions): Promise<void> {
+  print(planText(plan))
+  if (diff === true && plan.before !== plan.after) print(`\n${await diffText(plan)}`)
+}
+
+async function showApplied({ plan, isApplied, receipt }: ApplyReport, options: PlanOptions): Promise<void> {
+  if (!isApplied) return showPlan(plan, options)
+  if (plan.restart.length > 0) tell(`takes a restart (muster handover, then start): ${plan.restart.join(', ')}`)
+  if (receipt === undefined) return print('HAProxy was as wanted already; nothing was done')
+  const { id, method, reasons, commands, tookMs } = receipt
+  const how = { runtime: "over HAProxy's socket, without a reload", reload: 'by a hitless reload', file: 'in the file' }
+  const lines = [`applied ${how[method]} in ${Math.round(tookMs)} ms, receipt ${id}`]
+  lines.push(
+    ...reasons.map(reason => `  because ${printable(reason)}`),
+    ...commands.map(line => `  ${printable(line)}`),
+  )
+  print(lines.join('\n'))
+}
+
+/** Unified, as of `diff -u`; in colours on a terminal. */
+async function diffText({ before, after }: PlanReport): Promise<string> {
+  const { createTwoFilesPatch } = await import('diff')
+  const patch = createTwoFilesPatch('haproxy.cfg', 'haproxy.cfg (planned)', before, after)
+  const text = printableLines(patch).replace(/^=+\n/, '').trimEnd()
+  if (!hasColour()) return text
+  return text
+    .replaceAll(/^\+.*$/gm, line => `\u001b[32m${line}\u001b[0m`)
+    .replaceAll(/^-.*$/gm, line => `\u001b[31m${line}\u001b[0m`)
+}
+
+async function listGenerations(options: ApiOptions): Promise<void> {
+  const found = await apiRequest(socketOf(options), 'GET /v1/generations')
+  if (formatOf(options) === 'json') return printJson(found)
+  if (found.generations.length === 0) process.exitCode = EXIT.failed
+  print(formatTable([['GENERATION', 'SINCE', 'BY', 'DIGEST', ''], ...found.generations.map(generationRow)]))
+}
+
+function generationRow({ number, at, actor, digest, isCurrent }: GenerationReport): string[] {
+  return [String(number), at, actor, digest, isCurrent ? 'in force' : '']
+}
+
+function queryOf({ dryRun }: ApplyOptions): Record<string, string> {
+  return { user: userInfo().username, ...(dryRun === true ? { 'dry-run': '1' } : {}) }
+}
