@@ -19,6 +19,7 @@ import { enclosed } from './enclosure.ts'
 import { hundredTable } from './hundred.ts'
 import { busyTable, idleTable } from './idle.ts'
 import { packetsTable } from './packets.ts'
+import { journalTable } from './journal.ts'
 import { rpcTable } from './rpc.ts'
 import { simulatorTable } from './simulator.ts'
 
@@ -36,6 +37,7 @@ const TABLES: Readonly<Record<string, { readonly what: string; readonly table: T
   busy: { what: 'the same of an agent that hears 1,000 events a minute', table: busyTable },
   rpc: { what: 'RPC calls per second', table: rpcTable },
   packets: { what: 'packets per second of one processor', table: packetsTable },
+  journal: { what: 'a full journal: writing, memory, and how the pools were', table: journalTable },
   sim: { what: 'simulated rings: speed, size, and a week of churn', table: simulatorTable },
 }
 
