@@ -278,7 +278,7 @@ export class Agent implements AsyncDisposable {
   async #untilLetGo(name: string, request: DrainRequest, patienceMs: number, signal: AbortSignal): Promise<void> {
     const { serf, deps, config, journal } = this.parts
     const service = config.services.find(candidate => candidate.name === name)
-    const { left, silent, below } = await drainEverywhere(drainClusterOf(serf), request, deps.clock, signal, {
+    const { left, bound, silent, below } = await drainEverywhere(drainClusterOf(serf), request, deps.clock, signal, {
       untilMs: deps.clock.nowMs() + patienceMs,
       silent: service?.silentBalancer ?? 'proceed',
       onSilent: names => this.#nameSilent(name, names),
@@ -286,7 +286,7 @@ export class Agent implements AsyncDisposable {
     const phase = request.phase ?? 'drain'
     if (left.size + silent.length > 0)
       deps.log.warn(
-        { service: name, phase, left: Object.fromEntries(left), silent },
+        { service: name, phase, left: Object.fromEntries(left), bound, silent },
         'not every balancer has let go of the service',
       )
     if (left.size + silent.length > 0 && phase === 'drain') {

@@ -48,6 +48,8 @@ export interface DrainCluster {
 /** Who was still busy or silent when waiting ended; empty: every balancer has let go. */
 export interface DrainOutcome {
   readonly left: ReadonlyMap<string, number>
+  /** Where bound clients came a moment ago. */
+  readonly bound: readonly string[]
   readonly silent: readonly string[]
   /** What the balancers said last of pools with too few. */
   readonly below: readonly BelowMinimum[]
@@ -79,18 +81,20 @@ export async function drainEverywhere(
     const startedMs = clock.nowMs()
     const answers = await cluster.ask(payload, ASK_AGAIN_MS)
     const balancers = cluster.balancers()
-    const left = new Map([...answers].map(([from, answer]) => [from, decodeDrainLeft(answer)]))
-    const silent = silence.after(balancers, left, clock.nowMs())
-    const busy = new Map([...left].filter(([name, one]) => isBusy(one) && balancers.includes(name)))
+    const now = new Map([...answers].map(([from, answer]) => [from, decodeDrainLeft(answer)]))
+    const silent = silence.after(balancers, now, clock.nowMs())
+    const isAgreed = balancers.every(name => now.has(name) && !isBusy(now.get(name) as DrainLeft))
     const isLate = clock.nowMs() >= (patience.untilMs ?? Number.POSITIVE_INFINITY)
-    const mustWait = silent.length > 0 && (!isLate || patience.silent === 'wait')
-    if (signal.aborted || (!mustWait && (busy.size === 0 || isLate))) return outcomeOf(busy, left, silent)
+    const mayGo = isLate && (silent.length === 0 || patience.silent !== 'wait')
+    if (signal.aborted || isAgreed || mayGo) return outcomeOf(balancers, isAgreed ? now : silence.last, silent)
     await sleep(clock, Math.max(0, startedMs + ASK_AGAIN_MS - clock.nowMs()), signal).catch(() => undefined) // aborted: ask once more
   }
 }
 
-/** Who has not answered since when. */
+/** Who has said what when. One lost packet makes nobody silent. */
 class Silence {
+  /** What each balancer has said last. */
+  readonly last = new Map<string, DrainLeft>()
   readonly #startMs: number
   readonly #tell: ((names: readonly string[]) => void) | undefined
   readonly #heardMs = new Map<string, number>()
@@ -101,14 +105,17 @@ class Silence {
     this.#tell = tell
   }
 
-  /** @returns those without an answer this time */
-  after(balancers: readonly string[], answers: ReadonlyMap<string, unknown>, nowMs: number): string[] {
-    for (const name of answers.keys()) this.#heardMs.set(name, nowMs)
-    const silent = balancers.filter(name => !answers.has(name))
-    const named = silent.filter(name => nowMs - (this.#heardMs.get(name) ?? this.#startMs) >= SILENT_MS)
+  /** @returns those that have not answered for a second, or not at all */
+  after(balancers: readonly string[], answers: ReadonlyMap<string, DrainLeft>, nowMs: number): string[] {
+    for (const [name, answer] of answers) {
+      this.#heardMs.set(name, nowMs)
+      this.last.set(name, answer)
+    }
+    const sinceMs = (name: string) => nowMs - (this.#heardMs.get(name) ?? this.#startMs)
+    const named = balancers.filter(name => sinceMs(name) >= SILENT_MS)
     if (named.join() !== this.#told) this.#tell?.(named)
     this.#told = named.join()
-    return silent
+    return balancers.filter(name => !this.#heardMs.has(name) || named.includes(name))
   }
 }
 
@@ -117,14 +124,17 @@ function isBusy({ left, isBound }: DrainLeft): boolean {
 }
 
 function outcomeOf(
-  busy: ReadonlyMap<string, DrainLeft>,
-  all: ReadonlyMap<string, DrainLeft>,
+  balancers: readonly string[],
+  answers: ReadonlyMap<string, DrainLeft>,
   silent: readonly string[],
 ): DrainOutcome {
+  const heard = [...answers].filter(([name]) => balancers.includes(name) && !silent.includes(name))
+  const busy = heard.filter(([, answer]) => isBusy(answer))
   return {
-    left: new Map([...busy].map(([name, { left }]) => [name, left])),
+    left: new Map(busy.map(([name, { left }]) => [name, left])),
+    bound: busy.filter(([, { isBound }]) => isBound).map(([name]) => name),
     silent,
-    below: [...all.values()].flatMap(({ below }) => (below === undefined ? [] : [below])),
+    below: heard.flatMap(([, { below }]) => (below === undefined ? [] : [below])),
   }
 }
 
