@@ -77,7 +77,7 @@ function memberWhy(event: string, was: Record<string, unknown>, is: Record<strin
 
 function tagChange(key: string, before: unknown, after: unknown): string {
   if (before === undefined) return `+${key}=${textOf(after)}`
-  return after === undefined ? `-${key}` : `${key}=${textOf(before)} → ${textOf(after)}`
+  return after === undefined ? `-${key}` : `${key}=${textOf(before)} → ${key}=${textOf(after)}`
 }
 
 function changesOf(record: HistoryRecord): string {
@@ -105,7 +105,7 @@ function receiptWhy(record: HistoryRecord): string {
   const reasons = Array.isArray(record['reasons']) ? record['reasons'].map(textOf) : []
   const first = objectOf(listOf(record['changes'])[0])['reason']
   const problem = record['problem'] === undefined ? [] : [`not done to its end: ${textOf(record['problem'])}`]
-  return [...problem, ...causes, ...reasons, textOf(first)].filter(Boolean).join('; ')
+  return [...new Set([...problem, ...causes, ...reasons, textOf(first)])].filter(Boolean).join('; ')
 }
 
 function tookOf({ tookMs }: HistoryRecord): string {

@@ -44,7 +44,11 @@ const records: HistoryRecord[] = [
   },
   {
     ...{ index: 3, at: iso(now - 3000), kind: 'receipt', id: 'r1', actor: 'muster', method: 'runtime', tookMs: 2.25 },
-    ...{ causes: [{ what: 'member-update', member: 'web-1', seenBy: 'lb' }], reasons: [], commands: ['…'] },
+    ...{
+      causes: Array(2).fill({ what: 'member-update', member: 'web-1', seenBy: 'lb' }),
+      reasons: [],
+      commands: ['…'],
+    },
     changes: [
       {
         ...{ pool: 'web', server: 'web-1', address: '10.0.0.2:3000', before: null, reason: 'announced ready' },
@@ -62,7 +66,7 @@ test('a record is a line: when, who, how, how long, what, why', () => {
     .map(line => line.replace(/ {2,}/g, '  '))
   expect(lines).toEqual([
     `TIME (${zoneOf(now)})  WHO  HOW  TOOK  WHAT  WHY`,
-    '11:59:55.000  lb  gossip  -  web-1 10.0.0.2:7946 changed  pool.web= → 3000, +dc=a',
+    '11:59:55.000  lb  gossip  -  web-1 10.0.0.2:7946 changed  pool.web= → pool.web=3000, +dc=a',
     '11:59:56.000  supervisor  -  -  service web: ready → backoff  exit status 3',
     '11:59:57.000  muster  runtime  2.3 ms  web/web-1 10.0.0.2:3000 new → ready  member-update web-1 seen by lb; announced ready',
     '11:59:58.000  journal  -  -  7 records are missing here  ENOSPC',
