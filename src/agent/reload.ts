@@ -30,6 +30,7 @@ export function heldBack(running: AgentConfig, next: AgentConfig): string[] {
     ['api', running.api, next.api],
     ['state_dir', running.stateDir, next.stateDir],
     ['run_dir', running.runDir, next.runDir],
+    ['journal', running.journalMaxBytes, next.journalMaxBytes],
     ['log.format', running.logFormat, next.logFormat],
     ['log.syslog', running.syslogFacility, next.syslogFacility],
   ]

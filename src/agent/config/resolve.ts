@@ -40,6 +40,7 @@ export function resolveConfig(
     api: { socketPath, ...(settings.api?.listen === undefined ? {} : { listen: settings.api.listen }) },
     stateDir,
     runDir,
+    ...(settings.journal?.max_bytes === undefined ? {} : { journalMaxBytes: settings.journal.max_bytes }),
     logLevel: logLevelOf(settings.log?.level),
     logFormat: settings.log?.format ?? 'text',
     ...(settings.log?.syslog === true ? { syslogFacility: facilityOf(settings.log.syslog_facility ?? 'LOCAL0') } : {}),

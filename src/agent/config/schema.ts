@@ -436,6 +436,16 @@ export const FileSchema = z
       })
       .partial()
       .describe('The HTTP API of this agent.'),
+    journal: z
+      .strictObject({
+        max_bytes: z
+          .int('takes a number of bytes')
+          .min(1024 * 1024, 'at least 1048576: a segment and its snapshot need room')
+          .max(1024 ** 4, 'at most 1 TiB')
+          .describe('On disk, in all; the oldest records go. Default 67108864.'),
+      })
+      .partial()
+      .describe('What happened, for `muster history`; in `<state_dir>/journal`.'),
     log: z
       .strictObject({
         level: z

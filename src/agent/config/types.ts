@@ -15,6 +15,8 @@ export interface AgentConfig {
   readonly stateDir: string
   /** Sockets and locks; default `/run/muster`. */
   readonly runDir: string
+  /** Of the journal on disk, at least 1 MiB; absent: 64 MiB. */
+  readonly journalMaxBytes?: number
   readonly logLevel: LogLevel
   readonly logFormat: 'text' | 'json'
   /** Lines go to syslog as well, under this facility's number. */
