@@ -11,6 +11,7 @@ export {
   type Failure,
   type KindStats,
   Ledger,
+  type LedgerCounts,
   type LedgerStats,
   type Outcome,
   type Reconciliation,

@@ -143,3 +143,15 @@ test('a slow answer that mostly waited for the prover itself is counted as its o
   ledger.ended(ledger.sent('close', 0), good, 50, { ownMs: 50 })
   expect(ledger.stats(1)).toMatchObject({ slow: 4, slowOwn: 2 })
 })
+
+test('what another server has answered was not in flight at the killed one', () => {
+  const ledger = new Ledger('r')
+  const [elsewhere, there, broken] = [ledger.sent('post', 0), ledger.sent('post', 0), ledger.sent('post', 0)]
+  ledger.killBegins('web-2')
+  expect(ledger.stats(0).atKills).toBe(3)
+  ledger.ended(elsewhere, good, 1)
+  ledger.ended(there, { kind: 'good', server: 'web-2' }, 1)
+  ledger.ended(broken, reset, 1)
+  expect(ledger.stats(1)).toMatchObject({ atKills: 2, unknown: 1, good: 2 })
+  expect(ledger.counts(1)).toMatchObject({ sent: 3, lost: 0, unknown: 1, inFlight: 0, act: 'start' })
+})

@@ -41,7 +41,10 @@ export interface SumStats {
   readonly unknown: number
   /** POSTs that ran more than once, as far as `reconcile` has been told, and WebSocket messages that came back twice. */
   readonly doubled: number
-  /** What was in flight while something was being killed and may have been there: the most that `unknown` may be. */
+  /**
+   * What was in flight while something was being killed and may have been there: the most that `unknown` may be. Whatever
+   * another server has answered is not among them.
+   */
   readonly atKills: number
   /** The POSTs among them. */
   readonly postsAtKills: number
@@ -72,6 +75,13 @@ export interface LedgerStats extends WindowStats {
   readonly slowOwn: number
 }
 
+/** How it stands. */
+export interface LedgerCounts
+  extends Pick<LedgerStats, 'sent' | 'lost' | 'doubled' | 'unknown' | 'inFlight' | 'perSecond'> {
+  /** The present one. */
+  readonly act: string
+}
+
 /** What the servers' ledgers say, held against ours. */
 export interface Reconciliation {
   /** Ids that were executed more than once. */
@@ -100,7 +110,8 @@ interface InFlight {
   readonly window: Window
   /** Where it is, as far as its connection tells; undefined: anywhere. */
   readonly server: string | undefined
-  atKill: boolean
+  /** What was killed meanwhile and may have had it; undefined: something without a name. */
+  readonly killed: (string | undefined)[]
 }
 
 /** What the sender knows beyond the outcome. */
@@ -157,7 +168,7 @@ export class Ledger {
    */
   killBegins(server?: string): void {
     this.#killing.push(server)
-    for (const request of this.#inFlight.values()) if (isExcused(request, server)) this.#excuse(request)
+    for (const request of this.#inFlight.values()) if (isExcused(request, server)) excuse(request, server)
   }
 
   /** What was to be killed is gone: what is sent from now on has no excuse. Without a name the kill that began first. */
@@ -179,10 +190,11 @@ export class Ledger {
   sent(kind: Kind, nowMs: number, server?: string, atKill = false): number {
     const sequence = this.#next++
     const window = this.#windows.at(-1) as Window
-    const request = { kind, sentAtMs: nowMs, window, server, atKill: false }
+    const request = { kind, sentAtMs: nowMs, window, server, killed: [] }
     window.counts[kind].sent++
     this.#inFlight.set(sequence, request)
-    if (atKill || this.#killing.some(killed => isExcused(request, killed))) this.#excuse(request)
+    if (atKill) excuse(request, server)
+    for (const killed of this.#killing) if (isExcused(request, killed)) excuse(request, killed)
     return sequence
   }
 
@@ -200,7 +212,7 @@ export class Ledger {
     counts.histogram.record(tookMs)
     this.#bookSlow(tookMs, circumstances.ownMs ?? 0)
     if (outcome.kind === 'good') return this.#bookGood(sequence, request, outcome.server, nowMs)
-    const countedAs = request.atKill && outcome.mayHaveRun ? 'unknown' : 'lost'
+    const countedAs = request.killed.length > 0 && outcome.mayHaveRun ? 'unknown' : 'lost'
     counts[countedAs]++
     const listed = this.#failures[countedAs]
     if (listed.length >= (countedAs === 'lost' ? LOST_LISTED_MAX : UNKNOWN_LISTED_MAX)) return
@@ -242,6 +254,17 @@ export class Ledger {
     return { doubled, unexecuted }
   }
 
+  /** The counts alone, quickly: for whoever looks often. */
+  counts(nowMs: number): LedgerCounts {
+    this.#turnSecond(nowMs)
+    const sum = { sent: 0, lost: 0, doubled: 0, unknown: 0 }
+    for (const { counts } of this.#windows)
+      for (const kind of KINDS)
+        for (const key of ['sent', 'lost', 'doubled', 'unknown'] as const) sum[key] += counts[kind][key]
+    const act = (this.#windows.at(-1) as Window).name
+    return { ...sum, act, inFlight: this.#inFlight.size, perSecond: this.#second.goodBefore }
+  }
+
   stats(nowMs: number): LedgerStats {
     this.#turnSecond(nowMs)
     const total = newWindow('total', 0)
@@ -259,7 +282,9 @@ export class Ledger {
   }
 
   #bookGood(sequence: number, request: InFlight, server: string | undefined, nowMs: number): void {
-    request.window.counts[request.kind].good++
+    const counts = request.window.counts[request.kind]
+    counts.good++
+    if (wasElsewhere(request, server)) counts.atKills--
     this.#turnSecond(nowMs)
     this.#second.good++
     if (request.kind === 'post') this.#remember(sequence)
@@ -275,12 +300,6 @@ export class Ledger {
     if (tookMs <= SLOW_MS) return
     this.#slow++
     if (ownMs * 2 >= tookMs) this.#slowOwn++
-  }
-
-  #excuse(request: InFlight): void {
-    if (request.atKill) return
-    request.atKill = true
-    request.window.counts[request.kind].atKills++
   }
 
   #remember(sequence: number): void {
@@ -317,6 +336,16 @@ export class Ledger {
 function isExcused({ kind, server }: InFlight, killed: string | undefined): boolean {
   if (kind === 'post') return true
   return kind === 'websocket' && (server === undefined || server === killed)
+}
+
+function excuse(request: InFlight, killed: string | undefined): void {
+  if (request.killed.length === 0) request.window.counts[request.kind].atKills++
+  request.killed.push(killed)
+}
+
+/** The answer tells that it was not at what was killed. */
+function wasElsewhere({ killed }: InFlight, server: string | undefined): boolean {
+  return killed.length > 0 && server !== undefined && killed.every(name => name !== undefined && name !== server)
 }
 
 function newWindow(name: string, firstSequence: number): Window {

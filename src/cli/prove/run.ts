@@ -21,7 +21,7 @@ export async function runProof(options: RunOptions, signal: AbortSignal): Promis
   await using scope = new Scope()
   const load = scope.use(startLoad(loadConfigOf(options), { clock, random: systemRandom }))
   const marks = scope.use(await listenForMarks(() => load))
-  const progress = scope.use(showProgress(() => load.stats(), clock))
+  const progress = scope.use(showProgress(() => load.counts(), clock))
   await untilAnswered(load, options.url, signal)
   const ended = await perform(load, marks.path, options, signal)
   const openKills = load.kills

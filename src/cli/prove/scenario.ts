@@ -33,7 +33,7 @@ export async function runScenario(options: ScenarioOptions, signal: AbortSignal)
   const load = scope.use(startLoad({ ...site, rates, timeoutMs, socketLifeMs }, { clock, random: systemRandom }))
   const world = await newWorld({ tier, load, clock, random: seededRandom(seed) })
   tell(`${scenario}: ${rate} requests a second of each kind (${kinds.join(', ')}); again with --seed ${seed}`)
-  const progress = scope.use(showProgress(() => load.stats(), clock))
+  const progress = scope.use(showProgress(() => load.counts(), clock))
   await sleep(clock, LEAD_MS, signal).catch(() => {}) // woken to end
   const acts = await direct(world, script, options.durationMs, tell, signal)
   load.begin('after')

@@ -1,6 +1,6 @@
 import { type Clock, type Random, sleep } from '../../base/index.ts'
 import { type Kind, KINDS, mixedRates, type Rates } from '../kinds.ts'
-import { Ledger, type LedgerStats, type Reconciliation } from '../ledger.ts'
+import { Ledger, type LedgerCounts, type LedgerStats, type Reconciliation } from '../ledger.ts'
 import { LagMeter, type OwnLag } from '../own-lag.ts'
 import { Pace } from '../pace.ts'
 import type { Books } from './books.ts'
@@ -41,6 +41,8 @@ export interface LoadConfig {
  */
 export interface Load extends AsyncDisposable {
   stats(): LedgerStats
+  /** A few of the same, quickly. */
+  counts(): LedgerCounts
   ownLag(): OwnLag
   /** From here on, requests belong to the act `name`. */
   begin(name: string): void
@@ -124,6 +126,10 @@ class OpenLoad implements Load {
 
   stats(): LedgerStats {
     return this.#ledger.stats(this.#clock.nowMs())
+  }
+
+  counts(): LedgerCounts {
+    return this.#ledger.counts(this.#clock.nowMs())
   }
 
   ownLag(): OwnLag {
