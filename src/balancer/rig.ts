@@ -3,7 +3,14 @@ import { Agent, createServer, request, type Server as HttpServer } from 'node:ht
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Log, silentLog, systemClock, systemRandom } from '../base/index.ts'
-import { type Balancer, type BalancerConfig, type Server, spawnSupervise, startBalancer } from './index.ts'
+import {
+  type Balancer,
+  type BalancerConfig,
+  type BalancerDeps,
+  type Server,
+  spawnSupervise,
+  startBalancer,
+} from './index.ts'
 
 /** Only for tests: a balancer on the real HAProxy, and web servers behind it, on loopback. */
 export const endings: (() => Promise<unknown>)[] = []
@@ -29,7 +36,11 @@ export interface Rig {
 
 export async function rig(
   more: Partial<BalancerConfig> = {},
-  { log = silentLog, port = freshPort() }: { readonly log?: Log; readonly port?: number } = {},
+  {
+    log = silentLog,
+    port = freshPort(),
+    ...hands
+  }: { readonly log?: Log; readonly port?: number } & Pick<BalancerDeps, 'makeControl'> = {},
 ): Promise<Rig> {
   const dir = await mkdtemp(join(tmpdir(), 'mb-'))
   const supervise = spawnSupervise(silentLog)
@@ -47,7 +58,7 @@ export async function rig(
     ...more,
   }
   const start = async (): Promise<Balancer> => {
-    const deps = { clock: systemClock, random: systemRandom, log, supervise }
+    const deps = { clock: systemClock, random: systemRandom, log, supervise, ...hands }
     const balancer = await startBalancer(config, deps)
     endings.push(() => balancer.stop({ keepHaproxy: true }))
     return balancer

@@ -22,6 +22,8 @@ export interface BalancerDeps {
   readonly random: Random
   readonly log: Log
   readonly supervise: Supervise
+  /** The hands on HAProxy; a test has some that break. */
+  readonly makeControl?: (...parts: ConstructorParameters<typeof HaproxyControl>) => HaproxyControl
 }
 
 const START_TIMEOUT_MS = 10_000
@@ -51,7 +53,8 @@ export async function startBalancer(
     deps.log.warn({ reads: config.configPath, configured: given.configPath }, OTHER_FILE)
   await makeDirectories(config.runDir, config.configPath)
   const paths = { config: config.configPath, ...socketPaths(config) }
-  const control = new HaproxyControl(haproxy, paths, deps.clock, deps.log)
+  const { makeControl = (...parts) => new HaproxyControl(...parts) } = deps
+  const control = makeControl(haproxy, paths, deps.clock, deps.log)
   const render = await renderOrLast(config, control, deps.log)
   let balancer: Balancer | undefined
   const wake = (): void => balancer?.wake()
