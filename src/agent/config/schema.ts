@@ -348,7 +348,7 @@ const pool = z
   .strictObject({
     port: port.describe('Where plain Serf members of the pool listen. Default 3000.'),
     balance: line
-      .regex(/^[a-z-]+(?:[ (][A-Za-z0-9_.,() -]*)?$/, "takes HAProxy's balance, such as leastconn or roundrobin")
+      .regex(/^[a-z_-]+(?:[ (][A-Za-z0-9_.,() -]*)?$/, "takes HAProxy's balance, such as leastconn or roundrobin")
       .describe("HAProxy's `balance`. Default leastconn."),
     mode: MODE.describe("`tcp` for what is not HTTP. Default: its frontend's, else http."),
     check,
