@@ -36,7 +36,14 @@ export const ACTS = {
   },
   leave: world => onServer(world, 'leave', (server, signal) => stop(world, server, signal)),
   drain: world =>
-    onServer(world, 'drain and replace', async (server, signal) => {
+    onServer(world, 'muster drain and --undo', async (server, signal) => {
+      world.counts.memberChanges += 2
+      await until(world, signal, () => world.tier.drain(server))
+      await until(world, signal, () => world.tier.undrain(server).then(() => true))
+      await untilServed(world, server, signal)
+    }),
+  replace: world =>
+    onServer(world, 'stop and replace', async (server, signal) => {
       await stop(world, server, signal)
       world.counts.memberChanges++
       world.tier.returnServer(server)

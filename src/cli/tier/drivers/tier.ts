@@ -2,12 +2,14 @@ import {
   copyFileSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
   renameSync,
   writeFileSync,
 } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type AgentStatus, apiRequest } from '../../../api/index.ts'
 import {
@@ -54,6 +56,8 @@ export interface DemoServer {
 /** An agent in a process of its own. */
 export interface RunningAgent extends DemoProcess {
   status(): Promise<AgentStatus>
+  /** Of its API. */
+  readonly socket: string
   /** The agent ends, what it has started runs on. Resolves when it has ended. */
   handover(): Promise<void>
 }
@@ -191,6 +195,27 @@ export class Tier {
     const identity = pid === undefined ? undefined : identify(pid)
     if (identity === undefined) throw new Error('HAProxy does not run')
     return identity
+  }
+
+  /** `muster drain`: nothing new comes to it. Asked again it is the same drain. @returns whether nothing is left there */
+  async drain(server: DemoServer): Promise<boolean> {
+    const order = { server: server.name, user: 'prove', reason: 'muster prove' }
+    return (await apiRequest(this.balancer.socket, 'POST /v1/drain', order)).done
+  }
+
+  /** `muster drain --undo` */
+  async undrain(server: DemoServer): Promise<void> {
+    await apiRequest(this.balancer.socket, 'DELETE /v1/drain', { server: server.name, user: 'prove' })
+  }
+
+  /** Copies the logs and HAProxy's file to where they outlive the tier. @returns where */
+  keepLogs(): string {
+    const kept = mkdtempSync(join(tmpdir(), 'muster-prove-logs-'))
+    const logs = readdirSync(this.#places.directory).filter(name => name.endsWith('.log'))
+    for (const name of logs) copyFileSync(join(this.#places.directory, name), join(kept, name))
+    const config = join(this.#places.directory, 'balancer', 'state', 'haproxy.cfg')
+    if (existsSync(config)) copyFileSync(config, join(kept, 'haproxy.cfg'))
+    return kept
   }
 
   /** Starts a server's agent again, which has ended without its web server. */
@@ -339,6 +364,7 @@ export class Tier {
     const socket = join(directory, name, 'api')
     return {
       ...started,
+      socket,
       status: () => apiRequest(socket, 'GET /v1/status'),
       handover: async () => {
         await apiRequest(socket, 'POST /v1/handover')
