@@ -10,7 +10,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { type Clock, type Log, seededRandom, silentLog } from '../../base/index.ts'
 import { VirtualClock } from '../../testing/index.ts'
 import type { JournalEntry, Receipt, ReceiptChange } from '../records.ts'
@@ -82,7 +82,7 @@ test('an agent that is killed loses nothing that was handed to the kernel', asyn
 
 test('a journal that was cut at any byte opens with every whole record before, and goes on', async () => {
   const whole = await journalIn()
-  for (let i = 0; i < 6; i++) whole.append(i % 2 === 0 ? guard(`event ${i}`) : receipt(change(String(i), 'ready')))
+  for (let i = 0; i < 4; i++) whole.append(i % 2 === 0 ? guard(`event ${i}`) : receipt(change(String(i), 'ready')))
   await whole.close()
   const [name] = readdirSync(directory) as [string]
   const bytes = readFileSync(join(directory, name))
@@ -295,6 +295,11 @@ test('a disk that hangs holds nobody up, and memory stays bounded', async () => 
   isHanging = true
   for (let i = 0; i < 6000; i++) journal.append(guard('x'.repeat(1000)))
   expect(journal.problem).toMatch(/faster than the disk/)
+  const read = journal.read({})
+  await vi.waitFor(async () => {
+    clock.advance(1_000) // its patience
+    expect(whats(await Promise.race([read, Promise.resolve({ records: [] })]))).toEqual(['first'])
+  })
   isHanging = false
   release()
   await journal.flush()
@@ -371,13 +376,28 @@ test('records are found by kind, by time, by name, by address with or without it
   expect(await kindsOf({ what: '10.0.0' })).toEqual([])
 })
 
-test('a file that shrinks or goes while the journal is open costs what was in it', async () => {
+test('a file that shrinks while the journal is open costs what was in it', async () => {
   const journal = await journalIn()
   journal.append(guard('one'))
   await journal.flush()
   truncateSync(join(directory, readdirSync(directory)[0] as string), 0)
   journal.append(guard('two'))
   expect(whats(await journal.read({}))).toEqual(['two'])
-  rmSync(join(directory, readdirSync(directory)[0] as string))
+})
+
+test('a directory that somebody removes is made again, and the pools are as they were', async () => {
+  const journal = await journalIn()
+  journal.append(receipt(change('1', 'ready')))
+  await journal.flush()
+  rmSync(directory, { recursive: true })
+  clock.advance(200) // the next sync finds out
+  await vi.waitFor(() => expect(journal.problem).toMatch(/ENOENT/))
   expect((await journal.read({})).records).toEqual([])
+  expect(await journal.poolsAt(clock.wallMs())).toBeUndefined()
+  clock.advance(5_000)
+  journal.append(guard('lost'))
+  await journal.flush()
+  journal.append(guard('two'))
+  expect(whats(await journal.read({ kinds: ['guard'] }))).toEqual(['two'])
+  expect(await statesAt(journal, clock.wallMs())).toEqual(['web-1 ready'])
 })

@@ -1,4 +1,4 @@
-import { type Clock, type Log, messageOf, type Timer } from '../../base/index.ts'
+import { type Clock, deferred, type Log, messageOf, type Timer } from '../../base/index.ts'
 import { boundedBodies } from '../bounded.ts'
 import { encodeLine, LINE_BYTES_MAX } from '../line.ts'
 import { Pools } from '../pools.ts'
@@ -36,6 +36,8 @@ const RETRY_MS = 5_000
 const QUEUE_BYTES_MAX = 4 * 1024 * 1024
 /** Of one write. */
 const BATCH_BYTES = 256 * 1024
+/** A disk that hangs holds up neither a reader nor the agent's end for longer. */
+const PATIENCE_MS = 1_000
 /** Numbers that a power cut took from the disk, but not from whoever had read them, are never given again. */
 const RESTART_SKIP = 10_000
 
@@ -166,6 +168,10 @@ export class Journal implements AsyncDisposable {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
+    await this.#patiently(this.#close())
+  }
+
+  async #close(): Promise<void> {
     await this.flush()
     this.#retryTimer?.cancel()
     this.#syncTimer?.cancel()
@@ -177,12 +183,19 @@ export class Journal implements AsyncDisposable {
     }
   }
 
+  async #patiently(work: Promise<void>): Promise<void> {
+    const over = deferred()
+    const timer = this.#deps.clock.after(PATIENCE_MS, () => over.resolve())
+    await Promise.race([work, over.promise])
+    timer.cancel()
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#reading.then(() => this.flush()).then(work)
+    const turn = this.#reading.then(() => this.#patiently(this.flush())).then(work)
     this.#reading = turn.catch(() => undefined) // it is its caller's
     return turn
   }

@@ -56,15 +56,28 @@ function mayHold(segment: Segment, next: number | undefined, query: JournalQuery
  * @returns undefined when nothing is known of that time
  */
 export async function readPools(segments: readonly Segment[], ms: number): Promise<PoolsThen | undefined> {
-  const last = segments.findLastIndex(({ minAt }) => minAt <= ms)
+  const known = [...segments] // the oldest may go meanwhile
+  const last = known.findLastIndex(({ minAt }) => minAt <= ms)
   for (let first = last; first >= 0; first--) {
     const pools = new Pools()
-    for (let i = first; i <= last; i++) await foldInto(pools, segments[i]?.path as string, i === last ? ms : undefined)
+    let read = 0
+    for (let i = first; i <= last; i++)
+      if (await foldIfThere(pools, known[i]?.path as string, i === last ? ms : undefined)) read++
     if (!pools.isWhole && first > 0) continue // its snapshot is damaged; the one before, and everything since
     const { agent, isWhole } = pools
-    return { servers: pools.list(), ...(agent === undefined ? {} : { agent }), isWhole }
+    return read === 0 ? undefined : { servers: pools.list(), ...(agent === undefined ? {} : { agent }), isWhole }
   }
   return undefined
+}
+
+async function foldIfThere(pools: Pools, path: string, ms: number | undefined): Promise<boolean> {
+  try {
+    await foldInto(pools, path, ms)
+    return true
+  } catch (failure) {
+    if (hasCode(failure, 'ENOENT')) return false
+    throw failure
+  }
 }
 
 /** @param ms undefined: everything */

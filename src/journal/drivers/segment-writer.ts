@@ -1,9 +1,9 @@
-import { open, rm, truncate } from 'node:fs/promises'
+import { access, open, rm, truncate } from 'node:fs/promises'
 import { encodeLine, type Head } from '../line.ts'
 import type { Pools } from '../pools.ts'
 import type { SnapshotRecord } from '../records.ts'
 import type { Loaded } from './loading.ts'
-import { newSegment, type Segment, syncDirectory } from './segments.ts'
+import { makeDirectory, newSegment, type Segment, syncDirectory } from './segments.ts'
 
 /** What is appended to; a test's own may run out of room. */
 export interface AppendFile {
@@ -89,6 +89,7 @@ export class SegmentWriter {
   async begin(first: number, at: number, pools: Pools): Promise<void> {
     const segment = newSegment(this.#config.directory, first)
     const snapshot = this.#snapshotOf({ index: first - 1, at, kind: 'snapshot' }, pools)
+    await makeDirectory(this.#config.directory) // somebody may have tidied up
     await this.#makeRoom(Math.max(this.#segmentBytes, 2 * snapshot.length))
     const file = await this.#open(segment.path, true)
     try {
@@ -116,8 +117,12 @@ export class SegmentWriter {
     last.maxAt = Math.max(last.maxAt, maxAt)
   }
 
+  /** @throws the system's error, also when the file is at its place no more: what is written there nobody will read */
   async sync(): Promise<void> {
-    await this.#file?.sync()
+    const last = this.#segments.at(-1)
+    if (this.#file === undefined || last === undefined) return
+    await this.#file.sync()
+    if (last === this.#segments.at(-1)) await access(last.path)
   }
 
   /** After a failure: nothing is appended to this segment any more. Never throws. */
