@@ -35,7 +35,13 @@ interface BalancingDeps {
 }
 
 /** What HAProxy still has to do, by `ip:port`. @throws RuntimeSocketError */
-type LeftOn = (endpoints: readonly string[], withAges: boolean) => Promise<Map<string, Leftover>>
+type LeftOn = (
+  endpoints: readonly string[],
+  options: { readonly withAges: boolean; readonly formerly?: ReadonlyMap<string, readonly string[]> },
+) => Promise<Map<string, Leftover>>
+
+/** Endpoints of which it is remembered where HAProxy had them. */
+const FORMER_MAX = 1024
 
 /** The settings of pools that drains go by. */
 export interface PoolGuard {
@@ -56,6 +62,8 @@ export class Balancing implements DrainedBalancer {
   readonly #serf: Engine
   readonly #clock: Clock
   #guards: ReadonlyMap<string, PoolGuard>
+  /** By `ip:port`: the slots of an endpoint that is being taken away; they are given back before what runs there has ended. */
+  readonly #former = new Map<string, readonly string[]>()
   /** What the ring has said since the balancer was last told. */
   #causes: Cause[] = []
   #joinedAtMs: number | undefined
@@ -121,7 +129,9 @@ export class Balancing implements DrainedBalancer {
    */
   async left({ ip, port, phase }: DrainRequest): Promise<DrainLeft> {
     const endpoint = formatAddress({ ip, port })
-    const found = (await this.#leftOn([endpoint], false)).get(endpoint)
+    const formerly = phase === 'out' ? this.#former : new Map<string, readonly string[]>()
+    const found = (await this.#leftOn([endpoint], { withAges: false, formerly })).get(endpoint)
+    if (phase !== 'out' && found !== undefined) this.#remember(endpoint, found.servers)
     const isHere = (server: { ip: string; port: number }) => server.ip === ip && server.port === port
     const pools = this.#balancer.status().pools.filter(pool => pool.servers.some(isHere))
     const states = pools.flatMap(pool => pool.servers.filter(isHere).map(server => server.state))
@@ -136,7 +146,7 @@ export class Balancing implements DrainedBalancer {
   }
 
   leftOn(endpoints: readonly string[], withAges: boolean): Promise<Map<string, Leftover>> {
-    return this.#leftOn(endpoints, withAges)
+    return this.#leftOn(endpoints, { withAges })
   }
 
   minServers(pool: string): number {
@@ -171,6 +181,13 @@ export class Balancing implements DrainedBalancer {
 
   #configOf(settings: BalancerSettings, source: string | undefined): BalancerConfig {
     return withSource(balancerConfigOf(this.#config, settings, this.#serf.local().ip), source)
+  }
+
+  #remember(endpoint: string, servers: readonly string[]): void {
+    this.#former.delete(endpoint)
+    if (servers.length > 0) this.#former.set(endpoint, servers)
+    const oldest = this.#former.keys().next().value
+    if (this.#former.size > FORMER_MAX && oldest !== undefined) this.#former.delete(oldest)
   }
 
   /** A server that an operator has drained says so, and who. */
@@ -227,7 +244,7 @@ export async function startBalancing(
     { ...config, balancer: inForce.settings },
     {
       ...{ ...deps, log },
-      leftOn: (endpoints, withAges) => leftOn(paths, endpoints, { withAges, clock }),
+      leftOn: (endpoints, options) => leftOn(paths, endpoints, { ...options, clock }),
       file: new DrainsFile(join(config.stateDir, 'drains.json')),
     },
   )

@@ -26,6 +26,7 @@ test('what is left on an address is counted over all servers that have it, in ma
     quietMs: 3_000,
     isOpen: false,
     isReachable: true,
+    servers: ['web/slot1', 'web/slot3'],
   })
   expect(found.get('10.0.0.9:3000')).toEqual(NOTHING)
   expect([...found.keys()]).not.toContain('10.0.0.8:3000')
@@ -34,7 +35,7 @@ test('what is left on an address is counted over all servers that have it, in ma
 
 test('a server that never had a request says nothing of when the last one was', () => {
   const found = leftovers({ states: STATES, stat: STAT }, new Set(['10.0.0.8:3000'])).get('10.0.0.8:3000')
-  expect(found).toEqual({ ...NOTHING, isOpen: true, isReachable: true })
+  expect(found).toEqual({ ...NOTHING, isOpen: true, isReachable: true, servers: ['web/slot2'] })
 })
 
 test("ages are read in HAProxy's units; whatever else is on the line is left out", () => {
@@ -45,7 +46,13 @@ test("ages are read in HAProxy's units; whatever else is on the line is left out
 })
 
 test('workers add up: the oldest of both, the latest request of both', () => {
-  const a = { sessions: 1, oldestMs: 5_000, quietMs: undefined, isOpen: false, isReachable: true }
-  const b = { sessions: 2, oldestMs: undefined, quietMs: 9_000, isOpen: true, isReachable: true }
-  expect(joined(a, b)).toEqual({ sessions: 3, oldestMs: 5_000, quietMs: 9_000, isOpen: true, isReachable: true })
+  const a = { sessions: 1, oldestMs: 5_000, quietMs: undefined, isOpen: false, isReachable: true, servers: ['x'] }
+  const b = { sessions: 2, oldestMs: undefined, quietMs: 9_000, isOpen: true, isReachable: true, servers: ['x', 'y'] }
+  expect(joined(a, b)).toEqual({ ...b, sessions: 3, oldestMs: 5_000 })
+})
+
+test('requests in flight on a slot that was taken from the address a moment ago are still its', () => {
+  const formerly = new Map([['10.0.0.9:3000', ['web/slot3', 'web/slot99']]])
+  const found = leftovers({ states: STATES, stat: STAT, sess: SESS }, new Set(['10.0.0.9:3000']), formerly)
+  expect(found.get('10.0.0.9:3000')).toEqual({ ...NOTHING, sessions: 4, oldestMs: 2_000 })
 })

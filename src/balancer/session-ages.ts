@@ -1,6 +1,6 @@
 /**
- * What one address still has to do in HAProxy, whoever the server there is called: counted by address, since a server that has
- * just been taken out of its slot may have requests in flight there.
+ * What one address still has to do in HAProxy, whoever the server there is called: counted by address, and on slots that it had a
+ * moment ago, since a server that has just been taken out of its slot may have requests in flight there.
  */
 import { parseServersState, parseSessions } from './runtime-state.ts'
 import { endpointOf } from './server.ts'
@@ -17,7 +17,12 @@ export interface Leftover {
   readonly isOpen: boolean
   /** Some server with the address is not in maintenance: clients that are bound to it come. */
   readonly isReachable: boolean
+  /** Servers of HAProxy that have the address, `backend/server`. */
+  readonly servers: readonly string[]
 }
+
+/** `ip:port` → servers that had the address; what is in flight on them may be its. */
+export type Formerly = ReadonlyMap<string, readonly string[]>
 
 export const NOTHING: Leftover = {
   sessions: 0,
@@ -25,6 +30,7 @@ export const NOTHING: Leftover = {
   quietMs: undefined,
   isOpen: false,
   isReachable: false,
+  servers: [],
 }
 
 /** Servers of HAProxy, `backend/server`, that have one of these addresses. */
@@ -36,11 +42,13 @@ export function serversAt(states: string, endpoints: ReadonlySet<string>): Map<s
 /**
  * Reads one worker's answers.
  * @param texts of `show servers state`, `show stat -1 4 -1` and, where ages are wanted, `show sess`
+ * @param formerly whose sessions are counted as well; whether they are open says nothing, somebody else may be there now
  * @returns by `ip:port`, all that were asked for
  */
 export function leftovers(
   texts: { readonly states: string; readonly stat: string; readonly sess?: string },
   endpoints: ReadonlySet<string>,
+  formerly: Formerly = new Map(),
 ): Map<string, Leftover> {
   const states = parseServersState(texts.states)
   const sessions = parseSessions(texts.stat)
@@ -56,8 +64,14 @@ export function leftovers(
       quietMs: quiet.get(key),
       isOpen: state.admin === 'ready',
       isReachable: state.admin !== 'maint',
+      servers: [key],
     }
     found.set(endpointOf(state), joined(before, one))
+  }
+  for (const [endpoint, before] of found) {
+    const gone = (formerly.get(endpoint) ?? []).filter(key => !before.servers.includes(key))
+    const left = gone.map(key => ({ ...NOTHING, sessions: sessions.get(key) ?? 0, oldestMs: oldest.get(key) }))
+    found.set(endpoint, left.reduce(joined, before))
   }
   return found
 }
@@ -70,6 +84,7 @@ export function joined(a: Leftover, b: Leftover): Leftover {
     quietMs: defined(Math.min, a.quietMs, b.quietMs),
     isOpen: a.isOpen || b.isOpen,
     isReachable: a.isReachable || b.isReachable,
+    servers: [...new Set([...a.servers, ...b.servers])],
   }
 }
 

@@ -92,6 +92,13 @@ test('who would rather wait waits on, until the silent one answers or is known t
   expect(named).toEqual([['b'], []])
 })
 
+test('before a process may be stopped two rounds in a row must find nothing', async () => {
+  const ring = cluster({ a: ['1', '0', '1', '0', '0'], b: ['0'] })
+  const out = { ...REQUEST, phase: 'out' as const }
+  await drainEverywhere(ring, out, hurriedClock(), new AbortController().signal)
+  expect(ring.rounds()).toBe(5)
+})
+
 test('whoever is in a hurry gets the answers of one more round', async () => {
   const hurry = new AbortController()
   hurry.abort()

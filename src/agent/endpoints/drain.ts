@@ -16,6 +16,11 @@ export function isOwnBusiness(event: { readonly kind: string; readonly name?: st
 
 /** Between two questions; also how long each waits for its answers. */
 const ASK_AGAIN_MS = 250
+/**
+ * So many rounds in a row must find nothing before a process may be stopped: a request that has its server, but not yet its
+ * connection, is counted nowhere in HAProxy.
+ */
+const ROUNDS_OUT = 2
 /** A balancer that has not answered for so long is named. */
 const SILENT_MS = 1_000
 
@@ -77,13 +82,16 @@ export async function drainEverywhere(
 ): Promise<DrainOutcome> {
   const payload = encodeDrainRequest(request)
   const silence = new Silence(clock.nowMs(), patience.onSilent)
+  let rounds = 0
   for (;;) {
     const startedMs = clock.nowMs()
     const answers = await cluster.ask(payload, ASK_AGAIN_MS)
     const balancers = cluster.balancers()
     const now = new Map([...answers].map(([from, answer]) => [from, decodeDrainLeft(answer)]))
     const silent = silence.after(balancers, now, clock.nowMs())
-    const isAgreed = balancers.every(name => now.has(name) && !isBusy(now.get(name) as DrainLeft))
+    const isEmpty = balancers.every(name => now.has(name) && !isBusy(now.get(name) as DrainLeft))
+    rounds = isEmpty ? rounds + 1 : 0
+    const isAgreed = rounds >= (request.phase === 'out' && balancers.length > 0 ? ROUNDS_OUT : 1)
     const isLate = clock.nowMs() >= (patience.untilMs ?? Number.POSITIVE_INFINITY)
     const mayGo = isLate && (silent.length === 0 || patience.silent !== 'wait')
     if (signal.aborted || isAgreed || mayGo) return outcomeOf(balancers, isAgreed ? now : silence.last, silent)

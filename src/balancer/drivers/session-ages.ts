@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/index.ts'
-import { joined, type Leftover, leftovers, NOTHING, serversAt } from '../session-ages.ts'
+import { type Formerly, joined, type Leftover, leftovers, NOTHING, serversAt } from '../session-ages.ts'
 import { RuntimeSocketError } from '../errors.ts'
 import { showProcesses } from './haproxy-process.ts'
 import { askMaster, masterSession, openRuntimeSession, type RuntimeSession } from './runtime-socket.ts'
@@ -19,20 +19,21 @@ type Ask = (line: string) => Promise<string>
 export async function leftOn(
   paths: { readonly admin: string; readonly master: string },
   endpoints: readonly string[],
-  options: { readonly withAges: boolean; readonly clock: Clock },
+  options: { readonly withAges: boolean; readonly clock: Clock; readonly formerly?: Formerly },
 ): Promise<Map<string, Leftover>> {
   const wanted = new Set(endpoints)
   const limits = { timeoutMs: TIMEOUT_MS, clock: options.clock }
   const { oldWorkerPids } = await showProcesses(paths.master, options.clock)
   const session = await openEither(paths, limits)
+  const { withAges, formerly } = options
   const all: Map<string, Leftover>[] = []
   try {
-    all.push(await inWorker(line => session.command(line), wanted, options.withAges))
+    all.push(await inWorker(line => session.command(line), wanted, withAges, formerly))
   } finally {
     session.close()
   }
   for (const pid of oldWorkerPids.slice(0, OLD_WORKERS_MAX)) {
-    const found = await inWorker(line => askMaster(paths.master, `@!${pid} ${line}`, limits), wanted, options.withAges)
+    const found = await inWorker(line => askMaster(paths.master, `@!${pid} ${line}`, limits), wanted, withAges)
     // an old worker's servers are as they were at the reload; it takes no new connections
     all.push(new Map([...found].map(([key, left]) => [key, { ...left, isOpen: false, isReachable: false }])))
   }
@@ -51,11 +52,16 @@ async function openEither(
   }
 }
 
-async function inWorker(ask: Ask, wanted: ReadonlySet<string>, withAges: boolean): Promise<Map<string, Leftover>> {
+async function inWorker(
+  ask: Ask,
+  wanted: ReadonlySet<string>,
+  withAges: boolean,
+  formerly: Formerly = new Map(),
+): Promise<Map<string, Leftover>> {
   const states = await ask('show servers state')
-  if (serversAt(states, wanted).size === 0) return new Map()
+  if (formerly.size === 0 && serversAt(states, wanted).size === 0) return new Map()
   const stat = await ask('show stat -1 4 -1')
-  const found = leftovers({ states, stat }, wanted)
+  const found = leftovers({ states, stat }, wanted, formerly)
   const isBusy = [...found.values()].some(left => left.sessions > 0)
-  return withAges && isBusy ? leftovers({ states, stat, sess: await ask('show sess') }, wanted) : found
+  return withAges && isBusy ? leftovers({ states, stat, sess: await ask('show sess') }, wanted, formerly) : found
 }
