@@ -26,6 +26,7 @@ import { startJournaling } from './journaling.ts'
 import { type Joinable, keepJoined } from './joining/joiner.ts'
 import { adoptedAreReady, LocalEndpoints, servesOf, startedAreReady } from './endpoints/local-endpoints.ts'
 import { rpcBackendOf } from './rpc-backend.ts'
+import { commandsOnRecord } from './rpc-journal.ts'
 import { startWatching } from './watching.ts'
 import { visitBalancers } from './joining/visits.ts'
 
@@ -123,7 +124,9 @@ async function serveRpc(
 ): Promise<void> {
   const { rpc: bind, rpcAuth } = config.cluster
   if (bind === undefined) return
-  const backend = rpcBackendOf(deps.agent, deps.gossip, { ...deps, logs: deps.log.lines })
+  const { agent, gossip, clock } = deps
+  const plain = rpcBackendOf(agent, gossip, { clock, logs: deps.log.lines })
+  const backend = commandsOnRecord(plain, clock, command => agent.parts.journal.command(command))
   const rpc = { bind, ...(rpcAuth === undefined ? {} : { authKey: rpcAuth }) }
   scope.use(await startRpcServer(rpc, { clock: deps.clock, log: deps.log.child({ room: 'rpc' }), backend }, signal))
 }
