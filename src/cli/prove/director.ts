@@ -23,7 +23,7 @@ export const SCRIPTS: Readonly<Record<ScenarioName, Script>> = {
   churn: {
     kinds: [
       ...(['join', 'leave', 'crash process', 'crash host', 'freeze', 'drain', 'weight', 'template', 'join'] as const),
-      ...(['haproxy reload', 'agent killed', 'balancer agent killed'] as const),
+      ...(['replace', 'haproxy reload', 'agent killed', 'balancer agent killed'] as const),
     ],
     everySeconds: 3,
     atATime: 4,
@@ -48,7 +48,7 @@ export const SCRIPTS: Readonly<Record<ScenarioName, Script>> = {
     atATime: 1,
     hasFileTemplate: false,
   },
-  drain: { kinds: ['drain'], everySeconds: 6, atATime: 2, hasFileTemplate: false },
+  drain: { kinds: ['replace', 'drain'], everySeconds: 6, atATime: 2, hasFileTemplate: false },
 }
 
 /** Longer, and an act counts as not having taken effect; a drain may take 30 s. */

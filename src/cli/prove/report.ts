@@ -1,3 +1,4 @@
+import { systemClock } from '../../base/index.ts'
 import {
   KINDS,
   type KindStats,
@@ -40,11 +41,11 @@ export function present(findings: Findings, format: Format): void {
   const { stats, objections, notes } = findings
   if (format === 'json') printJson(documentOf(findings))
   else print(resultTable(stats, findings.acts))
-  for (const { id, kind, act, what, countedAs, how, tookMs, server } of stats.failures.slice(0, LISTED_MAX)) {
+  for (const { id, kind, act, what, countedAs, how, tookMs, sentAtMs, server } of stats.failures.slice(0, LISTED_MAX)) {
     const where = [how, server].filter(Boolean).join(', ')
     tell(
       printable(
-        `${countedAs}: ${kind} ${id} in "${act}": ${what} after ${tookMs.toFixed(0)} ms${where && `, ${where}`}`,
+        `${countedAs}: ${at(sentAtMs)} ${kind} ${id} in "${act}": ${what} after ${tookMs.toFixed(0)} ms${where && `, ${where}`}`,
       ),
     )
   }
@@ -55,6 +56,12 @@ export function present(findings: Findings, format: Format): void {
   const unknown =
     stats.unknown === 0 ? '' : `, ${stats.unknown} unknown of ${stats.atKills} in flight at kills and freezes`
   tell(`proved: ${stats.sent} requests, 0 lost, 0 doubled${unknown}`)
+}
+
+/** The time of day, UTC, as in the logs. */
+function at(sentAtMs: number): string {
+  const wallMs = systemClock.wallMs() - (systemClock.nowMs() - sentAtMs)
+  return new Date(wallMs).toISOString().slice(11, 23)
 }
 
 /** Acts in order, each with its kinds while they are few, then the total by kind. */

@@ -75,6 +75,6 @@ async function conclude(
   const more = { scenario: options.scenario, seed, reloads, counts, doubled, unexecuted }
   present({ stats, ownLag, objections, notes, acts, more }, options.output)
   if (signal.aborted) return INTERRUPTED
-  if (objections.length > 0) tell(`--- balancer\n${tier.logOf('balancer', 40)}`)
+  if (objections.length > 0) tell(`the logs of all agents: ${tier.keepLogs()}`)
   return objections.length === 0 ? EXIT.ok : EXIT.failed
 }
