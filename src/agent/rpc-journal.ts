@@ -31,7 +31,7 @@ export function commandsOnRecord(
       throw failure
     }
   }
-  const { keys } = backend
+  const keys = backend.keys?.bind(backend)
   return {
     ...backend,
     join: (addresses, options) =>
