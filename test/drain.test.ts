@@ -134,6 +134,59 @@ test('a drain waits for what runs, says how old it is, and ends with 5 when the 
   expect(drains).toMatchObject([{ server: 'web-11', forced: true, reason: 'test', done: true }])
 }, 90_000)
 
+test('leave is refused where it would take the last server, goes on by force, and is on record; SIGTERM is not refused', async () => {
+  await using tier = await Tier.open('127.0.183')
+  const balancer = balancerOn(tier, 1)
+  const only = tier.backend('web-11', 11, { cluster: LOCAL })
+  await untilReady(balancer, ['web-11'])
+  const address = ['-rpc-addr', only.rpc]
+  const refused = await muster(only, 'leave', ...address)
+  expect(refused.exit, refused.stderr).toBe(4)
+  expect(refused.stderr).toMatch(/web-11 does not leave: pool web has 1 server in traffic on lb-1 and must keep 1/)
+  expect(await muster(only, 'leave', '--force', ...address)).toMatchObject({ exit: 2 })
+  expect((await only.status()).services[0]?.state).toBe('ready')
+  const left = await muster(only, 'leave', '--force', '--reason', 'the rack is moved', ...address)
+  expect(left.exit, left.stderr).toBe(0)
+  await only.part.exited
+  const again = tier.backend('web-11', 11, { cluster: LOCAL })
+  await untilReady(balancer, ['web-11'])
+  await tier.signal('web-11', 'TERM')
+  await again.part.exited
+  expect(again.part.output).toMatch(/leaves a pool with too few .*pool web is left with 0 of at least 1 server/)
+}, 60_000)
+
+test('a balancer whose own service stops agrees with itself; a real serf agent as its engine passes drains on', async () => {
+  await using tier = await Tier.open('127.0.183')
+  const engine = await tier.serf('lb-1', 1, ['-tag', 'role=balancer', '-profile', 'local'])
+  const frontends = { http: { bind: `${tier.ip(2)}:8080`, pool: 'web' } }
+  const first = tier.muster('lb-1', 2, {
+    cluster: { engine: 'serf', rpc: engine.rpc },
+    balancer: { stats: `${tier.ip(2)}:1936`, frontends, pools: { web: { check: { http: '/', interval: '300ms' } } } },
+  })
+  const second = tier.muster('lb-3', 3, {
+    node: { tags: { role: 'balancer' } },
+    cluster: { ...LOCAL, join: [tier.gossip(1)] },
+    balancer: {
+      ...{ stats: `${tier.ip(3)}:1936`, frontends: { http: { bind: `${tier.ip(3)}:8080`, pool: 'web' } } },
+      pools: { web: { check: { http: '/', interval: '300ms' }, min_servers: 0 } },
+    },
+    services: tier.services('lb-3', 3),
+  })
+  await plain(tier, 'web-11', 11)
+  for (const one of [first, second]) await untilReady(one, ['lb-3', 'web-11'])
+  const drained = await muster(first, 'drain', 'web-11', '--reason', 'by way of serf')
+  expect(drained.exit, drained.stderr).toBe(0)
+  expect(drained.stderr).toContain('nothing is left on')
+  for (const one of [first, second])
+    expect(await stateOn(one, 'web-11')).toMatchObject({ state: 'drain', reason: expect.stringMatching('@lb-1 since') })
+  expect((await muster(second, 'drain', '--undo', 'web-11')).exit).toBe(0)
+  for (const one of [first, second]) await untilReady(one, ['lb-3', 'web-11'])
+  await tier.signal('lb-3', 'TERM')
+  expect(await second.part.exited).toBe(0)
+  expect(second.part.output).not.toMatch(/not every balancer|could not be asked/)
+  await untilReady(first, ['web-11'])
+}, 60_000)
+
 /** A WebSocket through the balancer, which stays open. */
 function open(host: string): Promise<{ destroy(): void }> {
   const headers = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13' }
