@@ -256,6 +256,40 @@ test('a file that is edited by hand is set aside and written anew, or kept where
   expect(await readFile(made.config.configPath, 'utf8')).toBe(`${ours}# mine\n`)
 })
 
+test('a reload sends nobody to servers that are known to be dead, not even for the moment before it is told', async () => {
+  const made = await rig({ template: 'named', reloadSpacingMs: 1 })
+  const balancer = await started(made)
+  const all = await Promise.all(['127.0.21.2', '127.0.21.3', '127.0.21.4', '127.0.21.5'].map(ip => web(ip)))
+  balancer.wanted(all.map(({ server }) => server))
+  const servers = () => balancer.status().pools[0]?.servers ?? []
+  await until(() => servers().filter(({ state }) => state === 'ready').length === 4)
+  for (const { http } of all.slice(1)) {
+    http.closeAllConnections()
+    http.close()
+  }
+  balancer.wanted(all.map(({ server }, i) => (i === 0 ? server : { ...server, liveness: 'failed' })))
+  await until(() => servers().filter(({ state }) => state === 'down').length === 3)
+  await balancer.settle()
+  const config = (ms: number) => ({ ...made.config, pools: { web: { timeoutServerMs: ms, timeoutConnectMs: 20 } } })
+  const plan = await balancer.plan(config(20_000))
+  expect(plan.commands.filter(line => line.endsWith('health down')).length).toBe(3)
+  const statuses = new Map<number, number>()
+  let isOver = false
+  const asking = Array.from({ length: 8 }, async () => {
+    while (!isOver) {
+      const { status } = await get(made.port)
+      statuses.set(status, (statuses.get(status) ?? 0) + 1)
+    }
+  })
+  for (let i = 0; i < 8; i++) await balancer.apply(config(20_000 + i), ORDER)
+  isOver = true
+  await Promise.all(asking)
+  expect([...statuses.keys()]).toEqual([200])
+  const file = await readFile(made.config.configPath, 'utf8')
+  expect(file).not.toContain(' disabled')
+  expect(servers().filter(({ state }) => state === 'down').length).toBe(3)
+})
+
 async function rigWith(made: Rig, template: string): Promise<Balancer> {
   const other = await rig({ ...made.config, template: { path: template } }, { port: made.port })
   return other.start()

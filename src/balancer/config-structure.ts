@@ -41,7 +41,8 @@ export function parseStructure(text: string): Structure {
     const first = words[0]
     if (first === undefined) continue
     if (SECTIONS.has(first)) sections.push({ title: numbered(words.join(' '), titles), lines: [], servers: [] })
-    else if (first === 'server' && words.length >= 3) sections.at(-1)?.servers.push(parseServer(words))
+    else if (first === 'server' && words.length >= 3)
+      sections.at(-1)?.servers.push(parseServer(words, sections.at(-1)?.lines))
     else sections.at(-1)?.lines.push(plainLine(words) + placeOf(first, sections.at(-1)?.servers))
   }
   return sections
@@ -62,6 +63,19 @@ function plainLine(words: readonly string[]): string {
 function placeOf(keyword: string, servers: readonly ServerLine[] = []): string {
   const above = servers.at(-1)
   return keyword === 'default-server' && above !== undefined ? ` # below ${above.name}` : ''
+}
+
+/** The same file with these servers, `web/slot1`, in maintenance from the start. */
+export function withDisabled(text: string, servers: readonly string[]): string {
+  if (servers.length === 0) return text
+  const wanted = new Set(servers)
+  let backend = ''
+  const lines = text.split('\n').map(line => {
+    backend = /^\s*(?:backend|listen)\s+(\S+)/.exec(line)?.[1] ?? backend
+    const [, head = '', name = ''] = /^(\s*server\s+(\S+)\s+\S+)/.exec(line) ?? []
+    return wanted.has(`${backend}/${name}`) ? `${head} disabled${line.slice(head.length)}` : line
+  })
+  return lines.join('\n')
 }
 
 /** `web/slot1` → its line, over all sections that have servers. */
@@ -155,7 +169,8 @@ function sameButForRuntime(a: ServerLine, b: ServerLine): boolean {
   return sameKind && a.rest === b.rest
 }
 
-function parseServer(words: readonly string[]): ServerLine {
+/** @param above the lines of its section so far: `default-server` may say `check` */
+function parseServer(words: readonly string[], above: readonly string[] = []): ServerLine {
   const [, name = '', address = '', ...options] = words
   const { ip, port } = parseAddress(address)
   const rest: string[] = ip === undefined ? [address] : []
@@ -169,7 +184,19 @@ function parseServer(words: readonly string[]): ServerLine {
     else rest.push(word)
     if (word === 'track') track = options[i + 1]
   }
-  return { name, ip, port, ...found, track, checked: rest.includes('check'), rest: rest.join(' ') }
+  return {
+    name,
+    ip,
+    port,
+    ...found,
+    track,
+    checked: rest.includes('check') || above.some(isChecking),
+    rest: rest.join(' '),
+  }
+}
+
+function isChecking(line: string): boolean {
+  return /^default-server .*\bcheck\b/.test(line)
 }
 
 function parseAddress(text: string): { ip: string | undefined; port: number | undefined } {

@@ -187,7 +187,7 @@ export class Passes {
       const { clock } = this.#deps
       if (!(failure instanceof UnknownReplyError) || clock.nowMs() < this.#trustAgainAtMs) throw failure
       this.#trustAgainAtMs = clock.nowMs() + MISTRUST_MS
-      const plan = { kind: 'reload', reasons: [messageOf(failure)], out: [], after: [] } as const
+      const plan = { kind: 'reload', reasons: [messageOf(failure)], out: [], down: [], after: [] } as const
       return { lookAtMs: await this.#reload({ ...step, plan }, order, signal) }
     }
   }
@@ -415,13 +415,14 @@ export class Passes {
     const startedAtMs = clock.nowMs()
     this.#lastReloadAtMs = startedAtMs
     await this.#send(plan.out)
-    const worker = await control.reload(step.text, signal)
+    const worker = await control.reload(step.loadText, signal)
     this.reloads++
     this.#refused = undefined
-    this.problem = undefined
     await this.#surroundings.loaded(step.config)
     log.info({ reasons: plan.reasons, tookMs: Math.round(clock.nowMs() - startedAtMs) }, 'haproxy reloaded')
     await this.#send(plan.after)
+    this.problem = await this.#writeFile(step.text)
+    control.assume(step.config)
     this.#lastSeen = undefined
     this.#settle(step.text, worker)
     return this.#issue(order, { method: 'reload', reasons: plan.reasons, commands: linesOf(plan), startedAtMs })

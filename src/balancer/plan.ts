@@ -60,6 +60,8 @@ export type Plan =
       readonly kind: 'reload'
       readonly reasons: readonly string[]
       readonly out: readonly Command[]
+      /** Servers that the new worker is to load as `disabled`. */
+      readonly down: readonly string[]
       readonly after: readonly Command[]
     }
 
@@ -74,7 +76,7 @@ export function plan(running: Running, wanted: Wanted): Plan {
     else if (reasons.length === 0) reasons.push(`server ${server}: in the file, unknown to HAProxy`)
   }
   const { out, addresses, states } = phases
-  if (reasons.length > 0) return { kind: 'reload', reasons, out, after: afterReload(running, wanted) }
+  if (reasons.length > 0) return { kind: 'reload', reasons, out, ...afterReload(running, wanted) }
   const values = [...attached.commands, ...keyChanges(running.config, wanted.config), ...addresses]
   if (out.length + values.length + states.length === 0) return { kind: 'nothing' }
   return { kind: 'runtime', out, in: [...values, ...states] }
@@ -94,29 +96,47 @@ function keyChanges(running: Structure, wanted: Structure): Command[] {
     .map(([backend, key]) => ({ kind: 'cookie-key', backend, key }))
 }
 
-/** A new worker has every server as its line says, and takes all for UP: those known to be down, or never seen up, wait for a good check. */
-function afterReload(running: Running, wanted: Wanted): Command[] {
+/**
+ * A new worker has every server as its line says, and takes all that are not `disabled` for UP. Those known to be down, or never seen
+ * up, would get requests until they are told apart, and `leastconn` prefers them: nobody is on them. So they are loaded as `disabled`
+ * and let in behind a good check; all but those of a backend where nobody else serves.
+ */
+function afterReload(running: Running, wanted: Wanted): { readonly down: string[]; readonly after: Command[] } {
   const phases = newPhases()
-  const down: Command[] = []
+  const down: string[] = []
+  const stillDown: Command[] = []
+  const serving = servingBackends(running)
   for (const [server, line] of serverLines(wanted.config)) {
     const want = wanted.servers.get(server)
-    if (want === undefined) continue
     const loaded = asLoaded(line)
-    if (loaded !== undefined) planServer(server, loaded, want, phases)
-    if (
-      want.admin === 'ready' &&
-      line.checked &&
-      line.disabled === false &&
-      isDown(running.servers.get(server), line, want)
-    )
-      down.push({ kind: 'health-down', server })
+    if (want === undefined || loaded === undefined) continue
+    const waits = isDown(running.servers.get(server), line, want)
+    if (waits && serving.has(backendOf(server))) {
+      down.push(server)
+      planServer(server, { ...loaded, admin: 'maint' }, { ...want, admin: 'ready', entersByCheck: true }, phases)
+      continue
+    }
+    planServer(server, loaded, want, phases)
+    if (waits) stillDown.push({ kind: 'health-down', server })
   }
-  return [...phases.out, ...phases.addresses, ...phases.states, ...down]
+  return { down, after: [...phases.out, ...phases.addresses, ...phases.states, ...stillDown] }
 }
 
+/** Whether a server that the file has in traffic must wait for a good check. */
 function isDown(live: LiveServer | undefined, line: ServerLine, want: WantedServer): boolean {
-  if (want.entersByCheck === true) return true
+  const isIn = !line.disabled && line.track === undefined && line.checked && (want.admin ?? 'ready') === 'ready'
+  if (!isIn || want.entersByCheck === true) return isIn
   return live?.up === false && live.admin === 'ready' && live.ip === line.ip && live.port === line.port
+}
+
+/** Backends in which somebody takes traffic. */
+function servingBackends({ servers }: Running): Set<string> {
+  const serving = [...servers].filter(([, live]) => live.admin === 'ready' && live.up !== false)
+  return new Set(serving.map(([server]) => backendOf(server)))
+}
+
+function backendOf(server: string): string {
+  return server.slice(0, server.indexOf('/'))
 }
 
 /** Undefined for a line whose address only HAProxy can tell. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Attachments } from './attachments.ts'
-import { parseStructure, serverLines, type Structure } from './config-structure.ts'
+import { parseStructure, serverLines, type Structure, withDisabled } from './config-structure.ts'
 import type { Seen } from './drivers/haproxy-control.ts'
 import type { Layout } from './layout.ts'
 import { type Command, commandLine, payloadOf, type Plan, plan, type Running, type Wanted } from './plan.ts'
@@ -11,6 +11,8 @@ import { leavers, wantedServers } from './wanted.ts'
 export interface Step {
   /** The file as it will be. */
   readonly text: string
+  /** What a reload loads: the same, with those `disabled` that are known to be down. */
+  readonly loadText: string
   readonly config: Structure
   readonly wanted: Wanted
   readonly plan: Plan
@@ -34,7 +36,9 @@ export function stepFor(layout: Layout, roster: Roster, { seen, loaded, attachme
   const servers = wantedServers(config, layout.placement(roster))
   for (const [key, server] of leavers(running.servers, servers, loaded, released)) servers.set(key, server)
   const wanted: Wanted = { config, servers, attachments: attachments.wanted }
-  return { text, config, wanted, plan: plan(running, wanted) }
+  const planned = plan(running, wanted)
+  const loadText = planned.kind === 'reload' ? withDisabled(text, planned.down) : text
+  return { text, loadText, config, wanted, plan: planned }
 }
 
 /** The part of a step that needs no reload: servers that have a line already. */
