@@ -4,6 +4,7 @@
  */
 export { Balancer, type BalancerStatus, type ServerStatus, type WantedOptions } from './balancer.ts'
 export { type BalancerConfig, type FrontendConfig, type PoolConfig, socketPaths } from './config.ts'
+export { haproxyEvidence } from './drivers/evidence.ts'
 export { leftOn } from './drivers/session-ages.ts'
 export { spawnSupervise } from './drivers/spawn-supervise.ts'
 export {
@@ -20,12 +21,13 @@ export {
   UnknownReplyError,
 } from './errors.ts'
 export type { DriftPolicy, DriftReport } from './drift.ts'
+export type { CheckEvidence, HaproxyEvidence, TrafficEvidence } from './evidence.ts'
 export type { Order, Outlook } from './pass.ts'
 export { preview } from './preview.ts'
 export type { Cause, Receipt, ServerChange } from './receipt.ts'
 export type { MissingRetry } from './retries.ts'
 export type { MemberStates } from './roster.ts'
-export type { Liveness, Server } from './server.ts'
+export { type Liveness, refusalOf, type Server } from './server.ts'
 export { type BalancerDeps, haproxySpec, startBalancer } from './start.ts'
 export { type Leftover, NOTHING as NOTHING_LEFT } from './session-ages.ts'
 export { assertStartable } from './startable.ts'
