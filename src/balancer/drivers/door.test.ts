@@ -1,0 +1,218 @@
+import { readdirSync, statSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { Agent, createServer, request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, expect, test } from 'vitest'
+import { silentLog, systemClock } from '../../base/index.ts'
+import type { Server } from '../index.ts'
+import { endAll, endings, freshPort, rig, until } from '../rig.ts'
+import { Door } from './door.ts'
+import { activeServers } from './door-served.ts'
+
+afterEach(endAll)
+
+interface Answer {
+  readonly status: number
+  readonly retryAfter: string | undefined
+  readonly cookies: readonly string[]
+}
+
+interface Asked {
+  readonly method?: string
+  readonly path?: string
+  readonly body?: string
+  /** In pieces, without saying how long it will be. */
+  readonly chunked?: boolean
+  readonly signal?: AbortSignal
+  readonly headers?: Record<string, string>
+}
+
+function ask(where: { host: string; port: number } | { socketPath: string }, o: Asked = {}): Promise<Answer> {
+  const { method = 'GET', path = '/', body, chunked = false, signal, headers = {} } = o
+  const length = body === undefined || chunked ? {} : { 'content-length': String(body.length) }
+  const agent = new Agent({ keepAlive: false })
+  return new Promise((resolve, reject) => {
+    const sent = request(
+      {
+        ...where,
+        method,
+        path,
+        agent,
+        headers: { ...length, ...headers },
+        ...(signal === undefined ? {} : { signal }),
+      },
+      answer => {
+        answer.resume()
+        const { 'retry-after': retryAfter, 'set-cookie': cookies = [] } = answer.headers
+        answer.on('end', () => resolve({ status: answer.statusCode ?? 0, retryAfter, cookies }))
+        answer.on('error', reject)
+      },
+    )
+    sent.on('error', reject)
+    if (body !== undefined) for (let at = 0; at < body.length; at += 5_000) sent.write(body.slice(at, at + 5_000))
+    sent.end()
+  })
+}
+
+/** Counts what it executes, `POST /x 2000`; can go and come back. */
+async function ledgerServer(ip: string) {
+  const executed: string[] = []
+  const http = createServer((asked, answer) => {
+    let bytes = 0
+    asked.on('data', (chunk: Buffer) => (bytes += chunk.length))
+    asked.on('end', () => {
+      executed.push(`${asked.method} ${asked.url} ${bytes}`)
+      answer.end()
+    })
+  })
+  const port = freshPort()
+  const come = () => new Promise<void>(listening => http.listen(port, ip, listening))
+  const go = async () => {
+    http.closeAllConnections()
+    http.close()
+  }
+  endings.push(go)
+  await come()
+  const server: Server = { ...WEB, ip, port }
+  return { server, executed, come, go }
+}
+
+const WEB = { pool: 'web', name: 'web-1', host: 'web-1', weight: 1, state: 'ready', liveness: 'alive' } as const
+const IP = '127.0.182.3' // ports of two files of tests may meet
+
+test.each(['slots', 'named'] as const)(
+  'what waits is delivered exactly once when the server is back: template %s',
+  async template => {
+    const port = freshPort()
+    const pools = { web: { sticky: 'cookie' as const, check: { http: '/up', intervalMs: 100 } } }
+    const { start } = await rig({ template, frontends: { www: { bind: `${IP}:${port}`, pool: 'web' } }, pools })
+    const balancer = await start()
+    const site = { host: IP, port }
+    const { server, executed, come, go } = await ledgerServer('127.0.182.31')
+    const stateIs = (wanted: string) => until(() => balancer.status().pools[0]?.servers[0]?.state === wanted)
+    balancer.wanted([server])
+    await stateIs('ready')
+    await balancer.settle()
+    expect(await ask(site)).toMatchObject({ status: 200 })
+    await go()
+    await stateIs('down')
+    executed.length = 0
+    const body = (bytes: number) => 'x'.repeat(bytes)
+    const kept: [string, Asked][] = [
+      ['GET /a 0', { path: '/a' }],
+      ['HEAD /b 0', { method: 'HEAD', path: '/b' }],
+      ['POST /c 2000', { method: 'POST', path: '/c', body: body(2_000) }],
+      ['POST /d 10000', { method: 'POST', path: '/d', body: body(10_000) }],
+      ['PUT /e 10000', { method: 'PUT', path: '/e', body: body(10_000), chunked: true }],
+      ['DELETE /f 0', { method: 'DELETE', path: '/f' }],
+    ]
+    const answers = kept.map(([, asked]) => ask(site, asked))
+    const leaver = new AbortController()
+    const left = ask(site, { method: 'POST', path: '/left', body: 'x', signal: leaver.signal }).catch(() => 'left')
+    const refused = { status: 503, retryAfter: '1' }
+    expect(await ask(site, { method: 'POST', path: '/large', body: body(40_000) })).toMatchObject(refused)
+    expect(await ask(site, { method: 'POST', path: '/l', body: body(40_000), chunked: true })).toMatchObject(refused)
+    leaver.abort()
+    expect(await left).toBe('left')
+    await come()
+    const seen = await Promise.all(answers)
+    expect(seen.map(answer => answer.status)).toEqual(kept.map(() => 200))
+    expect(executed.filter(line => !line.includes('/up')).toSorted()).toEqual(kept.map(([line]) => line).toSorted())
+  },
+  20_000,
+)
+
+test('a server that is new, in a slot that was free, gets what waits, without a reload', async () => {
+  const port = freshPort()
+  const { start } = await rig({ frontends: { www: { bind: `${IP}:${port}`, pool: 'web' } } })
+  const balancer = await start()
+  const { server, executed } = await ledgerServer('127.0.182.32')
+  const waiting = [ask({ host: IP, port }), ask({ host: IP, port }, { method: 'POST', body: 'x' })]
+  balancer.wanted([server])
+  expect((await Promise.all(waiting)).map(answer => answer.status)).toEqual([200, 200])
+  expect(executed.toSorted()).toEqual(['GET / 0', 'POST / 1'])
+  expect(balancer.status().reloads).toBe(0)
+})
+
+test('what waits too long, or beyond the number, gets 503 with Retry-After, and keeps its cookie', async () => {
+  const port = freshPort()
+  const pools = { web: { sticky: 'cookie' as const, hold: { timeMs: 600, requests: 2 } } }
+  const { start } = await rig({ frontends: { www: { bind: `${IP}:${port}`, pool: 'web' } }, pools })
+  await start()
+  const headers = { cookie: 'SRV=824e975f21cc67d1' }
+  const times = Array.from({ length: 3 }, async () => {
+    const startMs = performance.now()
+    const answer = await ask({ host: IP, port }, { headers })
+    return { ...answer, ms: performance.now() - startMs }
+  })
+  const answers = (await Promise.all(times)).toSorted((a, b) => a.ms - b.ms)
+  expect(answers).toMatchObject(Array.from({ length: 3 }, () => ({ status: 503, retryAfter: '1', cookies: [] })))
+  expect(answers[0]?.ms).toBeLessThan(500)
+  expect(answers[1]?.ms).toBeGreaterThanOrEqual(550)
+})
+
+test('without an agent there is no door: 503 at once, as ever', async () => {
+  const port = freshPort()
+  const { start } = await rig({ frontends: { www: { bind: `${IP}:${port}`, pool: 'web' } } })
+  const balancer = await start()
+  await balancer.stop({ keepHaproxy: true })
+  expect(await ask({ host: IP, port })).toMatchObject({ status: 503, retryAfter: undefined })
+  expect(await ask({ host: IP, port }, { method: 'POST', body: 'x' })).toMatchObject({ status: 503 })
+})
+
+async function doorFor(served: () => Promise<ReadonlySet<string>>) {
+  const directory = await mkdtemp(join(tmpdir(), 'door-'))
+  const door = new Door({ clock: systemClock, log: silentLog, served })
+  endings.push(
+    () => rm(directory, { recursive: true }),
+    () => door.stop(),
+  )
+  const pool = { name: 'web', path: join(directory, 'web.sock'), timeMs: 10_000, requests: 10 }
+  return { directory, door, pool }
+}
+
+test('its socket is for this user alone, ends with it, and is left to the next agent that has put its own there', async () => {
+  const { directory, door, pool } = await doorFor(async () => new Set())
+  await door.follow([pool])
+  expect(statSync(pool.path).mode & 0o777).toBe(0o600)
+  const next = new Door({ clock: systemClock, log: silentLog, served: async () => new Set(['web']) })
+  await next.follow([pool])
+  await door.stop()
+  expect(await ask({ socketPath: pool.path })).toMatchObject({ status: 425 })
+  await next.stop()
+  expect(readdirSync(directory)).toEqual([])
+})
+
+test('HAProxy is asked only while somebody waits, and not being able to ask it ends nothing', async () => {
+  let asked = 0
+  let isServed = false
+  const { door, pool } = await doorFor(async () => {
+    asked++
+    if (!isServed) throw new Error('gone')
+    return new Set(['web'])
+  })
+  await door.follow([pool])
+  const waiting = ask({ socketPath: pool.path })
+  await until(() => asked >= 3)
+  isServed = true
+  expect(await waiting).toMatchObject({ status: 425 })
+  const before = asked
+  await new Promise(resolve => systemClock.after(100, () => resolve(undefined)))
+  expect([asked, door.waiting]).toEqual([before, 0])
+})
+
+test('a pool that is no longer held sends back who waits; a socket that cannot be made hinders no other', async () => {
+  const { door, pool } = await doorFor(async () => new Set())
+  await door.follow([{ ...pool, name: 'x', path: '/nowhere/at/all.sock' }, pool])
+  const waiting = ask({ socketPath: pool.path })
+  await until(() => door.waiting === 1)
+  await door.follow([])
+  expect(await waiting).toMatchObject({ status: 425 })
+})
+
+test('servers that take traffic are read from the row of the backend, whatever columns come before', () => {
+  expect(activeServers('# pxname,svname,act,bck\nweb,BACKEND,2,1\n')).toBe(2)
+  expect(activeServers('# pxname,svname,bck,act,x\nweb,BACKEND,1,0,7\n')).toBe(0)
+  for (const odd of ['', 'No such proxy.', '# pxname,svname\nweb,BACKEND\n']) expect(activeServers(odd)).toBe(0)
+})
