@@ -94,6 +94,17 @@ export const ACTS = {
       signalProcess(world.tier.balancer.identity, 'SIGHUP')
       await until(world, signal, async () => (await generationOf(world)) === String(generation))
     }),
+  configuration: world =>
+    onBalancer(world, 'change the configuration', async signal => {
+      const ms = 5000 + ++world.counts.generation
+      world.counts.templateChanges++
+      const before = workersOf(world.haproxy)
+      world.tier.changeQueueTimeout(ms)
+      await until(world, signal, () => {
+        const isNew = workersOf(world.haproxy).some(pid => !before.includes(pid))
+        return Promise.resolve(isNew && world.tier.haproxyFile().includes(`timeout queue ${ms}ms`))
+      })
+    }),
   'broken template': world =>
     onBalancer(world, 'break the template', async signal => {
       const refusals = () => world.tier.logOf('balancer', 10_000).split('failed to reload').length

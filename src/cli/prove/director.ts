@@ -5,16 +5,19 @@ import type { ScenarioName } from './options.ts'
 import type { ActResult } from './report.ts'
 import type { World } from './world.ts'
 
+/** `change`: of the template where it is a file, else of the configuration. */
+type ScriptKind = ActKind | 'change'
+
 /** What a scenario is made of. */
 export interface Script {
   /** Repeated, each time in another order. */
-  readonly kinds: readonly ActKind[]
+  readonly kinds: readonly ScriptKind[]
   /** One act begins in so many seconds. */
   readonly everySeconds: number
   /** So many may be under way at a time. */
   readonly atATime: number
-  /** Whether the template is a file of the tier's own. */
-  readonly hasFileTemplate: boolean
+  /** The tier's, unless the command line says otherwise. */
+  readonly template: 'slots' | 'file'
 }
 
 const AGENT_ACTS = ['balancer agent killed', 'agent killed', 'balancer agent handed over', 'agent handed over'] as const
@@ -22,34 +25,36 @@ const AGENT_ACTS = ['balancer agent killed', 'agent killed', 'balancer agent han
 export const SCRIPTS: Readonly<Record<ScenarioName, Script>> = {
   churn: {
     kinds: [
-      ...(['join', 'leave', 'crash process', 'crash host', 'freeze', 'drain', 'weight', 'template', 'join'] as const),
+      ...(['join', 'leave', 'crash process', 'crash host', 'freeze', 'drain', 'weight', 'change', 'join'] as const),
       ...(['replace', 'haproxy reload', 'agent killed', 'balancer agent killed'] as const),
     ],
     everySeconds: 3,
     atATime: 4,
-    hasFileTemplate: true,
+    template: 'slots',
   },
   reload: {
-    kinds: ['template', 'template', 'broken template', 'haproxy reload'],
+    kinds: ['change', 'change', 'broken template', 'haproxy reload'],
     everySeconds: 3,
     atATime: 1,
-    hasFileTemplate: true,
+    template: 'file',
   },
   crash: {
     kinds: ['crash process', 'crash host', 'freeze', 'join'],
     everySeconds: 4,
     atATime: 2,
-    hasFileTemplate: false,
+    template: 'slots',
   },
-  agent: { kinds: AGENT_ACTS, everySeconds: 4, atATime: 2, hasFileTemplate: false },
+  agent: { kinds: AGENT_ACTS, everySeconds: 4, atATime: 2, template: 'slots' },
   haproxy: {
     kinds: ['haproxy reload', 'haproxy upgrade', 'balancer agent killed'],
     everySeconds: 4,
     atATime: 1,
-    hasFileTemplate: false,
+    template: 'slots',
   },
-  drain: { kinds: ['replace', 'drain'], everySeconds: 6, atATime: 2, hasFileTemplate: false },
+  drain: { kinds: ['replace', 'drain'], everySeconds: 6, atATime: 2, template: 'slots' },
 }
+
+const CHANGE = { slots: 'configuration', file: 'template' } as const
 
 /** Longer, and an act counts as not having taken effect; a drain may take 30 s. */
 const ACT_MS_MAX = 45_000
@@ -64,13 +69,14 @@ const SETTLE_SHARE = 0.15
 export async function direct(
   world: World,
   script: Script,
-  durationMs: number,
+  { durationMs, template }: { readonly durationMs: number; readonly template: Script['template'] },
   say: (sentence: string) => void,
   signal: AbortSignal,
 ): Promise<ActResult[]> {
   const { clock } = world
   const startedAtMs = clock.nowMs()
-  const kinds = drawn(script.kinds, Math.ceil(durationMs / 1000 / script.everySeconds), world)
+  const all = script.kinds.map(kind => (kind === 'change' ? CHANGE[template] : kind))
+  const kinds = drawn(all, Math.ceil(durationMs / 1000 / script.everySeconds), world)
   const stepMs = (durationMs * (1 - SETTLE_SHARE)) / kinds.length
   const running = new Set<Promise<void>>()
   const results: ActResult[] = []

@@ -38,6 +38,8 @@ export interface RunOptions extends LoadOptions {
 export interface ScenarioOptions extends LoadOptions {
   readonly scenario: ScenarioName
   readonly durationMs: number
+  /** HAProxy's: built in, or a file of one line per server; undefined: as the scenario has it. */
+  readonly template: 'slots' | 'file' | undefined
   /** Undefined: drawn. */
   readonly seed: number | undefined
 }
@@ -84,6 +86,7 @@ kill or freeze and must not be sent again: a POST, or a message over a WebSocket
   --insecure           any certificate will do
   --tail T             quiet load after COMMAND; default 2s
   --seed N             scenarios: the same acts again
+  --template NAME      scenarios: HAProxy's template, slots, or file for one of one line per server, as people own them
   -o, --output FORMAT  text or json; COMMAND's own output then goes to standard error
 
 COMMAND speaks through the unix socket in ${SOCKET_VARIABLE}: lines such as "mark NAME", each answered with "ok" or a reason.
@@ -121,7 +124,8 @@ function runOf(values: Values, command: readonly string[] | undefined): ProveCom
     throw new UsageError(
       `--url: ${url === undefined ? 'the site is wanted' : `"${url}" is no http:// or https://`}${SEE}`,
     )
-  if (values.seed !== undefined) throw new UsageError(`--seed is for scenarios${SEE}`)
+  for (const flag of ['seed', 'template'] as const)
+    if (values[flag] !== undefined) throw new UsageError(`--${flag} is for scenarios${SEE}`)
   if (command !== undefined && command.length === 0) throw new UsageError(`behind -- a command is wanted${SEE}`)
   if (command !== undefined && duration !== undefined) throw new UsageError('--duration is for a load without COMMAND')
   const kinds = kindsOf(values.kinds ?? 'close,keep-alive')
@@ -152,8 +156,16 @@ function scenarioOf(name: string, values: Values, command: readonly string[] | u
     scenario,
     ...shared(values, 300, kindsOf(values.kinds ?? KINDS.join(','))),
     durationMs: durationOf('duration', values.duration ?? '60s', 10_000),
+    template: templateOf(values.template, scenario),
     seed: values.seed === undefined ? undefined : numberOf('seed', values.seed, 0, SEED_MAX),
   }
+}
+
+function templateOf(text: string | undefined, scenario: ScenarioName): 'slots' | 'file' | undefined {
+  if (text === undefined) return undefined
+  if (text !== 'slots' && text !== 'file') throw new UsageError(`--template: "${text}" is none of slots, file`)
+  if (text === 'slots' && scenario === 'reload') throw new UsageError('reload breaks a template file; it has no other')
+  return text
 }
 
 const OF_RUNS = ['url', 'ws-path', 'server-header', 'echo', 'insecure', 'ledger', 'tail'] as const
@@ -171,7 +183,16 @@ function shared(values: Values, rate: number, kinds: readonly Kind[]): LoadOptio
 function parsed(args: readonly string[]) {
   const text = { type: 'string' } as const
   const flag = { type: 'boolean' } as const
-  const load = { rate: text, kinds: text, duration: text, timeout: text, 'ws-life': text, tail: text, seed: text }
+  const load = {
+    rate: text,
+    kinds: text,
+    duration: text,
+    timeout: text,
+    'ws-life': text,
+    tail: text,
+    seed: text,
+    template: text,
+  }
   const site = { url: text, 'ws-path': text, 'server-header': text, echo: flag, insecure: flag }
   const ledger = { type: 'string', multiple: true } as const
   const options = {

@@ -25,7 +25,7 @@ export async function runScenario(options: ScenarioOptions, signal: AbortSignal)
   const seed = options.seed ?? systemRandom.below(2 ** 32)
   const hasWeights = script.kinds.includes('weight')
   const own = scenario === 'haproxy' ? { ownHaproxy: haproxyProgram() } : {}
-  const template = script.hasFileTemplate ? 'file' : 'slots'
+  const { template = script.template } = options
   const tierOptions = { engine: 'muster', template, servers: SERVERS, plainServer: hasWeights, ...own } as const
   const tier = await openTier(tierOptions, { scope, clock, random: systemRandom, say: tell }, signal)
   const rates = Object.fromEntries(kinds.map(kind => [kind, rate]))
@@ -35,9 +35,9 @@ export async function runScenario(options: ScenarioOptions, signal: AbortSignal)
   tell(`${scenario}: ${rate} requests a second of each kind (${kinds.join(', ')}); again with --seed ${seed}`)
   const progress = scope.use(showProgress(() => load.counts(), clock))
   await sleep(clock, LEAD_MS, signal).catch(() => {}) // woken to end
-  const acts = await direct(world, script, options.durationMs, tell, signal)
+  const acts = await direct(world, script, { durationMs: options.durationMs, template }, tell, signal)
   load.begin('after')
-  const flaws = signal.aborted ? [] : await lastLook(world, script.hasFileTemplate, signal)
+  const flaws = signal.aborted ? [] : await lastLook(world, template === 'file', signal)
   await load.stop()
   progress[Symbol.dispose]()
   return await conclude(world, options, { acts, flaws, seed }, signal)
@@ -67,7 +67,7 @@ async function conclude(
   ]
   const reloads = signal.aborted ? undefined : await reloadsOf(world).catch(() => undefined)
   const notes = [
-    `${found.acts.length} acts, ${reloads ?? '?'} reloads by the agent, ${counts.templateChanges} template changes`,
+    `${found.acts.length} acts, ${reloads ?? '?'} reloads by the agent, ${counts.templateChanges} changes of template or configuration`,
   ]
   const self = selfCheck(stats, ownLag)
   if (self !== undefined) notes.push(self)

@@ -17,8 +17,9 @@ export interface World {
 
 /** What explains HAProxy's reloads. */
 export interface Counts {
-  /** Of the template file, the number of the one in force. */
+  /** Of the template or the configuration, the number of the one in force. */
   generation: number
+  /** Of the template, or of settings that end up in it. */
   templateChanges: number
   /** Joins, leaves, weights: in a template of one line per server each may be a reload. */
   memberChanges: number

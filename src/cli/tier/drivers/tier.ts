@@ -86,6 +86,7 @@ export class Tier {
   #balancerEngine: DemoEngine | undefined
   #next = 1
   #template: TierTemplate = 'slots'
+  #queueMs = 5000
 
   constructor(places: TierPlaces, clock: Clock) {
     this.#places = places
@@ -108,26 +109,29 @@ export class Tier {
   /** Starts the balancer's agent, or starts it again after it was killed. */
   startBalancer(template: TierTemplate = this.#template): RunningAgent {
     this.#template = template
-    const { ports, directory } = this.#places
+    const { ports } = this.#places
     this.#balancerEngine ??= this.#engine('balancer', { ip: BALANCER_IP, gossip: ports.gossip, rpc: ports.rpc }, [])
     const site = `${BALANCER_IP}:${ports.site}`
     const stats = `${BALANCER_IP}:${ports.stats}`
     if (template === 'classic') writeFileSync(this.#templatePath, classicTemplate({ site, stats, webPort: ports.web }))
     else if (template === 'file' && !existsSync(this.#templatePath)) this.writeTemplate(0)
-    const isBuiltIn = template === 'slots' || template === 'named'
-    const haproxy = join(directory, 'haproxy')
-    this.#balancer = this.#startAgent('balancer', {
-      node: { name: 'balancer', tags: { role: 'balancer' } },
-      cluster: this.#balancerEngine.cluster,
-      balancer: {
-        template: isBuiltIn ? template : this.#templatePath,
-        ...(existsSync(haproxy) ? { haproxy } : {}),
-        stats,
-        frontends: { http: { bind: site, pool: 'web' } },
-        pools: { web: { check: { http: '/' } } },
-      },
-    })
+    this.#balancer = this.#startAgent('balancer', this.#balancerConfig(this.#balancerEngine.cluster, { site, stats }))
     return this.#balancer
+  }
+
+  /** Changes a setting of the pool that HAProxy takes only by a reload: the agent's file, and SIGHUP. */
+  changeQueueTimeout(ms: number): void {
+    this.#queueMs = ms
+    const file = this.#configOf('balancer')
+    const config = JSON.parse(readFileSync(file, 'utf8')) as { balancer: object }
+    config.balancer = { ...config.balancer, pools: this.#pools() }
+    writeFileSync(file, JSON.stringify(config, undefined, 2))
+    signalProcess(this.balancer.identity, 'SIGHUP')
+  }
+
+  /** The file that HAProxy runs from. */
+  haproxyFile(): string {
+    return readFileSync(join(this.#places.directory, 'balancer', 'state', 'haproxy.cfg'), 'utf8')
   }
 
   /** Starts one more server with its agent; a taken address is skipped. */
@@ -167,12 +171,13 @@ export class Tier {
     signalProcess(server.agent.identity, 'SIGHUP')
   }
 
-  /** The weight that HAProxy gives a server of its own name. */
+  /** The weight that HAProxy gives a server. */
   async weightOf(server: DemoServer): Promise<number | undefined> {
     const { body } = await ask(`${this.statsUrl};csv`)
     const [head = [], ...rows] = body.split('\n').map(line => line.split(','))
     const [name, weight] = ['svname', 'weight'].map(column => head.indexOf(column))
-    const row = rows.find(cells => cells[name as number] === server.name)
+    const inPool = (await this.balancer.status()).balancer?.pools[0]?.servers.find(({ name }) => name === server.name)
+    const row = rows.find(cells => cells[name as number] === (inPool?.slot ?? server.name))
     return row === undefined ? undefined : Number(row[weight as number])
   }
 
@@ -213,8 +218,7 @@ export class Tier {
     const kept = mkdtempSync(join(tmpdir(), 'muster-prove-logs-'))
     const logs = readdirSync(this.#places.directory).filter(name => name.endsWith('.log'))
     for (const name of logs) copyFileSync(join(this.#places.directory, name), join(kept, name))
-    const config = join(this.#places.directory, 'balancer', 'state', 'haproxy.cfg')
-    if (existsSync(config)) copyFileSync(config, join(kept, 'haproxy.cfg'))
+    writeFileSync(join(kept, 'haproxy.cfg'), this.haproxyFile())
     return kept
   }
 
@@ -301,6 +305,25 @@ export class Tier {
   logOf(name: string, lines = 15): string {
     const text = readFileSync(join(this.#places.directory, `${name}.log`), 'utf8').trimEnd()
     return text.split('\n').slice(-lines).join('\n')
+  }
+
+  #balancerConfig(cluster: object, { site, stats }: { site: string; stats: string }): object {
+    const haproxy = join(this.#places.directory, 'haproxy')
+    return {
+      node: { name: 'balancer', tags: { role: 'balancer' } },
+      cluster,
+      balancer: {
+        template: ['slots', 'named'].includes(this.#template) ? this.#template : this.#templatePath,
+        ...(existsSync(haproxy) ? { haproxy } : {}),
+        stats,
+        frontends: { http: { bind: site, pool: 'web' } },
+        pools: this.#pools(),
+      },
+    }
+  }
+
+  #pools(): object {
+    return { web: { check: { http: '/' }, timeouts: { queue: `${this.#queueMs}ms` } } }
   }
 
   get #templatePath(): string {
