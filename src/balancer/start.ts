@@ -11,11 +11,12 @@ import { findRunning } from './drivers/lost-sockets.ts'
 import { makeDirectories, readTemplate } from './drivers/template-file.ts'
 import { assertBindable } from './drivers/test-bind.ts'
 import { ConfigRefusedError, HaproxyStartError, TemplateError } from './errors.ts'
+import type { GuardNews } from './guards/report.ts'
 import { Layout } from './layout.ts'
 import { Passes } from './pass.ts'
 import type { Receipt } from './receipt.ts'
 import type { HaproxySpec, Supervise } from './supervise.ts'
-import { compileTemplate, type Render } from './template.ts'
+import { assertListening, compileTemplate, type Render } from './template.ts'
 
 export interface BalancerDeps {
   readonly clock: Clock
@@ -63,7 +64,9 @@ export async function startBalancer(
   warnOfFewDescriptors(config, maxconn(0), deps.log)
   const receipts = new Listeners<Receipt>('receipts', deps.log)
   const onReceipt = (receipt: Receipt): void => receipts.tell(receipt)
-  const passes = new Passes(new Layout(config, render, maxconn), { ...deps, control, probe, wake, onReceipt })
+  const guardNews = new Listeners<GuardNews>('guards', deps.log)
+  const onGuard = (news: GuardNews): void => guardNews.tell(news)
+  const passes = new Passes(new Layout(config, render, maxconn), { ...deps, control, probe, wake, onReceipt, onGuard })
   const adopted = running !== undefined
   const remembered = typeof config.template === 'object' ? await control.rememberedServers() : undefined
   passes.adoptRemembered(remembered ?? [])
@@ -81,7 +84,7 @@ export async function startBalancer(
   }
   const door = new Door({ ...deps, served: askHaproxy(socketPaths(config), deps.clock) })
   await door.follow(doorPools(config))
-  const parts = { ...deps, control, passes, renderOf, receipts, version: haproxy.version, adopted }
+  const parts = { ...deps, control, passes, renderOf, receipts, guardNews, version: haproxy.version, adopted }
   balancer = new BalancerWithDoor(parts, door)
   balancer.wake()
   return balancer
@@ -160,7 +163,8 @@ export async function renderOf(config: BalancerConfig): Promise<Render> {
   const { template } = config
   if (template === 'slots') return compileTemplate(SLOTS_TEMPLATE, 'slots')
   if (template === 'named') return compileTemplate(NAMED_TEMPLATE, 'named')
-  return compileTemplate(template.source ?? (await readTemplate(template.path)), template.path, config.data)
+  const source = template.source ?? (await readTemplate(template.path))
+  return assertListening(await compileTemplate(source, template.path, config.data), template.path)
 }
 
 /** Today's template; where it is broken the last good file as it is: a balancer that is started again must come up. */

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { SLOTS_TEMPLATE } from './built-in-templates.ts'
 import type { BalancerConfig } from './config.ts'
 import { type PlacedServer, templateData } from './data.ts'
-import { compileTemplate } from './template.ts'
+import { assertListening, compileTemplate } from './template.ts'
 
 const config: BalancerConfig = {
   template: 'slots',
@@ -102,4 +102,22 @@ test("the user's own values are `data`, and a name that they do not have is an e
   await expect(compileTemplate('\n{{data.regoin}}', 'my.hbs', data)).rejects.toThrow(
     'my.hbs:2: the data has no data.regoin',
   )
+})
+
+test('a template that renders nothing, or nothing that listens, is refused: HAProxy would take it and close every site', async () => {
+  const outcome = async (source: string) => {
+    const render = assertListening(await compileTemplate(source, 'my.hbs'), 'my.hbs')
+    try {
+      return render(templateData(config, [], new Map(), 1000))
+    } catch (failure) {
+      return (failure as Error).message
+    }
+  }
+  expect(await outcome('')).toBe('my.hbs: it renders nothing, so that no client could come in')
+  expect(await outcome('{{#each addresses}}frontend x\n bind :80\n{{/each}}')).toContain('it renders nothing')
+  for (const deaf of ['global\n stats socket /x\n', 'frontend x\n# bind :80\n', 'peers p\n bind :10000\n'])
+    expect(await outcome(deaf)).toBe(
+      'my.hbs: no frontend that it renders has a bind line, so that no client could come in',
+    )
+  expect(await outcome('listen x\n\tbind :80\n')).toContain('listen x')
 })

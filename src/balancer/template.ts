@@ -1,3 +1,4 @@
+import { parseStructure } from './config-structure.ts'
 import type { TemplateData } from './data.ts'
 import { messageOf } from '../base/index.ts'
 import { TemplateError } from './errors.ts'
@@ -69,6 +70,20 @@ export async function compileTemplate(
     } catch (thrown) {
       throw new TemplateError(`${path}: ${messageOf(thrown)}`, { cause: thrown })
     }
+  }
+}
+
+/**
+ * A file that nobody can reach is no configuration: HAProxy takes one that has only a `stats socket`, and closes every site with it.
+ * @returns the same, which throws a TemplateError instead of rendering such a file
+ */
+export function assertListening(render: Render, path: string): Render {
+  return data => {
+    const text = render(data)
+    const sites = parseStructure(text).filter(section => /^(frontend|listen) /.test(section.title))
+    if (sites.some(section => section.lines.some(line => line.startsWith('bind ')))) return text
+    const what = text.trim() === '' ? 'it renders nothing' : 'no frontend that it renders has a bind line'
+    throw new TemplateError(`${path}: ${what}, so that no client could come in`)
   }
 }
 
