@@ -32,7 +32,8 @@ export async function runScenario(options: ScenarioOptions, signal: AbortSignal)
   const site = { url: tier.siteUrl, serverHeader: 'x-backend-name', echo: true, act: 'before' }
   const load = scope.use(startLoad({ ...site, rates, timeoutMs, socketLifeMs }, { clock, random: systemRandom }))
   const world = await newWorld({ tier, load, clock, random: seededRandom(seed) })
-  tell(`${scenario}: ${rate} requests a second of each kind (${kinds.join(', ')}); again with --seed ${seed}`)
+  tell(`${scenario} on ${tier.siteUrl}: ${rate} requests a second of each kind (${kinds.join(', ')})`)
+  tell(`the same acts again: --seed ${seed}`)
   const progress = scope.use(showProgress(() => load.counts(), clock))
   await sleep(clock, LEAD_MS, signal).catch(() => {}) // woken to end
   const acts = await direct(world, script, { durationMs: options.durationMs, template }, tell, signal)
