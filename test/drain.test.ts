@@ -5,7 +5,7 @@ import { request } from 'node:http'
 import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { apiRequest } from '../src/api/index.ts'
-import { eventually } from './parts.ts'
+import { eventually, Part } from './parts.ts'
 import { askMany, poolOf, Tier, type TierAgent, untilReady } from './tier.ts'
 
 const MUSTER = resolve(import.meta.dirname, '../bin/muster')
@@ -19,8 +19,10 @@ interface Outcome {
 
 const socketOf = (agent: TierAgent) => join(agent.directory, 'a.sock')
 
+const envOf = (agent: TierAgent) => ({ MUSTER_API_SOCKET: socketOf(agent) })
+
 function muster(agent: TierAgent, ...args: string[]): Promise<Outcome> {
-  const env = { ...process.env, MUSTER_API_SOCKET: socketOf(agent) }
+  const env = { ...process.env, ...envOf(agent) }
   return new Promise(done =>
     execFile(process.execPath, [MUSTER, ...args], { env }, (failure, stdout, stderr) =>
       done({ stdout, stderr, exit: failure === null ? 0 : Number(failure.code) }),
@@ -124,6 +126,13 @@ test('a drain waits for what runs, says how old it is, and ends with 5 when the 
   expect(late.stderr).toMatch(/1 session left on lb-1, oldest \d s/)
   expect(late.stderr).toMatch(/web-11 stays drained, but is not empty/)
   expect((await poolOf(balancer))[0]).toMatchObject({ state: 'drain' })
+  const watching = new Part([process.execPath, MUSTER, 'drain', 'web-11', '--timeout', '60s'], envOf(balancer))
+  await eventually(
+    () => watching.output,
+    output => output.includes('1 session left on lb-1'),
+  )
+  expect(await watching.end('SIGINT')).toBe(1)
+  expect(watching.output).toMatch(/web-11 stays drained.*to take it back: muster drain --undo web-11/)
   tunnel.destroy()
   const empty = await muster(balancer, 'drain', 'web-11', '--timeout', '20s')
   expect(empty.exit, empty.stderr).toBe(0)

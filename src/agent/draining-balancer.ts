@@ -266,17 +266,21 @@ export class HeldDrains {
 
   #tick(): void {
     const { clock, serf } = this.#deps
-    const members = new Set(serf.members().map(member => member.name))
-    const isThere = (record: DrainRecord) => members.has(record.server) || this.#servers.some(s => isMeant(record, s))
-    const isTidied = this.#book.tidy(isThere, clock.wallMs())
-    const isJudged = this.#book.active().length > 0 && this.#judge()
-    if (isTidied) void this.#changed()
-    else if (isJudged) this.#balancer.wake()
+    if (this.#book.all().length > 0) this.#tidy()
     if (clock.nowMs() < this.#compareAtMs) return
     this.#compareAtMs = clock.nowMs() + COMPARE_MS
     const others = aliveBalancers(serf).sort()
     const next = others[this.#turn++ % Math.max(1, others.length)]
     if (next !== undefined) void this.#pull(next, 1)
+  }
+
+  #tidy(): void {
+    const members = new Set(this.#deps.serf.members().map(member => member.name))
+    const isThere = (record: DrainRecord) => members.has(record.server) || this.#servers.some(s => isMeant(record, s))
+    const isTidied = this.#book.tidy(isThere, this.#deps.clock.wallMs())
+    const isJudged = this.#book.active().length > 0 && this.#judge()
+    if (isTidied) void this.#changed()
+    else if (isJudged) this.#balancer.wake()
   }
 
   /** A balancer that has just come into sight is asked what it holds: we may be the one that was away. */

@@ -137,6 +137,19 @@ test('a drain is in force on every balancer, survives their restart, and is take
   await expect(drains.undo({ server: 'web-2' })).rejects.toThrow('not drained by anybody')
 })
 
+test('whoever it is and whatever they say, it is a record that balancers read, or refused', async () => {
+  const ring = new FakeRing(['lb-1'])
+  using _one = await hold(ring, 'lb-1')
+  using drains = operator(ring)
+  const user = `\u001b[31mroot\n${'x'.repeat(100)}`
+  const shown = `[31mroot${'x'.repeat(100)}`.slice(0, 64)
+  expect((await drains.drain({ ...ORDER, user, waitMs: 1 })).by).toBe(`${shown}@lb-1`)
+  const taken = await drains.undo({ server: 'web-2', user: 'eve' })
+  expect(taken.drains).toMatchObject([{ by: 'eve@lb-1', takenBack: true }])
+  await expect(drains.drain({ ...ORDER, reason: '\u{1F525}'.repeat(180) })).rejects.toThrow('too long')
+  await expect(drains.drain({ ...ORDER, reason: 'a\nb' })).rejects.toThrow('nothing is changed')
+})
+
 test('asked again it is the same drain; who asked first stays on record', async () => {
   const ring = new FakeRing(['lb-1'])
   using _one = await hold(ring, 'lb-1')

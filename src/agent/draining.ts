@@ -15,15 +15,15 @@ import {
 } from './endpoints/drain-messages.ts'
 import { askBalancers, balancersIn } from './endpoints/drain-query.ts'
 import {
-  bytesOf,
+  decodeRecord,
   DrainBook,
   type DrainRecord,
   encodeRecord,
   isPoolName,
   isServerName,
   REASON_MAX,
-  RECORD_BYTES_MAX,
   stampAfter,
+  USER_MAX,
 } from './endpoints/drain-records.ts'
 
 export interface DrainOrder extends DrainTarget {
@@ -102,7 +102,9 @@ export class Drains {
     }
     const drains: DrainReport[] = []
     for (const one of active) {
-      const tombstone: DrainRecord = { ...this.#newRecord({ ...given, ...one, force: false }, [one]), undone: true }
+      const { server, pool } = one
+      const order = { ...given, server, ...(pool === undefined ? {} : { pool }), force: false }
+      const tombstone: DrainRecord = { ...this.#newRecord(order, [one]), undone: true }
       const put = await this.#ask({ op: 'put', record: tombstone })
       this.#tell(tombstone)
       drains.push(this.#report(tombstone, put))
@@ -140,19 +142,20 @@ export class Drains {
   #newRecord(order: DrainOrder, earlier: readonly DrainRecord[]): DrainRecord {
     const { clock, serf } = this.#deps
     const nowMs = Math.floor(clock.wallMs())
+    const user = order.user?.replaceAll(/\p{C}/gu, '').slice(0, USER_MAX)
     const record: DrainRecord = {
       server: order.server,
       ...(order.pool === undefined ? {} : { pool: order.pool }),
       node: serf.local().name,
-      ...(order.user === undefined ? {} : { user: order.user }),
+      ...(user === undefined || user === '' ? {} : { user }),
       atMs: stampAfter(nowMs, earlier),
       ...(order.waitMs === undefined ? {} : { deadlineMs: nowMs + order.waitMs }),
       ...(order.reason === undefined ? {} : { reason: order.reason }),
       forced: order.force,
       undone: false,
     }
-    if (bytesOf(record) > RECORD_BYTES_MAX)
-      throw new RefusedError('the reason is too long for a Serf query; shorten it')
+    if (decodeRecord(encodeRecord(record)) === undefined)
+      throw new RefusedError('the reason is too long for a Serf query; shorten it; nothing is changed')
     return record
   }
 
@@ -249,6 +252,7 @@ export class Drains {
       by: whoIs(record),
       since: new Date(record.atMs).toISOString(),
       ...(record.reason === undefined ? {} : { reason: record.reason }),
+      ...(record.deadlineMs === undefined ? {} : { until: new Date(record.deadlineMs).toISOString() }),
       forced: record.forced,
       takenBack: record.undone,
       sessions: balancers.reduce((sum, one) => sum + one.sessions, 0),

@@ -97,6 +97,8 @@ export interface DrainReport {
   /** ISO 8601. */
   readonly since: string
   readonly reason?: string
+  /** How long whoever asked waits for it to be empty, ISO 8601. */
+  readonly until?: string
   readonly forced: boolean
   readonly takenBack: boolean
   /** Requests and tunnels, on all balancers that have answered. */

@@ -29,6 +29,8 @@ export interface DrainRecord {
 export const RECORDS_MAX = 256
 /** Of one record as it travels, bytes; a Serf query may have 1024 with everything. */
 export const RECORD_BYTES_MAX = 640
+/** Longest name of who asked, characters. */
+export const USER_MAX = 64
 /** Longest reason, characters. */
 export const REASON_MAX = 200
 /** A tombstone is forgotten after this. */
@@ -72,7 +74,7 @@ export function decodeRecord(value: unknown): DrainRecord | undefined {
   if (typeof s !== 'string' || !isServerName(s)) return undefined
   if (p !== undefined && (typeof p !== 'string' || !isPoolName(p))) return undefined
   if (!isLine(n, 128) || !isTime(a)) return undefined
-  if (u !== undefined && !isLine(u, 64)) return undefined
+  if (u !== undefined && !isLine(u, USER_MAX)) return undefined
   if (r !== undefined && !isLine(r, REASON_MAX)) return undefined
   if (d !== undefined && !isTime(d)) return undefined
   const record: DrainRecord = {
