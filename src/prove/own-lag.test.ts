@@ -31,5 +31,5 @@ test('nothing answered proves nothing; lost and doubled speak against, what a ki
   ledger.ended(post, { kind: 'bad', what: 'ECONNRESET', mayHaveRun: true }, 2)
   expect(objectionsTo(ledger.stats(2))).toEqual([])
   ledger.reconcile(['r-1', 'r-1'])
-  expect(objectionsTo(ledger.stats(2))).toEqual(['1 requests ran more than once'])
+  expect(objectionsTo(ledger.stats(2))).toEqual(['1 request ran more than once'])
 })

@@ -8,8 +8,9 @@ const LAG_P99_MS_MAX = 20
 export function objectionsTo(stats: LedgerStats): string[] {
   const found: string[] = []
   if (stats.sent === 0 || stats.good === 0) found.push('no request was answered: nothing is proved')
-  if (stats.lost > 0) found.push(`${stats.lost} requests were lost`)
-  if (stats.doubled > 0) found.push(`${stats.doubled} requests ran more than once`)
+  if (stats.lost > 0) found.push(`${stats.lost} ${stats.lost === 1 ? 'request was' : 'requests were'} lost`)
+  if (stats.doubled > 0)
+    found.push(`${stats.doubled} ${stats.doubled === 1 ? 'request' : 'requests'} ran more than once`)
   if (stats.unknown > stats.atKills)
     found.push(`${stats.unknown} requests are unknown, but only ${stats.atKills} were in flight at kills and freezes`)
   return found

@@ -27,6 +27,8 @@ export interface Findings {
   /** What one should know beside. */
   readonly notes: readonly string[]
   readonly acts?: readonly ActResult[]
+  /** It was ended before its time: all of this is so far. */
+  readonly interrupted: boolean
   /** Further facts, for `-o json`. */
   readonly more?: object
 }
@@ -55,7 +57,9 @@ export function present(findings: Findings, format: Format): void {
   if (objections.length > 0) return
   const unknown =
     stats.unknown === 0 ? '' : `, ${stats.unknown} unknown of ${stats.atKills} in flight at kills and freezes`
-  tell(`proved: ${stats.sent} requests, 0 lost, 0 doubled${unknown}`)
+  tell(
+    `${findings.interrupted ? 'interrupted; so far' : 'proved'}: ${stats.sent} requests, 0 lost, 0 doubled${unknown}`,
+  )
 }
 
 /** The time of day, UTC, as in the logs. */
@@ -93,13 +97,14 @@ function rowOf(name: string, kind: string, stats: SumStats | KindStats): string[
   return [name, kind, ...[sent, good, lost, doubled, unknown].map(String), ...times]
 }
 
-function documentOf({ stats, ownLag, objections, notes, acts, more }: Findings): object {
+function documentOf({ stats, ownLag, objections, notes, acts, interrupted, more }: Findings): object {
   const { windows, failures, byServer, slow, slowOwn, inFlight: _inFlight, perSecond: _perSecond, ...total } = stats
   const followed = new Map(
     acts?.map(({ name, followedMs, problem }) => [name, { followedMs: followedMs ?? null, problem }]),
   )
   return {
-    passed: objections.length === 0,
+    passed: objections.length === 0 && !interrupted,
+    interrupted,
     objections,
     notes,
     acts: windows.map(window => ({ ...window, ...followed.get(window.name) })),

@@ -28,7 +28,7 @@ export async function runProof(options: RunOptions, signal: AbortSignal): Promis
   await stopped(load)
   progress[Symbol.dispose]()
   const findings = await findingsOf(load, options, ended, openKills)
-  present(findings, options.output)
+  present({ ...findings, interrupted: signal.aborted }, options.output)
   if (signal.aborted) return INTERRUPTED
   return findings.objections.length === 0 ? EXIT.ok : EXIT.failed
 }
@@ -94,7 +94,7 @@ async function findingsOf(
   options: RunOptions,
   ended: CommandEnd | undefined,
   openKills: number,
-): Promise<Findings> {
+): Promise<Omit<Findings, 'interrupted'>> {
   const objections: string[] = []
   const notes: string[] = []
   const doubled = await reconciled(load, options, objections)

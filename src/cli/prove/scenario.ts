@@ -74,7 +74,7 @@ async function conclude(
   if (self !== undefined) notes.push(self)
   const { seed, acts } = found
   const more = { scenario: options.scenario, seed, reloads, counts, doubled, unexecuted }
-  present({ stats, ownLag, objections, notes, acts, more }, options.output)
+  present({ stats, ownLag, objections, notes, acts, interrupted: signal.aborted, more }, options.output)
   if (signal.aborted) return INTERRUPTED
   if (objections.length > 0) tell(`the logs of all agents: ${tier.keepLogs()}`)
   return objections.length === 0 ? EXIT.ok : EXIT.failed
