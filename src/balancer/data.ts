@@ -171,9 +171,10 @@ function settingsOf(config: BalancerConfig) {
 
 function frontendData(name: string, frontend: FrontendConfig, config: BalancerConfig): FrontendData {
   const binds = bindsOf(frontend)
+  const isPool = Object.hasOwn(config.pools, name) // one name for both is deprecated, and refused from HAProxy 3.3 on
   const port = /:(\d+)$/.exec(frontend.tls?.binds[0]?.split(' ')[0] ?? '')?.[1] ?? '443'
   return {
-    name,
+    name: isPool ? `${name}.in` : name,
     tcp: frontend.mode === 'tcp',
     bind: binds.join('\n    bind '),
     binds,
