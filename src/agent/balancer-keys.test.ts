@@ -13,7 +13,7 @@ import { ServerView } from './endpoints/servers.ts'
 const directory = mkdtempSync(join(tmpdir(), 'mbk-'))
 afterAll(() => rmSync(directory, { recursive: true }))
 const template = join(directory, 'own.hbs')
-writeFileSync(template, '# {{data.region}}\n{{#each data.sites}}# {{host}}\n{{/each}}')
+writeFileSync(template, 'frontend x\n bind :80\n# {{data.region}}\n{{#each data.sites}}# {{host}}\n{{/each}}')
 
 const TLS = { bind: ':444', certificates: '/a.pem' }
 
