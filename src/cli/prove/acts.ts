@@ -1,6 +1,7 @@
 import { messageOf, type ProcessIdentity, signalProcess, sleep } from '../../base/index.ts'
 import { ask } from '../tier/drivers/ask.ts'
-import { type DemoServer, programOf, workersOf } from '../tier/drivers/tier.ts'
+import { programOf, workersOf } from '../tier/drivers/haproxy-process.ts'
+import type { DemoServer } from '../tier/drivers/tier.ts'
 import { keepReloads, type World } from './world.ts'
 
 /** Something that happens to a tier. */

@@ -2,7 +2,7 @@ import { Scope, seededRandom, sleep, systemClock, systemRandom } from '../../bas
 import { objectionsTo, selfCheck, startLoad } from '../../prove/index.ts'
 import { EXIT } from '../exit.ts'
 import { tell } from '../output.ts'
-import { haproxyProgram, workersOf } from '../tier/drivers/tier.ts'
+import { haproxyProgram, workersOf } from '../tier/drivers/haproxy-process.ts'
 import { openTier } from '../tier/open-tier.ts'
 import { direct, SCRIPTS } from './director.ts'
 import type { ScenarioOptions } from './options.ts'

@@ -1,6 +1,7 @@
 import type { Clock, ProcessIdentity, Random } from '../../base/index.ts'
 import type { Load } from '../../prove/index.ts'
-import { type DemoServer, type Tier, workersOf } from '../tier/drivers/tier.ts'
+import { workersOf } from '../tier/drivers/haproxy-process.ts'
+import type { DemoServer, Tier } from '../tier/drivers/tier.ts'
 
 /** A tier under load, and who is being acted on at the moment. */
 export interface World {

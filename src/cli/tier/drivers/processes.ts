@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, openSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { identify, type ProcessIdentity } from '../../../base/index.ts'
+import { type Clock, identify, isAlive, type ProcessIdentity, sleep } from '../../../base/index.ts'
 import { MARK } from './leftovers.ts'
 
 export interface ProcessPlaces {
@@ -19,6 +19,11 @@ export interface DemoProcess {
   readonly ended: Promise<void>
 }
 
+/**
+ * The kernel has closed the sockets of a killed process; until HAProxy has read so, on a busy machine, it may still put a
+ * request on one of them. Those count as in flight at the kill.
+ */
+const NEWS_MS = 20
 /** Starts a program whose output goes to `<name>.log`. @throws when it cannot be started */
 export function startProcess(
   name: string,
@@ -47,4 +52,19 @@ function untilEnded(child: ChildProcess): Promise<void> {
 /** Ours without what would configure an agent. */
 function plainEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(MUSTER|SERF)_/.test(name)))
+}
+
+/** Waits until processes that were killed are gone, and whoever was connected to them has heard of it. */
+export async function untilGone(clock: Clock, identities: readonly ProcessIdentity[]): Promise<void> {
+  while (identities.some(identity => isAlive(identity) || hasThreads(identity.pid))) await sleep(clock, 2)
+  await sleep(clock, NEWS_MS)
+}
+
+/** The first thread is a zombie while others still hold the process's sockets open. */
+function hasThreads(pid: number): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/task`).length > 1
+  } catch {
+    return false // reaped: all of it has ended
+  }
 }

@@ -5,27 +5,18 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   renameSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type AgentStatus, apiRequest } from '../../../api/index.ts'
-import {
-  type Clock,
-  identify,
-  isAlive,
-  type ProcessIdentity,
-  processIds,
-  signalProcess,
-  sleep,
-} from '../../../base/index.ts'
+import { type Clock, identify, type ProcessIdentity, signalProcess } from '../../../base/index.ts'
 import { classicTemplate } from '../classic-template.ts'
 import { siteTemplate } from '../site-template.ts'
 import { ask } from './ask.ts'
 import { canListen, type DemoPorts } from './ports.ts'
-import { type DemoProcess, type ProcessPlaces, startProcess } from './processes.ts'
+import { type DemoProcess, type ProcessPlaces, startProcess, untilGone } from './processes.ts'
 
 /** Where the demo's files and programs are. */
 export interface TierPlaces extends ProcessPlaces {
@@ -71,11 +62,6 @@ interface DemoEngine {
 
 const BALANCER_IP = '127.0.0.1'
 const ADDRESS_LAST = 250
-/**
- * The kernel has closed the sockets of a killed process; until HAProxy has read so, on a busy machine, it may still put a
- * request on one of them. Those count as in flight at the kill.
- */
-const NEWS_MS = 20
 
 /** The tier on one machine: a balancer's agent, and servers with an agent each, all children of the demo. */
 export class Tier {
@@ -125,7 +111,7 @@ export class Tier {
     const file = this.#configOf('balancer')
     const config = JSON.parse(readFileSync(file, 'utf8')) as { balancer: object }
     config.balancer = { ...config.balancer, pools: this.#pools() }
-    writeFileSync(file, JSON.stringify(config, undefined, 2))
+    writeConfig(file, config)
     signalProcess(this.balancer.identity, 'SIGHUP')
   }
 
@@ -167,7 +153,7 @@ export class Tier {
     const file = this.#configOf(server.name)
     const config = JSON.parse(readFileSync(file, 'utf8')) as { node: object }
     config.node = { ...config.node, tags: plainTags(server.port, weight) }
-    writeFileSync(file, JSON.stringify(config, undefined, 2))
+    writeConfig(file, config)
     signalProcess(server.agent.identity, 'SIGHUP')
   }
 
@@ -183,8 +169,7 @@ export class Tier {
 
   /** Changes the template file: answers name its `generation` from when it is in force. */
   writeTemplate(generation: number, flaw = ''): void {
-    writeFileSync(`${this.#templatePath}.new`, siteTemplate(generation) + flaw)
-    renameSync(`${this.#templatePath}.new`, this.#templatePath)
+    replaceFile(this.#templatePath, siteTemplate(generation) + flaw)
   }
 
   /** Puts HAProxy's program where `startBalancer` finds it; again: a new one in its place, as an upgrade does. */
@@ -236,7 +221,7 @@ export class Tier {
   /** kill -9 of a server's agent; its web server runs on. */
   async killAgent(server: DemoServer): Promise<void> {
     signalProcess(server.agent.identity, 'SIGKILL')
-    await this.#gone([server.agent.identity])
+    await untilGone(this.#clock, [server.agent.identity])
   }
 
   /** Stops a server and its agent in the middle of whatever they do. @returns lets them go on */
@@ -267,7 +252,7 @@ export class Tier {
     const web = await this.webOf(server)
     if (web === undefined) throw new Error(`${server.name} has no web process`)
     signalProcess(web, 'SIGKILL')
-    await this.#gone([web])
+    await untilGone(this.#clock, [web])
     return web
   }
 
@@ -277,13 +262,13 @@ export class Tier {
     this.#forget(server)
     const all = [server.agent.identity, server.gossiper?.identity, web].filter(identity => identity !== undefined)
     for (const identity of all) signalProcess(identity, 'SIGKILL')
-    await this.#gone(all)
+    await untilGone(this.#clock, all)
   }
 
   /** kill -9 of the balancer's agent; HAProxy runs on. */
   async killBalancerAgent(): Promise<void> {
     signalProcess(this.balancer.identity, 'SIGKILL')
-    await this.#gone([this.balancer.identity])
+    await untilGone(this.#clock, [this.balancer.identity])
   }
 
   /** The web process of a server, as its agent tells; undefined while there is none. */
@@ -341,11 +326,6 @@ export class Tier {
     if (index >= 0) this.servers.splice(index, 1)
   }
 
-  async #gone(identities: readonly ProcessIdentity[]): Promise<void> {
-    while (identities.some(identity => isAlive(identity) || hasThreads(identity.pid))) await sleep(this.#clock, 2)
-    await sleep(this.#clock, NEWS_MS)
-  }
-
   async #nextAddress(): Promise<{ name: string; ip: string; port: number; gossip: number; rpc: number }> {
     const { ports, manyLoopbacks } = this.#places
     for (; this.#next < ADDRESS_LAST; this.#next++) {
@@ -375,7 +355,7 @@ export class Tier {
     const own = join(this.#places.directory, name)
     mkdirSync(own, { recursive: true })
     const places = { state_dir: join(own, 'state'), run_dir: own, api: { socket: join(own, 'api') } }
-    writeFileSync(this.#configOf(name), JSON.stringify({ ...config, ...places }, undefined, 2)) // JSON is YAML
+    writeConfig(this.#configOf(name), { ...config, ...places })
     return this.#runAgent(name)
   }
 
@@ -401,44 +381,17 @@ export class Tier {
   }
 }
 
-/** The first thread is a zombie while others still hold the process's sockets open. */
-function hasThreads(pid: number): boolean {
-  try {
-    return readdirSync(`/proc/${pid}/task`).length > 1
-  } catch {
-    return false // reaped: all of it has ended
-  }
-}
-
 /** The tags of a member in the plain form. */
 function plainTags(port: number, weight: number): Record<string, string> {
   return { role: 'backend', port: String(port), weight: String(weight) }
 }
 
-/** HAProxy's workers, those of before a reload included, which serve their last connections. */
-export function workersOf(master: ProcessIdentity): number[] {
-  return processIds().filter(pid => parentOf(pid) === master.pid)
+function writeConfig(file: string, config: object): void {
+  replaceFile(file, JSON.stringify(config, undefined, 2)) // JSON is YAML
 }
 
-/** The program that a process runs; ends in ` (deleted)` when another file has taken its place. */
-export function programOf(identity: ProcessIdentity): string {
-  return readlinkSync(`/proc/${identity.pid}/exe`)
-}
-
-function parentOf(pid: number): number | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return state === 'Z' ? undefined : Number(parent)
-  } catch {
-    return undefined // it has ended
-  }
-}
-
-/** HAProxy's program on this machine. @throws when there is none */
-export function haproxyProgram(): string {
-  const directories = [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin']
-  const found = directories.map(directory => join(directory, 'haproxy')).find(existsSync)
-  if (found === undefined) throw new Error('haproxy is not installed')
-  return found
+/** Whoever watches the file never sees half of it. */
+function replaceFile(path: string, text: string): void {
+  writeFileSync(`${path}.new`, text)
+  renameSync(`${path}.new`, path)
 }
