@@ -108,6 +108,8 @@ async function balancerOf(balancing: Balancing, agent: Agent): Promise<BalancerR
       })),
     })),
     refused: status.refused,
+    guards: status.guards.map(({ what }) => what),
+    drifts: status.drifts.map(({ what, outcome }) => `${what} was changed by somebody else: ${outcome}`),
     advice: adviceOf(status.missingRetries),
   }
 }

@@ -4,6 +4,7 @@ import type {
   BalancerConfig,
   BalancerStatus,
   Cause,
+  GuardNews,
   Leftover,
   Order,
   Outlook,
@@ -236,6 +237,7 @@ export async function startBalancing(
   started = balancer
   deps.journal.poolsFound(balancer.status())
   scope.defer(balancer.onReceipt(receipt => deps.journal.receipt(receipt)))
+  scope.defer(balancer.onGuard(news => deps.journal.guard(guardEntryOf(news))))
   const view = new ServerView(viewConfigOf(inForce.settings, ip), log)
   const paths = socketPaths(settings)
   const balancing = new Balancing(
@@ -263,6 +265,11 @@ const CAUSES_MAX = 32
 function noteCauses(balancing: Balancing, event: SerfEvent, seenBy: string): void {
   if (!('members' in event)) return
   for (const { name } of event.members) balancing.note({ what: event.kind, member: name, seenBy })
+}
+
+function guardEntryOf({ guard, pool, server, what, isActing }: GuardNews) {
+  const about = server === undefined ? { pool } : { pool, server }
+  return { guard, what: isActing ? what : `over: ${what}`, ...about }
 }
 
 function guardsOf({ pools }: BalancerSettings): ReadonlyMap<string, PoolGuard> {

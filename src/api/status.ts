@@ -1,5 +1,6 @@
 import type { ConfiguringBackend } from './plan.ts'
 import type { HistoryAsk, HistoryPage, HistoryPools } from './history.ts'
+import type { WhyReport } from './why.ts'
 
 /** What an agent answers to `GET /v1/status`: a plain record, the same in JSON. */
 export interface AgentStatus {
@@ -35,6 +36,10 @@ export interface BalancerReport {
   readonly pools: readonly PoolReport[]
   /** Endpoints and tags of members that were refused since the start; the log says which and why. */
   readonly refused?: number
+  /** Guards that act at this moment, in sentences. */
+  readonly guards?: readonly string[]
+  /** What somebody else changed, and what became of it, in sentences; the newest last. */
+  readonly drifts?: readonly string[]
   /** What the template lacks, and what it costs. */
   readonly advice: readonly string[]
 }
@@ -155,6 +160,8 @@ export interface ApiBackend {
   members(): Promise<readonly MemberReport[]>
   /** What happened, or with `at` the pools as they were. */
   history(ask: HistoryAsk): Promise<HistoryPage | HistoryPools>
+  /** Why it is as it is; without `what`, what on this node is not as it should be. @throws NotThereError when nobody knows it */
+  why(what: string | undefined): Promise<WhyReport>
   /** @throws RefusedError, NotThereError */
   drain(ask: DrainAsk): Promise<DrainReport>
   /** @throws NotThereError */

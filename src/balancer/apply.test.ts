@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { connect as connectTls, type PeerCertificate } from 'node:tls'
 import { afterEach, expect, test } from 'vitest'
 import type { Balancer, Receipt } from './index.ts'
-import { endAll, get, rig, type Rig, until, web } from './rig.ts'
+import { endAll, get, rig, type Rig, until, web } from '../testing/index.ts'
 
 afterEach(endAll)
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { silentLog, systemClock, systemRandom } from '../base/index.ts'
 import { type Balancer, type BalancerConfig, type Server, startBalancer } from './index.ts'
-import { endAll, endings, freshPort, get, rig, until, web } from './rig.ts'
+import { endAll, endings, freshPort, get, rig, until, web } from '../testing/index.ts'
 
 afterEach(endAll)
 

@@ -4,6 +4,7 @@ import type { DriftReport } from './drift.ts'
 import type { HaproxyControl } from './drivers/haproxy-control.ts'
 import { RuntimeSocketError } from './errors.ts'
 import { missingRetries, type MissingRetry } from './retries.ts'
+import type { GuardNews, GuardReport } from './guards/report.ts'
 import type { Layout } from './layout.ts'
 import type { Order, Outlook, Passes } from './pass.ts'
 import type { Cause, Receipt } from './receipt.ts'
@@ -41,6 +42,8 @@ export interface BalancerStatus {
   readonly problem: string | undefined
   /** Settings that the configuration lacks, without which a crash loses requests. */
   readonly missingRetries: readonly MissingRetry[]
+  /** Guards that act at this moment. */
+  readonly guards: readonly GuardReport[]
   /** What somebody else changed, and what became of it; the newest last. */
   readonly drifts: readonly DriftReport[]
 }
@@ -67,6 +70,7 @@ export interface BalancerParts {
   /** The template of a configuration, read and compiled anew. */
   readonly renderOf: (config: BalancerConfig) => Promise<Render>
   readonly receipts: Listeners<Receipt>
+  readonly guardNews: Listeners<GuardNews>
   readonly version: string
   readonly adopted: boolean
 }
@@ -111,6 +115,11 @@ export class Balancer implements AsyncDisposable {
   /** Every change that is made to HAProxy from now on. @returns how to stop listening */
   onReceipt(listener: (receipt: Receipt) => void): () => void {
     return this.#parts.receipts.add(listener)
+  }
+
+  /** Every guard that begins to act, or lets go. @returns how to stop listening */
+  onGuard(listener: (news: GuardNews) => void): () => void {
+    return this.#parts.guardNews.add(listener)
   }
 
   /**
@@ -215,6 +224,7 @@ export class Balancer implements AsyncDisposable {
       problem: passes.problem ?? (this.#failure === undefined ? undefined : messageOf(this.#failure)),
       missingRetries: missingRetries(control.loaded),
       drifts: passes.drifts,
+      guards: passes.guards,
     }
   }
 

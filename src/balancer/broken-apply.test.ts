@@ -5,7 +5,7 @@ import { messageOf } from '../base/index.ts'
 import { HaproxyControl } from './drivers/haproxy-control.ts'
 import { RuntimeSocketError, UnknownReplyError } from './errors.ts'
 import type { Balancer, BalancerConfig, Server } from './index.ts'
-import { endAll, get, rig, type Rig, until, web } from './rig.ts'
+import { endAll, get, rig, type Rig, until, web } from '../testing/index.ts'
 
 afterEach(endAll)
 
@@ -101,12 +101,12 @@ const CHANGES: readonly {
   {
     name: 'a server comes',
     make: async ({ balancer, servers: [a, b, c] }) => balancer.wanted([a, b, c]),
-    undo: async ({ balancer, servers: [a, b, c] }) => balancer.wanted([a, b, { ...c, liveness: 'withdrawn' }]),
+    undo: async ({ balancer, servers: [a, b, c] }) => balancer.wanted([a, b, { ...c, liveness: 'left' }]),
     isThere: (_, names) => names.length === 3,
   },
   {
     name: 'a server goes',
-    make: async ({ balancer, servers: [a, b] }) => balancer.wanted([a, { ...b, liveness: 'withdrawn' }]),
+    make: async ({ balancer, servers: [a, b] }) => balancer.wanted([a, { ...b, liveness: 'left' }]),
     undo: async ({ balancer, servers: [a, b] }) => balancer.wanted([a, b]),
     isThere: (_, names) => names.length === 1,
   },

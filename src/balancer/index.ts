@@ -23,6 +23,7 @@ export {
 export type { DriftPolicy, DriftReport } from './drift.ts'
 export type { CheckEvidence, HaproxyEvidence, TrafficEvidence } from './evidence.ts'
 export type { Order, Outlook } from './pass.ts'
+export type { GuardNews, GuardReport } from './guards/report.ts'
 export { preview } from './preview.ts'
 export type { Cause, Receipt, ServerChange } from './receipt.ts'
 export type { MissingRetry } from './retries.ts'

@@ -11,6 +11,7 @@ import {
   RuntimeSocketError,
   UnknownReplyError,
 } from './errors.ts'
+import { type GuardNews, guardNews, type GuardReport } from './guards/report.ts'
 import type { Layout } from './layout.ts'
 import type { Command } from './plan.ts'
 import { type ProbeFunction, Prober } from './prober.ts'
@@ -30,6 +31,7 @@ export interface PassDeps {
   /** Asks for another pass, now. */
   readonly wake: () => void
   readonly onReceipt?: (receipt: Receipt) => void
+  readonly onGuard?: (news: GuardNews) => void
 }
 
 /** What one pass found out. */
@@ -92,6 +94,8 @@ export class Passes {
   #lastSeen: Seen | undefined
   #receipts = 0
   problem: string | undefined
+  /** Those that act at this moment. */
+  guards: readonly GuardReport[] = []
   reloads = 0
   runtimeChanges = 0
   joinedAtMs: number | undefined
@@ -251,9 +255,11 @@ export class Passes {
   /** @returns undefined while nothing may be touched */
   async #look(rereads = false): Promise<(Ground & { readonly lookAtMs: number | undefined }) | undefined> {
     const { clock, control } = this.#deps
-    const seen = await control.look(this.#drains())
+    const isSample = this.roster.guards.wantsSample(clock.nowMs())
+    const seen = await control.look(isSample || this.#drains())
     const sighting = new Sighting(seen, this.#layout, this.roster)
     this.roster.observe(entry => sighting.stateOf(entry), clock.nowMs())
+    if (isSample) this.#sample(sighting)
     if (this.#isBlind) this.#isBlind = !this.#seesRing(seen)
     this.problem = this.#isBlind ? BLIND : this.problem === BLIND ? undefined : this.problem
     if (this.#isBlind) return undefined
@@ -261,6 +267,28 @@ export class Passes {
     this.#prober.want(this.#targets())
     const attachments = await this.#surroundings.look(control.loaded, rereads)
     return { seen, loaded: control.loaded, attachments, released: this.#released, lookAtMs }
+  }
+
+  /** How those in traffic answer. */
+  #sample(sighting: Sighting): void {
+    const serving = this.#layout.own(this.roster).filter(entry => entry.serving)
+    const figures = serving.map(entry => {
+      const { responseMs, requests } = sighting.stateOf(entry) ?? {}
+      return { entry, responseMs, requests }
+    })
+    const isWatched = (pool: string) => this.#layout.config.pools[pool]?.outliers !== false
+    this.roster.guards.sample(figures, isWatched, this.#deps.clock.nowMs())
+  }
+
+  /** Which guards act, and who began or let go since the pass before. */
+  #report(): void {
+    const now = this.roster.guards.reports(this.roster, pool => this.#layout.has(pool))
+    for (const news of guardNews(this.guards, now)) {
+      const { guard, pool, what, isActing } = news
+      this.#deps.log.warn({ guard, pool, what }, isActing ? 'a guard acts' : 'a guard lets go')
+      this.#deps.onGuard?.(news)
+    }
+    this.guards = now
   }
 
   /** With the first join the ring names its members; those that serve already need not prove themselves. */
@@ -291,6 +319,7 @@ export class Passes {
     }
     this.#released.push(...released)
     this.#layout.seat(this.#layout.own(this.roster))
+    this.#report()
     return lookAtMs
   }
 

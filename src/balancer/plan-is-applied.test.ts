@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { type Log, type Random, seededRandom, silentLog } from '../base/index.ts'
 import type { Balancer, BalancerConfig, PoolConfig, Server } from './index.ts'
-import { endAll, rig, type Rig, until, web } from './rig.ts'
+import { endAll, rig, type Rig, until, web } from '../testing/index.ts'
 
 afterEach(endAll)
 

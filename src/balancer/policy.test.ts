@@ -19,6 +19,7 @@ function situation(more: Partial<Situation>): Situation {
     drainingSinceMs: undefined,
     serving: true,
     successorComes: false,
+    heldUntilMs: undefined,
   }
   return { ...base, ...more }
 }
@@ -107,4 +108,12 @@ test('a plain member is not said to have announced anything, whatever the templa
   for (const gated of [true, false])
     for (const proven of [true, false])
       expect(decide(situation({ state: 'plain', gated, proven }), era).reason).toMatch(/^alive, (under|waits)/)
+})
+
+test('a server that comes and goes is held out as by a drain until its pause is over, but never the last one', () => {
+  const held = decide(situation({ heldUntilMs: 110_000 }), era)
+  expect(held).toMatchObject({ stance: 'drain', held: true, lookAtMs: 110_000 })
+  expect(held.reason).toBe('it came and went again and again; held out for 10 s more')
+  expect(stanceOf({ heldUntilMs: 110_000, othersServing: 0 })).toBe('ready')
+  expect(stanceOf({ heldUntilMs: 110_000, proven: false })).toBe('entering')
 })

@@ -35,6 +35,8 @@ export interface Situation {
   readonly ringKnownSinceMs: number | undefined
   /** Since when it drains to leave, ms; undefined before. */
   readonly drainingSinceMs: number | undefined
+  /** It came and went too often: held out until then, ms; undefined: no such thing, or too many are held already. */
+  readonly heldUntilMs: number | undefined
 }
 
 export interface Decision {
@@ -45,6 +47,8 @@ export interface Decision {
   /** When to look again although nothing happened, ms of the clock. */
   readonly lookAtMs?: number
   readonly shelve?: boolean
+  /** Out of traffic because it comes and goes. */
+  readonly held?: boolean
 }
 
 export interface Era {
@@ -68,7 +72,7 @@ export function decide(s: Situation, era: Era): Decision {
   if (s.liveness === 'left') return leaving(s, era, 'its member left')
   if (s.liveness === 'unexplained') return unexplained(s, era)
   if (s.liveness === 'failed') return failed(s, era)
-  return alive(s)
+  return alive(s, era)
 }
 
 /** A port that changes is taken back and named anew in one breath: the last server of a pool is kept until the new one serves. */
@@ -78,10 +82,18 @@ function withdrawn(s: Situation, era: Era): Decision {
   return { ...stay('ready', 'its member has moved, and its new address does not serve yet'), lookAtMs: dueMs }
 }
 
-function alive(s: Situation): Decision {
+/** As a drain: bound clients stay, checks go on, and in no template does it cost a reload. */
+function held(untilMs: number, era: Era): Decision {
+  const seconds = Math.ceil((untilMs - era.nowMs) / 1_000)
+  const reason = `it came and went again and again; held out for ${seconds} s more`
+  return { ...stay('drain', reason), lookAtMs: untilMs, held: true }
+}
+
+function alive(s: Situation, era: Era): Decision {
   if (s.state === 'draining') return stay('drain', 'its member drains it')
   const known = s.state === 'plain' ? 'alive' : 'announced ready'
   if (!s.proven && s.gated) return stay('entering', `${known}, waits for the first good probe`)
+  if (s.heldUntilMs !== undefined && s.othersServing > 0) return held(s.heldUntilMs, era)
   if (s.state === 'ready') return stay('ready', known)
   return stay('ready', s.proven ? 'alive, under checks' : 'alive, waits for its first good check')
 }

@@ -70,8 +70,8 @@ export function pictureOf(layout: Layout, roster: Roster): Picture {
   return new Map(layout.own(roster).map(entry => [entry.key, standingOf(entry)]))
 }
 
-function standingOf({ server, endpoint, decision }: Entry): ServerChange {
-  const after = { state: decision.stance, weight: server.weight }
+function standingOf({ server, endpoint, decision, weight }: Entry): ServerChange {
+  const after = { state: decision.stance, weight }
   return { pool: server.pool, server: server.name, address: endpoint, before: null, after, reason: decision.reason }
 }
 

@@ -1,5 +1,6 @@
 import type { PlacedServer } from './data.ts'
 import type { ServerState } from './runtime-state.ts'
+import { Guards } from './guards/guards.ts'
 import { type Decision, type Era, decide, type Situation } from './policy.ts'
 import { endpointOf, type Liveness, type Server } from './server.ts'
 
@@ -17,6 +18,8 @@ export interface Entry {
   sessions: number | undefined
   /** HAProxy has it in traffic. */
   serving: boolean
+  /** The server's own, or what the guards leave of it. */
+  weight: number
   /** Its own checks, as HAProxy last told; undefined while it is not there. */
   up: boolean | undefined
   decision: Decision
@@ -31,6 +34,7 @@ const NEW: Decision = { stance: 'entering', reason: 'new', release: false }
 /** The balancer's memory of servers, between what the cluster believes and what HAProxy has. No I/O; time is an argument. */
 export class Roster {
   readonly #entries = new Map<string, Entry>()
+  readonly guards = new Guards()
   /** A plain server, too, waits for the agent's probe: in templates whose joins are reloads, which start servers as UP. */
   gatesPlain: boolean
   /** Keys of servers that were there before this agent, of which the ring has said nothing yet, and how many there were. */
@@ -79,6 +83,7 @@ export class Roster {
   observe(stateOf: (entry: Entry) => ServerState | undefined, nowMs: number): void {
     for (const entry of this.#entries.values()) {
       const state = stateOf(entry)
+      if (entry.serving && entry.decision.stance === 'ready' && state?.up === false) this.guards.fell(entry, nowMs)
       entry.up = state?.up
       entry.sessions = state?.sessions
       entry.serving = state !== undefined && state.admin === 'ready' && state.up
@@ -95,9 +100,12 @@ export class Roster {
     const coming = this.#coming()
     const released: Entry[] = []
     let lookAtMs: number | undefined
+    const held = new Map<string, number>()
     for (const entry of this.#entries.values()) {
       const wasServing = entry.serving
-      const decision = decide(this.#situation(entry, claims, serving, coming), era)
+      const heldUntilMs = this.#mayHold(entry, held) ? this.guards.heldUntilMs(entry, era.nowMs) : undefined
+      const decision = decide({ ...this.#situation(entry, claims, serving, coming), heldUntilMs }, era)
+      if (decision.held === true) addTo(held, entry.server.pool, 1)
       entry.decision = decision
       if (decision.shelve === true) entry.shelved = true
       const drains = decision.stance === 'drain' && entry.liveness !== 'alive' && entry.liveness !== 'failed'
@@ -108,6 +116,7 @@ export class Roster {
       if (wasServing && !entry.serving) addTo(serving, entry.server.pool, -1) // counts for whoever is decided next
     }
     for (const entry of released) this.#entries.delete(entry.key)
+    this.guards.weigh(this.entries())
     return { released, lookAtMs }
   }
 
@@ -135,6 +144,7 @@ export class Roster {
       entry.shelved = false
       entry.proven = false
     }
+    if (server.liveness === 'withdrawn') this.#withdraws(entry, nowMs)
     if (entry.liveness !== server.liveness) entry.sinceMs = nowMs
     entry.server = server
     entry.liveness = server.liveness
@@ -144,8 +154,21 @@ export class Roster {
     if (FINAL.has(entry.liveness)) return // its last word stands
     const state = memberState(entry.server, members)
     const liveness = state === 'alive' ? 'withdrawn' : (state ?? 'unexplained')
+    if (liveness === 'withdrawn') this.#withdraws(entry, nowMs)
     if (entry.liveness !== liveness) entry.sinceMs = nowMs
     entry.liveness = liveness
+  }
+
+  /** Taken back out of traffic, without a drain before: its process died. */
+  #withdraws(entry: Entry, nowMs: number): void {
+    const { liveness, decision, server } = entry
+    if (liveness === 'alive' && decision.stance === 'ready' && server.state === 'ready') this.guards.fell(entry, nowMs)
+  }
+
+  /** Never more than a third of a pool. @param held so many of each pool are */
+  #mayHold({ server }: Entry, held: ReadonlyMap<string, number>): boolean {
+    const size = this.entries().filter(other => other.server.pool === server.pool).length
+    return (held.get(server.pool) ?? 0) < Math.max(1, Math.floor(size / 3))
   }
 
   /** The ring that knows at least half of what was found is the one that this HAProxy served, not an empty half of it. */
@@ -187,7 +210,7 @@ export class Roster {
     claims: ReadonlyMap<string, Entry>,
     serving: ReadonlyMap<string, number>,
     coming: ReadonlySet<string>,
-  ): Situation {
+  ): Omit<Situation, 'heldUntilMs'> {
     const claim = claims.get(entry.endpoint)
     const { state } = entry.server
     return {
@@ -211,8 +234,8 @@ export class Roster {
 
 /** An entry as templates see it. */
 export function placed(entry: Entry): PlacedServer {
-  const { pool, name, host, ip, port, weight, state } = entry.server
-  return { pool, name, host, ip, port, weight, state, stance: entry.decision.stance }
+  const { pool, name, host, ip, port, state } = entry.server
+  return { pool, name, host, ip, port, weight: entry.weight, state, stance: entry.decision.stance }
 }
 
 /** Where a member has several endpoints in a pool its servers are called `member:port`; of adopted ones only that is known. */
@@ -234,6 +257,7 @@ function newEntry(server: Server, nowMs: number): Entry {
     drainingSinceMs: undefined,
     sessions: undefined,
     serving: false,
+    weight: server.weight,
     up: undefined,
     decision: NEW,
   }

@@ -9,8 +9,11 @@ export interface ServerState {
   readonly admin: Admin
   /** Checks let it take traffic, whatever its administrative state. */
   readonly up: boolean
-  /** Requests, sessions and queue on it at this moment. */
+  /** Requests, sessions and queue on it at this moment; 0 when they were not asked for. */
   readonly sessions: number
+  /** Average of its last 1024 answers, ms, and its requests since HAProxy's start; undefined when they were not asked for. */
+  readonly responseMs?: number
+  readonly requests?: number
 }
 
 /**
@@ -48,19 +51,25 @@ export function parseServersState(text: string): Map<string, Omit<ServerState, '
   return servers
 }
 
-/** `show stat`: requests on and queued for each server. */
-export function parseSessions(csv: string): Map<string, number> {
+/** What `show stat` tells of one server. */
+export type ServerFigures = Required<Pick<ServerState, 'sessions' | 'responseMs' | 'requests'>>
+
+/** `show stat`, by column names, which grow with versions: what is on each server, queued for it, and how it has answered. */
+export function parseFigures(csv: string): Map<string, ServerFigures> {
   const rows = csv.split('\n').filter(row => row !== '')
   const header = (rows[0] ?? '').replace(/^# /, '').split(',')
   const at = (name: string): number => header.indexOf(name)
-  const [proxy, server, type, current, queued] = [at('pxname'), at('svname'), at('type'), at('scur'), at('qcur')]
-  const sessions = new Map<string, number>()
+  const [proxy, server, type] = [at('pxname'), at('svname'), at('type')]
+  const [current, queued, response, total] = [at('scur'), at('qcur'), at('rtime'), at('stot')]
+  const figures = new Map<string, ServerFigures>()
   for (const row of rows.slice(1)) {
     const cells = row.split(',')
     if (cells[type] !== '2') continue
-    sessions.set(`${cells[proxy]}/${cells[server]}`, (Number(cells[current]) || 0) + (Number(cells[queued]) || 0))
+    const number = (column: number): number => Number(cells[column]) || 0
+    const sessions = number(current) + number(queued)
+    figures.set(`${cells[proxy]}/${cells[server]}`, { sessions, responseMs: number(response), requests: number(total) })
   }
-  return sessions
+  return figures
 }
 
 /**

@@ -2,7 +2,7 @@
  * What one address still has to do in HAProxy, whoever the server there is called: counted by address, and on slots that it had a
  * moment ago, since a server that has just been taken out of its slot may have requests in flight there.
  */
-import { parseServersState, parseSessions } from './runtime-state.ts'
+import { parseFigures, parseServersState } from './runtime-state.ts'
 import { endpointOf } from './server.ts'
 
 /** What is left on one address, in one worker or in all. */
@@ -51,7 +51,7 @@ export function leftovers(
   formerly: Formerly = new Map(),
 ): Map<string, Leftover> {
   const states = parseServersState(texts.states)
-  const sessions = parseSessions(texts.stat)
+  const figures = parseFigures(texts.stat)
   const quiet = parseLastSession(texts.stat)
   const oldest = parseOldest(texts.sess ?? '')
   const found = new Map([...endpoints].map(endpoint => [endpoint, NOTHING]))
@@ -59,7 +59,7 @@ export function leftovers(
     const before = found.get(endpointOf(state))
     if (before === undefined) continue
     const one: Leftover = {
-      sessions: sessions.get(key) ?? 0,
+      sessions: figures.get(key)?.sessions ?? 0,
       oldestMs: oldest.get(key),
       quietMs: quiet.get(key),
       isOpen: state.admin === 'ready',
@@ -70,7 +70,7 @@ export function leftovers(
   }
   for (const [endpoint, before] of found) {
     const gone = (formerly.get(endpoint) ?? []).filter(key => !before.servers.includes(key))
-    const left = gone.map(key => ({ ...NOTHING, sessions: sessions.get(key) ?? 0, oldestMs: oldest.get(key) }))
+    const left = gone.map(key => ({ ...NOTHING, sessions: figures.get(key)?.sessions ?? 0, oldestMs: oldest.get(key) }))
     found.set(endpoint, left.reduce(joined, before))
   }
   return found

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import type { Balancer, FrontendConfig, PoolConfig, Server } from './index.ts'
-import { endAll, endings, freshPort, rig, until, web } from './rig.ts'
+import { endAll, endings, freshPort, rig, until, web } from '../testing/index.ts'
 
 afterEach(endAll)
 

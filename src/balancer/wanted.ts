@@ -29,7 +29,7 @@ function wantedServer(line: ServerLine, entry: Entry | 'free' | undefined): Want
   return {
     ip: isEntering ? entry.server.ip : ip,
     port: isEntering ? entry.server.port : port,
-    weight: stance === 'drain' ? undefined : isEntering ? entry.server.weight : weight,
+    weight: stance === 'drain' ? undefined : isEntering ? entry.weight : weight,
     maxconn,
     admin: follows ? undefined : ADMIN[stance],
     entersByCheck: !entry.proven,

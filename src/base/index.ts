@@ -6,6 +6,7 @@ export { type Address, formatAddress, ipFromBytes, ipToBytes, parseHostPort } fr
 export { BoundedQueue } from './bounded-queue.ts'
 export { type Clock, sleep, systemClock, type Timer } from './clock.ts'
 export { AssertionError, assert, MusterError, messageOf } from './errors.ts'
+export { groupBy } from './group-by.ts'
 export { Listeners } from './listeners.ts'
 export { type Log, type LogFields, silentLog } from './log.ts'
 export { type Random, seededRandom, shuffle, systemRandom } from './random.ts'

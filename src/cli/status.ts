@@ -53,6 +53,11 @@ function balancerParts(balancer: NonNullable<AgentStatus['balancer']>): string[]
       : pool.servers.map(one => [pool.name, one.name, one.address, one.state, String(one.sessions ?? '-'), one.reason]),
   )
   parts.push(formatTable([['POOL', 'SERVER', 'ADDRESS', 'STATE', 'SESSIONS', 'REASON'], ...rows]))
+  const notes = [
+    ...(balancer.guards ?? []).map(one => `guard: ${one}`),
+    ...(balancer.drifts ?? []).map(one => `drift: ${one}`),
+  ]
+  if (notes.length > 0) parts.push(notes.join('\n'))
   if (balancer.advice.length > 0) parts.push(balancer.advice.map(one => `advice: ${one}`).join('\n'))
   return parts
 }

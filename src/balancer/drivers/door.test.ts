@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { silentLog, systemClock } from '../../base/index.ts'
 import type { Server } from '../index.ts'
-import { endAll, endings, freshPort, rig, until } from '../rig.ts'
+import { endAll, endings, freshPort, rig, until } from '../../testing/index.ts'
 import { Door } from './door.ts'
 import { activeServers } from './door-served.ts'
 
@@ -151,6 +151,32 @@ test('what waits too long, or beyond the number, gets 503 with Retry-After, and 
   expect(answers[0]?.ms).toBeLessThan(500)
   expect(answers[1]?.ms).toBeGreaterThanOrEqual(550)
 })
+
+test.each(['slots', 'named'] as const)(
+  'the door is nobody: template %s, also for the next agent, and for a member of its name',
+  async template => {
+    const port = freshPort()
+    const { start } = await rig({ template, frontends: { www: { bind: `${IP}:${port}`, pool: 'web' } } })
+    const { server } = await ledgerServer('127.0.182.33')
+    const named = { ...server, name: 'door', host: 'door' }
+    const serversOf = (balancer: Awaited<ReturnType<typeof start>>) =>
+      balancer.status().pools.flatMap(pool => pool.servers.map(one => `${one.name} ${one.ip} ${one.state}`))
+    const first = await start()
+    expect(serversOf(first)).toEqual([])
+    first.wanted([named])
+    await until(() => serversOf(first).join() === `door ${server.ip} ready`)
+    await first.settle()
+    expect(await ask({ host: IP, port })).toMatchObject({ status: 200 })
+    const { reloads } = first.status()
+    await first.stop({ keepHaproxy: true })
+    const second = await start()
+    await second.settle()
+    expect(serversOf(second)).toEqual([`door ${server.ip} ready`])
+    expect(second.status()).toMatchObject({ reloads: 0, problem: undefined })
+    expect(reloads).toBe(template === 'slots' ? 0 : 1)
+    expect(await ask({ host: IP, port })).toMatchObject({ status: 200 })
+  },
+)
 
 test('without an agent there is no door: 503 at once, as ever', async () => {
   const port = freshPort()

@@ -4,7 +4,7 @@ import { type Attachment, type Attachments, parseFingerprint, parseShown, type R
 import { bindAddresses, parseStructure, serverLines, type Structure } from '../config-structure.ts'
 import { endpointOf } from '../server.ts'
 import { commandLine, type Command, payloadOf } from '../plan.ts'
-import { assertDone, parseServersState, parseSessions, type ServerState } from '../runtime-state.ts'
+import { assertDone, parseFigures, parseServersState, type ServerFigures, type ServerState } from '../runtime-state.ts'
 import { RuntimeSocketError } from '../errors.ts'
 import { assertAccepted, type Haproxy, installChecked, readIfThere, reload, showProcesses } from './haproxy-process.ts'
 import { reviveMaster } from './lost-sockets.ts'
@@ -12,6 +12,7 @@ import { assertBindable } from './test-bind.ts'
 import { askMaster, masterSession, openRuntimeSession, type RuntimeSession } from './runtime-socket.ts'
 
 const TIMEOUT_MS = 2_000
+const NO_FIGURES: ReadonlyMap<string, ServerFigures> = new Map()
 /** `hard-stop-after` bounds their number; more than this were reloaded in bulk. */
 const OLD_WORKERS_MAX = 8
 
@@ -118,16 +119,14 @@ export class HaproxyControl {
    * or HAProxy was restarted.
    * @throws RuntimeSocketError
    */
-  async look(withSessions: boolean): Promise<Seen> {
+  async look(withFigures: boolean): Promise<Seen> {
     return this.#withSession(async session => {
       const workerPid = await pidOf(session)
       if (workerPid !== this.#workerPid) await this.#adoptWorker(workerPid)
       const states = parseServersState(await session.command('show servers state'))
-      const sessions = withSessions
-        ? parseSessions(await session.command('show stat -1 4 -1'))
-        : new Map<string, number>()
+      const figures = withFigures ? parseFigures(await session.command('show stat -1 4 -1')) : NO_FIGURES
       const servers = new Map<string, ServerState>()
-      for (const [key, state] of states) servers.set(key, { ...state, sessions: sessions.get(key) ?? 0 })
+      for (const [key, state] of states) servers.set(key, { ...state, sessions: 0, ...figures.get(key) })
       return new Seen(workerPid, servers, this.#loaded)
     })
   }
@@ -174,7 +173,7 @@ export class HaproxyControl {
       const ask = (line: string) =>
         askMaster(this.#paths.master, `@!${pid} ${line}`, { timeoutMs: TIMEOUT_MS, clock: this.#clock })
       const states = parseServersState(await ask('show servers state'))
-      for (const [key, sessions] of parseSessions(await ask('show stat -1 4 -1'))) {
+      for (const [key, { sessions }] of parseFigures(await ask('show stat -1 4 -1'))) {
         const state = states.get(key)
         if (state !== undefined) sums.set(endpointOf(state), (sums.get(endpointOf(state)) ?? 0) + sessions)
       }

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { Agent, createServer, request, type Server as HttpServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Log, silentLog, systemClock, systemRandom } from '../base/index.ts'
+import { type Log, silentLog, systemClock, systemRandom } from '../../base/index.ts'
 import {
   type Balancer,
   type BalancerConfig,
@@ -10,7 +10,7 @@ import {
   type Server,
   spawnSupervise,
   startBalancer,
-} from './index.ts'
+} from '../../balancer/index.ts'
 
 /** Only for tests: a balancer on the real HAProxy, and web servers behind it, on loopback. */
 export const endings: (() => Promise<unknown>)[] = []
@@ -20,7 +20,8 @@ export async function endAll(): Promise<void> {
   for (const ending of endings.splice(0).reverse()) await ending()
 }
 
-let nextPort = 21_000 + (process.pid % 500) * 8
+/** Test processes that run side by side have ports of their own, below those that the system gives out. */
+let nextPort = 20_000 + (Number(process.env['VITEST_POOL_ID'] ?? 0) % 4) * 3_000 + (process.pid % 50) * 40
 
 /** One that nobody else in this run has. */
 export function freshPort(): number {
