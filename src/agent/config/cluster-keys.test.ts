@@ -57,7 +57,8 @@ function load(cluster: Record<string, unknown>): AgentConfig {
     addressesOf: () => ['10.0.0.9', '10.0.0.1'],
     workingDirectory: () => '/',
   }
-  return loadConfig({ files: [{ kind: 'file', path: '/muster.yaml' }] }, world)
+  const { origin: _, ...config } = loadConfig({ files: [{ kind: 'file', path: '/muster.yaml' }] }, world)
+  return config
 }
 
 const schema = JSON.parse(schemaDocument()) as { properties: { cluster: { properties: Record<string, unknown> } } }

@@ -44,7 +44,11 @@ function load(serf: Record<string, unknown>) {
     addressesOf: () => ['10.0.0.9', '10.0.0.1'],
     workingDirectory: () => '/',
   }
-  return loadConfig({ files: [{ kind: 'file', path: '/etc/serf/serf.conf' }], serf: true }, world)
+  const { origin: _, ...config } = loadConfig(
+    { files: [{ kind: 'file', path: '/etc/serf/serf.conf' }], serf: true },
+    world,
+  )
+  return config
 }
 
 const WITHOUT_EFFECT = Object.keys(SERF_KEYS_WITHOUT_EFFECT)
