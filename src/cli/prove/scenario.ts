@@ -26,7 +26,14 @@ export async function runScenario(options: ScenarioOptions, signal: AbortSignal)
   const hasWeights = script.kinds.includes('weight')
   const own = scenario === 'haproxy' ? { ownHaproxy: haproxyProgram() } : {}
   const { template = script.template } = options
-  const tierOptions = { engine: 'muster', template, servers: SERVERS, plainServer: hasWeights, ...own } as const
+  const tierOptions = {
+    engine: 'muster',
+    template,
+    servers: SERVERS,
+    plainServer: hasWeights,
+    diesAtOnce: true,
+    ...own,
+  } as const
   const tier = await openTier(tierOptions, { scope, clock, random: systemRandom, say: tell }, signal)
   const rates = Object.fromEntries(kinds.map(kind => [kind, rate]))
   const site = { url: tier.siteUrl, serverHeader: 'x-backend-name', echo: true, act: 'before' }

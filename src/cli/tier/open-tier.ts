@@ -15,6 +15,8 @@ export interface TierOptions {
   readonly servers: number
   /** One more that is known by its tags alone. */
   readonly plainServer?: boolean
+  /** Web servers end on SIGTERM in the middle of whatever they do, as programs do that know no better. */
+  readonly diesAtOnce?: boolean
   /** Run this HAProxy from a place of the tier's own, so that it can be replaced. */
   readonly ownHaproxy?: string
 }
@@ -43,7 +45,8 @@ export async function openTier(
   const run = Buffer.from(random.bytes(8)).toString('hex')
   scope.defer(startGuard(program, run, directory))
   scope.defer(() => sweep(run, directory, clock))
-  const tier = new Tier({ directory, program, webapp, run, ports, manyLoopbacks, engine: options.engine }, clock)
+  const { engine, diesAtOnce = false } = options
+  const tier = new Tier({ directory, program, webapp, run, ports, manyLoopbacks, engine, diesAtOnce }, clock)
   if (options.ownHaproxy !== undefined) tier.installHaproxy(options.ownHaproxy)
   const balancer = tier.startBalancer(options.template)
   for (let i = 0; i < options.servers; i++) await tier.addServer()

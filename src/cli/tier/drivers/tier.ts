@@ -26,6 +26,8 @@ export interface TierPlaces extends ProcessPlaces {
   readonly webapp: string
   readonly ports: DemoPorts
   readonly engine: 'muster' | 'serf'
+  /** Web servers end on SIGTERM in the middle of whatever they do. */
+  readonly diesAtOnce: boolean
   /** Whether this machine has more than one loopback address. */
   readonly manyLoopbacks: boolean
 }
@@ -318,7 +320,7 @@ export class Tier {
   #webEnv(name: string, ip: string, port: number): Record<string, string> {
     const ledger = join(this.#places.directory, `${name}.ledger`)
     const env = { HOST: ip, SERVER_IP: ip, SERVER_NAME: name, SERVER_TAG: 'demo', SERVER_LEDGER: ledger }
-    return { PORT: String(port), ...env }
+    return { PORT: String(port), ...env, ...(this.#places.diesAtOnce ? { SERVER_DIES_AT_ONCE: '1' } : {}) }
   }
 
   #forget(server: DemoServer): void {
