@@ -1,6 +1,6 @@
 /** An operator's drain, as people order it: real agents of both makes, real HAProxy, the command as a process of its own. */
 import { execFile } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
@@ -155,6 +155,9 @@ test('leave is refused where it would take the last server, goes on by force, an
   const left = await muster(only, 'leave', '--force', '--reason', 'the rack is moved', ...address)
   expect(left.exit, left.stderr).toBe(0)
   await only.part.exited
+  const journal = join(only.directory, 's/journal')
+  const books = readdirSync(journal).map(file => readFileSync(join(journal, file), 'utf8'))
+  expect(books.join('')).toContain('the rack is moved')
   const again = tier.backend('web-11', 11, { cluster: LOCAL })
   await untilReady(balancer, ['web-11'])
   await tier.signal('web-11', 'TERM')

@@ -129,7 +129,7 @@ test(
   `${ROUNDS} rolling replacements of applications that die at once lose nothing, sticky users included`,
   async () => {
     await using tier = await Tier.open('127.0.183')
-    const [cluster, stop] = [{ profile: 'local' }, { drain: '1500ms' }]
+    const [cluster, stop] = [{ profile: 'local' }, { drain: '700ms' }]
     const { balancers, backends } = await standUp(tier, cluster, stop)
     const load = startUsers(BALANCERS.map(host => tier.ip(host)))
     for (let round = 0; round < ROUNDS; round++) {
