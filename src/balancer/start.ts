@@ -1,4 +1,4 @@
-import { type Clock, Listeners, type Log, probe, type Random, sleep } from '../base/index.ts'
+import { type Clock, Listeners, type Log, probe, type Random, Scope, sleep } from '../base/index.ts'
 import { Balancer, type BalancerParts } from './balancer.ts'
 import { NAMED_TEMPLATE, SLOTS_TEMPLATE } from './built-in-templates.ts'
 import { assertSound, type BalancerConfig, doorPath, holdOf, socketPaths, timeoutServerOf } from './config.ts'
@@ -72,6 +72,10 @@ export async function startBalancer(
   passes.adoptRemembered(remembered ?? [])
   if (adopted) await adopt(config, control, passes, remembered !== undefined)
   else await prepare(config, control, passes, deps.log)
+  await using scope = new Scope()
+  const door = new Door({ ...deps, served: askHaproxy(socketPaths(config), deps.clock) })
+  scope.defer(() => door.stop())
+  await door.follow(doorPools(config)) // before the first client comes
   await deps.supervise.start(haproxySpec(config, haproxy.path), running?.pid)
   if (!adopted) {
     try {
@@ -82,10 +86,9 @@ export async function startBalancer(
       throw failure
     }
   }
-  const door = new Door({ ...deps, served: askHaproxy(socketPaths(config), deps.clock) })
-  await door.follow(doorPools(config))
   const parts = { ...deps, control, passes, renderOf, receipts, guardNews, version: haproxy.version, adopted }
   balancer = new BalancerWithDoor(parts, door)
+  scope.move() // the door is the balancer's
   balancer.wake()
   return balancer
 }

@@ -115,9 +115,10 @@ test('a template that renders nothing, or nothing that listens, is refused: HAPr
   }
   expect(await outcome('')).toBe('my.hbs: it renders nothing, so that no client could come in')
   expect(await outcome('{{#each addresses}}frontend x\n bind :80\n{{/each}}')).toContain('it renders nothing')
-  for (const deaf of ['global\n stats socket /x\n', 'frontend x\n# bind :80\n', 'peers p\n bind :10000\n'])
-    expect(await outcome(deaf)).toBe(
+  for (const deaf of ['', 'frontend x\n# bind :80\n', 'peers p\n bind :10000\n'])
+    expect(await outcome(`global\n stats socket /x\n${deaf}`)).toBe(
       'my.hbs: no frontend that it renders has a bind line, so that no client could come in',
     )
+  expect(await outcome('global\n no-such-word\n')).toContain('no-such-word')
   expect(await outcome('listen x\n\tbind :80\n')).toContain('listen x')
 })

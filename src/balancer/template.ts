@@ -80,9 +80,12 @@ export async function compileTemplate(
 export function assertListening(render: Render, path: string): Render {
   return data => {
     const text = render(data)
-    const sites = parseStructure(text).filter(section => /^(frontend|listen) /.test(section.title))
+    const structure = parseStructure(text)
+    const sites = structure.filter(section => /^(frontend|listen) /.test(section.title))
     if (sites.some(section => section.lines.some(line => line.startsWith('bind ')))) return text
-    const what = text.trim() === '' ? 'it renders nothing' : 'no frontend that it renders has a bind line'
+    const isTaken = structure.some(section => section.lines.some(line => line.startsWith('stats socket ')))
+    if (text.trim() !== '' && !isTaken) return text // HAProxy itself says what is wrong with it
+    const what = isTaken ? 'no frontend that it renders has a bind line' : 'it renders nothing'
     throw new TemplateError(`${path}: ${what}, so that no client could come in`)
   }
 }

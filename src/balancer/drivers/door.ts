@@ -26,8 +26,8 @@ const LOOK_MS = 25
 const BATCH = 200
 /** HAProxy repeats what was whole in its buffer: 16 KiB, less 1 KiB, what it adds to the head, and its own marks. */
 const FITS_BYTES = 14_336
-/** Beside those that wait: connections whose answer is already being sent. */
-const SPARE_CONNECTIONS = 512
+/** Beside those that wait: connections that are answered at once, as many as HAProxy may well open in a burst. */
+const SPARE_CONNECTIONS = 4_096
 
 interface Waiting {
   readonly response: ServerResponse
