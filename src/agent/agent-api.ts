@@ -8,6 +8,7 @@ import type { Balancing } from './balancing.ts'
 import type { AgentConfig } from './config/index.ts'
 import { historyOf } from './journal-api.ts'
 import { VERSION } from './version.ts'
+import { whyOf } from './why/report.ts'
 
 /**
  * Serves the HTTP API of an agent that is being started; the socket is this agent's before anything else is.
@@ -45,6 +46,7 @@ function routesOf(agent: Agent): ApiBackend {
       generations: () => agent.configuring.generations(),
     },
     history: ask => historyOf(agent.parts.journal.journal, ask),
+    why: what => whyOf(agent, what),
     handover: async () => void agent.handover(),
     version: () => VERSION,
   }
@@ -98,6 +100,7 @@ async function balancerOf(balancing: Balancing, agent: Agent): Promise<BalancerR
       version: status.haproxy.version,
       state: status.problem === undefined ? status.haproxy.state : `${status.haproxy.state}: ${status.problem}`,
       reloads: status.reloads,
+      oldWorkers: status.haproxy.oldWorkers,
     },
     pools: status.pools.map(pool => ({
       name: pool.name,

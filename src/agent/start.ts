@@ -29,6 +29,7 @@ import { rpcBackendOf } from './rpc-backend.ts'
 import { commandsOnRecord } from './rpc-journal.ts'
 import { startWatching } from './watching.ts'
 import { visitBalancers } from './joining/visits.ts'
+import { answerWhy } from './why/asking.ts'
 
 export interface AgentDeps {
   readonly clock: Clock
@@ -100,6 +101,7 @@ export async function startAgent(given: AgentConfig, deps: AgentDeps, signal?: A
   }
   const started = new Agent(parts)
   scope.defer(supervisor.onChange(() => started.announce()))
+  scope.defer(answerWhy(started))
   started.announce()
   agent = started
 

@@ -51,6 +51,11 @@ function backend(calls: string[] = []): ApiBackend {
     configuring: { plan: refuse, apply: refuse, rollback: refuse, generations: () => [] },
     members: async () => [],
     history: async ask => ({ records: [], more: false, damaged: 0, problem: JSON.stringify(ask) }),
+    why: async what => {
+      if (what === 'nobody') throw new NotThereError('nobody knows "nobody"')
+      const verdict = { code: 'well', severity: 'ok', sentence: 'all is well', about: what ?? 'lb' } as const
+      return { node: 'lb', verdict, also: [], evidence: [], records: [], silent: [] }
+    },
     events: async (since, waitMs) => ({ events: [], last: (since ?? 0) + waitMs, missed: false }),
     version: () => '1.2.3',
     drain: async ask => ({ ...DRAIN, server: ask.server, reason: JSON.stringify(ask) }),
@@ -71,6 +76,14 @@ test('a running agent tells its status, and hands over when asked, on a socket t
   expect(await apiRequest(socketPath, 'GET /v1/version')).toEqual({ version: '1.2.3' })
   await apiRequest(socketPath, 'POST /v1/handover')
   expect(calls).toEqual(['handover'])
+})
+
+test('why is asked about a name or about the node; a name that nobody knows is not there', async () => {
+  await using _api = await startApi({ socketPath }, { log: silentLog, routes: backend() })
+  expect((await apiRequest(socketPath, 'GET /v1/why', { what: 'web-2' })).verdict.about).toBe('web-2')
+  expect((await apiRequest(socketPath, 'GET /v1/why')).verdict.about).toBe('lb')
+  await expect(apiRequest(socketPath, 'GET /v1/why', { what: 'nobody' })).rejects.toThrow(NotThereError)
+  await expect(apiRequest(socketPath, 'GET /v1/why', { what: 'x'.repeat(300) })).rejects.toThrow('at most 256')
 })
 
 test('without an agent the error says which socket was tried', async () => {

@@ -44,3 +44,4 @@ export type {
   ServerReport,
   ServiceReport,
 } from './status.ts'
+export type { WhyEvidence, WhyFact, WhyReport, WhySeverity, WhyVerdict } from './why.ts'

@@ -4,6 +4,7 @@ import { historyAskOf } from './history.ts'
 import { QueryError } from './query-error.ts'
 import type { ApplyQuery } from './plan.ts'
 import type { ApiBackend } from './status.ts'
+import { whyWhatOf } from './why.ts'
 
 export interface Answer {
   readonly status: number
@@ -42,6 +43,7 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
     },
   },
   '/v1/history': { GET: (backend, query) => backend.history(historyAskOf(query)) },
+  '/v1/why': { GET: (backend, query) => backend.why(whyWhatOf(query)) },
   '/v1/plan': { GET: backend => backend.configuring.plan() },
   '/v1/apply': { POST: (backend, query) => backend.configuring.apply(applyIn(query)) },
   '/v1/rollback': {

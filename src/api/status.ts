@@ -32,6 +32,8 @@ export interface BalancerReport {
     readonly version?: string
     readonly state: string
     readonly reloads: number
+    /** From before reloads, with what they still serve. */
+    readonly oldWorkers?: readonly { readonly pid: number; readonly sessions: number; readonly ageMs: number }[]
   }
   readonly pools: readonly PoolReport[]
   /** Endpoints and tags of members that were refused since the start; the log says which and why. */

@@ -111,6 +111,7 @@ function apiCommands(muster: Command): void {
     .addHelpText('after', '\nExample:\n  $ muster handover && muster agent')
   handover.action(async (options: object) => (await import('./status.ts')).runHandover(options))
   historyCommand(muster, socket)
+  whyCommand(muster, socket)
   addPlanCommands(muster, socket)
 }
 
@@ -133,6 +134,23 @@ function historyCommand(muster: Command, socket: readonly [string, string]): voi
   command.action(async (name: string | undefined, options: object) =>
     (await import('./history.ts')).runHistory(name, options),
   )
+}
+
+function whyCommand(muster: Command, socket: readonly [string, string]): void {
+  const command = muster
+    .command('why')
+    .description('why a server, pool, service or this node is as it is: one verdict, then the evidence')
+  command
+    .argument('[name]', 'a member, server, service or pool, or an address; without, what is not well on this node')
+    .allowExcessArguments(false)
+    .option(...socket)
+    .option('-o, --output <FORMAT>', 'text or json')
+    .addHelpText(
+      'after',
+      '\nExit status: 0 all is well, or as an operator wished; 1 something is wrong, or nobody knows the name.' +
+        '\n\nExample:\n  $ muster why web-2\n  $ muster why 10.0.0.7:3000',
+    )
+  command.action(async (name: string | undefined, options: object) => (await import('./why.ts')).runWhy(name, options))
 }
 
 function versionCommand(muster: Command): void {

@@ -6,13 +6,16 @@
 import { type Clock, sleep } from '../../base/index.ts'
 import { type BelowMinimum, DRAINS_QUERY } from './drain-messages.ts'
 import { isPoolName } from './drain-records.ts'
+import { WHY_QUERY } from '../why/messages.ts'
 
 /** The query's name. */
 export const DRAIN_QUERY = 'muster-drain'
 /** Queries of Muster's own: neither handlers nor people are told of them. */
 export function isOwnBusiness(event: { readonly kind: string; readonly name?: string }): boolean {
-  return event.kind === 'query' && (event.name === DRAIN_QUERY || event.name === DRAINS_QUERY)
+  return event.kind === 'query' && OWN_QUERIES.has(event.name ?? '')
 }
+
+const OWN_QUERIES: ReadonlySet<string> = new Set([DRAIN_QUERY, DRAINS_QUERY, WHY_QUERY])
 
 /** Between two questions; also how long each waits for its answers. */
 const ASK_AGAIN_MS = 250

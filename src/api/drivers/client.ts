@@ -4,6 +4,7 @@ import type { AgentStatus, DrainList, DrainReport, EventPage, MemberReport } fro
 
 import type { ApplyReport, GenerationReport, PlanReport } from '../plan.ts'
 import type { HistoryPage, HistoryPools } from '../history.ts'
+import type { WhyReport } from '../why.ts'
 
 /** What each request answers. */
 export interface ApiAnswers {
@@ -22,6 +23,8 @@ export interface ApiAnswers {
   'POST /v1/leave-check': { readonly leave: string }
   /** Query: `at`, or `since`, `until`, `kind`, `what`, `limit`, `after`, `before`. */
   'GET /v1/history': HistoryPage | HistoryPools
+  /** Query: `what`, a name or an address; without, this node. */
+  'GET /v1/why': WhyReport
   'GET /v1/plan': PlanReport
   /** Query: `plan`, its id; `dry-run=1`, `user`. */
   'POST /v1/apply': ApplyReport

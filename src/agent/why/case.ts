@@ -1,0 +1,87 @@
+/** One thing that a verdict is about: a server with its member and its process, as far as each is known. */
+import type { WhySeverity, WhyVerdict } from '../../api/index.ts'
+import type { Facts, MemberFacts, ServerFacts, ServiceFacts } from './facts.ts'
+import { age } from './words.ts'
+
+export interface Case {
+  readonly facts: Facts
+  /** As people call it. */
+  readonly name: string
+  readonly server?: ServerFacts
+  readonly member?: MemberFacts
+  readonly service?: ServiceFacts
+}
+
+/** Undefined: it has nothing to say of this case. */
+export type Rule = (c: Case) => WhyVerdict | undefined
+
+export function verdict(c: Case, code: string, severity: WhySeverity, sentence: string): WhyVerdict {
+  return { code, severity, sentence, about: c.name }
+}
+
+/** Servers with their members and services; then services that are in no pool; then members of which there is neither. */
+export function casesOf(facts: Facts): Case[] {
+  const { servers, members, services } = facts
+  const used = new Set<ServiceFacts | MemberFacts>()
+  const cases = servers.map(server => {
+    const member = members.find(one => isOf(server, one))
+    const service = services.find(one => one.node === member?.name && one.pool === server.pool && hasPort(one, server))
+    if (member !== undefined) used.add(member)
+    if (service !== undefined) used.add(service)
+    return caseOf(facts, server.name, { server, member, service })
+  })
+  for (const service of services.filter(one => !used.has(one))) {
+    const member = members.find(({ name }) => name === service.node)
+    if (member !== undefined) used.add(member)
+    cases.push(caseOf(facts, service.pool === undefined ? service.name : service.node, { member, service }))
+  }
+  for (const member of members.filter(one => !used.has(one))) cases.push(caseOf(facts, member.name, { member }))
+  return cases
+}
+
+/** `web-2 is out of pool web for 42 s`, as the beginning of a sentence. */
+export function standing({ facts, name, server, service, member }: Case): string {
+  if (server === undefined) {
+    const pool = service?.pool ?? member?.endpoints[0]?.pool
+    return pool === undefined ? name : `${name} is not in pool ${pool}`
+  }
+  const on = server.balancer === facts.node ? '' : ` on ${server.balancer}`
+  const pool = `pool ${server.pool}${on}`
+  if (server.state === 'ready') return `${name} takes traffic in ${pool}`
+  if (server.state === 'entering') return `${name} is not in ${pool} yet`
+  if (server.state === 'drain') return `${name} takes no new clients in ${pool}`
+  return `${name} is out of ${pool}${server.sinceMs === undefined ? '' : ` for ${age(server.sinceMs)}`}`
+}
+
+/** Whether requests get to it. */
+export function isServing({ server }: Case): boolean {
+  return server?.state === 'ready' && !/^(MAINT|DRAIN|DOWN)/.test(server.status ?? '')
+}
+
+function isOf(server: ServerFacts, member: MemberFacts): boolean {
+  return (
+    server.name === member.name ||
+    server.name === `${member.name}${server.address.slice(server.address.lastIndexOf(':'))}`
+  )
+}
+
+function hasPort(service: ServiceFacts, server: ServerFacts): boolean {
+  return service.port === undefined || server.address.endsWith(`:${service.port}`)
+}
+
+function caseOf(
+  facts: Facts,
+  name: string,
+  {
+    server,
+    member,
+    service,
+  }: { server?: ServerFacts | undefined; member?: MemberFacts | undefined; service?: ServiceFacts | undefined },
+): Case {
+  return {
+    ...{ facts, name },
+    ...(server === undefined ? {} : { server }),
+    ...(member === undefined ? {} : { member }),
+    ...(service === undefined ? {} : { service }),
+  }
+}

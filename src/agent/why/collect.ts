@@ -1,0 +1,273 @@
+/** Asks all who know, at once, and waits no longer than a person would. */
+import type { DrainReport, HistoryRecord } from '../../api/index.ts'
+import type { Server } from '../../balancer/index.ts'
+import { type Clock, formatAddress, MusterError, messageOf, within } from '../../base/index.ts'
+import type { JournalRecord } from '../../journal/index.ts'
+import type { SerfMember } from '../../serf/index.ts'
+import type { Agent } from '../agent.ts'
+import { balancersIn } from '../endpoints/drain-query.ts'
+import { isHostLocal, readEndpoints } from '../endpoints/endpoints.ts'
+import { ANY, askAgents } from './asking.ts'
+import type { BalancerFacts, Facts, MemberFacts, RingFacts, ServerFacts } from './facts.ts'
+import { knownHere, settingsOf } from './local.ts'
+import type { WhyAnswer } from './messages.ts'
+import { isMemberMeant } from './subject.ts'
+
+/** A server that does not answer a question of ours by then is late. */
+const LOOK_MS = 1_500
+/** The API's client waits 10 s for everything. */
+const PATIENCE_MS = 4_000
+const RECORDS = 60
+/** Members whose history is looked up one by one. */
+const MEMBERS_READ_MAX = 16
+/** Failures within so long of one another have one cause. */
+const TOGETHER_MS = 30_000
+const TOGETHER_AGE_MS = 3_600_000
+
+export async function collectFacts(agent: Agent, what: string | undefined): Promise<Facts> {
+  const { serf, balancing, config, deps, journal } = agent.parts
+  const self = serf.local()
+  const here = await knownHere(agent, what, LOOK_MS)
+  const defaultPool = settingsOf(agent)?.plainPool ?? 'web'
+  const nodes = new Set([...here.services.map(({ node }) => node), ...here.servers.map(({ name }) => name)])
+  const members = serf
+    .members()
+    .filter(one => one.status !== 'none')
+    .filter(one => isMemberMeant(what, one, defaultPool) || (what !== undefined && nodes.has(one.name)))
+  const [asked, drains, records, histories, balancer] = await Promise.all([
+    askOthers(agent, what, here, members),
+    drainsOf(agent),
+    recordsOf(agent, what),
+    historiesOf(agent, members),
+    balancing === undefined ? undefined : balancerFacts(agent),
+  ])
+  const answers = [...asked.answers]
+  const servers = [...here.servers, ...answers.flatMap(one => one.servers)]
+  const services = [...here.services, ...answers.flatMap(one => one.services)]
+  const pools = [...here.pools, ...answers.flatMap(one => one.pools)]
+  const ring = ringFacts(agent)
+  return {
+    ...(what === undefined ? {} : { what }),
+    ...{ node: config.node.name, isBalancer: balancing !== undefined, servers, services, pools, drains, records, ring },
+    members: await Promise.all(
+      members.map(one =>
+        memberFacts(agent, one, {
+          servers,
+          defaultPool,
+          isSelf: one.name === self.name,
+          ring,
+          since: histories.get(one.name),
+        }),
+      ),
+    ),
+    nowMs: deps.clock.wallMs(),
+    ...(balancer === undefined ? {} : { balancer }),
+    ...(journal.problem === undefined ? {} : { journalProblem: journal.problem }),
+    silent: asked.silent,
+  }
+}
+
+/** A balancer asks the agents beside the processes; everybody else asks the balancers as well. */
+async function askOthers(
+  agent: Agent,
+  what: string | undefined,
+  here: WhyAnswer,
+  members: readonly SerfMember[],
+): Promise<{ readonly answers: readonly WhyAnswer[]; readonly silent: readonly string[] }> {
+  const { serf, balancing } = agent.parts
+  const self = serf.local().name
+  const isWell = new Set(here.servers.filter(one => one.state === 'ready').map(one => one.name))
+  const beside = members
+    .filter(
+      ({ name, status, tags }) =>
+        name !== self && status === 'alive' && Object.keys(tags).some(key => key.startsWith('pool.')),
+    )
+    .map(({ name }) => name)
+    .filter(name => members.length <= MEMBERS_ASKED || !isWell.has(name))
+  const balancers = balancing === undefined ? balancersIn(serf).filter(name => name !== self) : []
+  const isOwn = what === undefined || here.services.some(({ name, pool }) => name === what && pool !== what)
+  const [agents, told] = await Promise.all([
+    askAgents(agent, beside, what ?? ANY),
+    askAgents(agent, balancers, isOwn ? self : (what ?? self)),
+  ])
+  return { answers: [...agents.from.values(), ...told.from.values()], silent: [...agents.silent, ...told.silent] }
+}
+
+const MEMBERS_ASKED = 4
+async function drainsOf(agent: Agent): Promise<readonly DrainReport[]> {
+  const { drains, serf } = agent.parts
+  if (balancersIn(serf).length === 0) return []
+  return (await soon(agent, drains.list()))?.drains ?? []
+}
+
+async function recordsOf(agent: Agent, what: string | undefined): Promise<HistoryRecord[]> {
+  const { journal } = agent.parts.journal
+  const asked = what === undefined ? { kinds: ['receipt', 'command', 'guard', 'service'] as const } : { what }
+  const page = await soon(agent, journal.read({ ...asked, limit: RECORDS }))
+  return (page?.records ?? []).map(historyRecord)
+}
+
+function historyRecord(record: JournalRecord): HistoryRecord {
+  return { ...record, at: new Date(record.at).toISOString() }
+}
+
+/** Since when each member is as it is, wall clock, ms. */
+async function historiesOf(agent: Agent, members: readonly SerfMember[]): Promise<Map<string, number>> {
+  const { journal } = agent.parts.journal
+  const found = new Map<string, number>()
+  for (const { name, status } of members.slice(0, MEMBERS_READ_MAX)) {
+    const page = await soon(agent, journal.read({ what: name, kinds: ['member'], limit: RECORDS }))
+    const changed = page?.records.findLast(
+      one =>
+        one.kind === 'member' && one.member === name && one.after.status === status && one.before?.status !== status,
+    )
+    if (changed !== undefined) found.set(name, changed.at)
+  }
+  return found
+}
+
+async function memberFacts(
+  agent: Agent,
+  member: SerfMember,
+  known: {
+    readonly servers: readonly ServerFacts[]
+    readonly defaultPool: string
+    readonly isSelf: boolean
+    readonly ring: RingFacts
+    readonly since: number | undefined
+  },
+): Promise<MemberFacts> {
+  const { name, ip, port, status, tags, leftAtMs, flaps = 0, held = false } = member
+  const { clock } = agent.parts.deps
+  const reading = readEndpoints(tags, { pool: known.defaultPool })
+  const sinceMs =
+    leftAtMs > 0 ? clock.nowMs() - leftAtMs : known.since === undefined ? undefined : clock.wallMs() - known.since
+  const rival = rivalOf(
+    member,
+    reading.endpoints.map(one => formatAddress({ ip, port: one.port })),
+    known.servers,
+  )
+  return {
+    ...{ name, address: formatAddress({ ip, port }), status, tags, isSelf: known.isSelf },
+    ...(sinceMs === undefined ? {} : { sinceMs: Math.max(0, sinceMs) }),
+    ...{ failures: flaps, isHeld: held, endpoints: reading.endpoints },
+    refused: [...reading.refused, ...(await unsoundOf(agent, member, reading.endpoints))],
+    ...(rival === undefined ? {} : { rival }),
+    hasForeignKey: known.ring.warnings.some(one => one.startsWith(`${name} (`) || one.startsWith(`${ip} speaks`)),
+  }
+}
+
+/** What balancers refuse of sound tags: names and addresses. */
+async function unsoundOf(
+  agent: Agent,
+  { name, ip }: SerfMember,
+  endpoints: MemberFacts['endpoints'],
+): Promise<string[]> {
+  const [endpoint] = endpoints
+  if (endpoint === undefined || agent.parts.balancing === undefined) return []
+  if (isHostLocal(ip) && !isHostLocal(agent.parts.serf.local().ip))
+    return [`its address ${ip} means another machine on every host; let it bind or advertise one that others can reach`]
+  const { refusalOf } = await import('../../balancer/index.ts')
+  const server: Server = {
+    pool: endpoint.pool,
+    name,
+    host: name,
+    ip,
+    port: endpoint.port,
+    weight: endpoint.weight ?? 1,
+    state: 'plain',
+    liveness: 'alive',
+  }
+  const refusal = refusalOf(server)
+  return refusal === undefined ? [] : [refusal]
+}
+
+function rivalOf(
+  { name }: SerfMember,
+  addresses: readonly string[],
+  servers: readonly ServerFacts[],
+): MemberFacts['rival'] {
+  const isOwn = (server: ServerFacts) => server.name === name || server.name.startsWith(`${name}:`)
+  const taken = servers.find(server => addresses.includes(server.address) && !isOwn(server))
+  return taken === undefined ? undefined : { name: taken.name, endpoint: taken.address }
+}
+
+function ringFacts(agent: Agent): RingFacts {
+  const { serf, config } = agent.parts
+  const all = serf.members()
+  const failed = all.filter(({ status }) => status === 'failed')
+  const { join, retryJoin } = config.cluster
+  const warnings = serf.warnings()
+  return {
+    alive: all.filter(({ status }) => status === 'alive').length,
+    failed: failed.map(({ name }) => name),
+    failedTogether: togetherOf(failed, agent.parts.deps.clock),
+    left: all.filter(({ status }) => status === 'left').length,
+    balancers: balancersIn(serf),
+    hasStopped: serf.state() === 'shutdown',
+    isAlone: all.length <= 1 && join.length + retryJoin.length > 0,
+    warnings: [...warnings, ...agent.warnings()],
+  }
+}
+
+function togetherOf(failed: readonly SerfMember[], clock: Clock): number {
+  const nowMs = clock.nowMs()
+  const times = failed.map(({ leftAtMs }) => leftAtMs).filter(atMs => atMs > 0 && nowMs - atMs < TOGETHER_AGE_MS)
+  return Math.max(0, ...times.map(atMs => times.filter(other => other >= atMs && other - atMs <= TOGETHER_MS).length))
+}
+
+async function balancerFacts(agent: Agent): Promise<BalancerFacts | undefined> {
+  const { balancing, supervisor, generations, deps } = agent.parts
+  if (balancing === undefined) return undefined
+  const { haproxy, reloads, problem, drifts, missingRetries } = balancing.status()
+  const pid = supervisor.services().find(({ name }) => name === 'haproxy')?.pid
+  const configuration = await configurationOf(agent, problem)
+  return {
+    ...{ version: haproxy.version, haproxy: haproxy.state, reloads },
+    ...(pid === undefined ? {} : { pid }),
+    ...(problem === undefined ? {} : { problem }),
+    drifts: drifts.map(({ what, outcome, atMs }) => ({ what, outcome, agoMs: deps.clock.nowMs() - atMs })),
+    ...(configuration === undefined ? {} : { configuration }),
+    ...(generations.pinned === undefined ? {} : { pinned: generations.pinned.number }),
+    advice: missingRetries.map(({ setting, cost }) => `${setting} is missing: ${cost}`),
+  }
+}
+
+/** What an apply would say now; HAProxy itself is not asked, so what it has said before counts while the files differ. */
+async function configurationOf(agent: Agent, problem: string | undefined): Promise<BalancerFacts['configuration']> {
+  if (problem?.startsWith(REFUSED) === true) return { kind: 'refused', words: problem }
+  try {
+    const plan = await soon(agent, agent.configuring.plan())
+    if (plan === undefined || plan.method === 'nothing') return undefined
+  } catch (failure) {
+    const kind = KINDS.get(failure instanceof MusterError ? String((failure as { code?: unknown }).code) : '')
+    return kind === undefined ? undefined : { kind, words: messageOf(failure) }
+  }
+  const page = await soon(agent, agent.parts.journal.journal.read({ kinds: ['command'], limit: RECORDS }))
+  const last = page?.records.findLast(one => one.kind === 'command' && one.command === 'apply')
+  const outcome = last?.kind === 'command' ? last.outcome : ''
+  return outcome.startsWith(`refused: ${REFUSED}`) ? { kind: 'refused', words: outcome } : undefined
+}
+
+const REFUSED = 'HAProxy refused'
+const KINDS: ReadonlyMap<string, 'template' | 'invalid'> = new Map([
+  ['BALANCER_TEMPLATE', 'template'],
+  ['BALANCER_CONFIG', 'invalid'],
+  ['CONFIG_INVALID', 'invalid'],
+])
+
+/** Undefined when it takes too long. @throws what `work` throws */
+async function soon<T>(agent: Agent, work: Promise<T>): Promise<T | undefined> {
+  const { clock } = agent.parts.deps
+  const { signal } = new AbortController()
+  const late = () => new LateError('too late')
+  return within(work, { clock, timeoutMs: PATIENCE_MS, signal, late }).catch((failure: unknown) => {
+    if (failure instanceof LateError) return undefined
+    throw failure
+  })
+}
+
+/** Somebody who was asked has not answered in time; the verdict does without. */
+class LateError extends MusterError {
+  readonly code = 'AGENT_LATE'
+}
