@@ -135,6 +135,28 @@ test('a server that is new, in a slot that was free, gets what waits, without a 
   expect(balancer.status().reloads).toBe(0)
 })
 
+test('a thousand wait, and all are served, each once; the thousand and first is told to come again', async () => {
+  const port = freshPort()
+  const { start } = await rig({ frontends: { www: { bind: `${IP}:${port}`, pool: 'web' } } })
+  const balancer = await start()
+  const { server, executed } = await ledgerServer('127.0.182.34')
+  const waiting = Array.from({ length: 1_000 }, (_, nth) =>
+    ask({ host: IP, port }, nth % 2 === 0 ? { path: `/${nth}` } : { method: 'POST', path: `/${nth}`, body: 'x' }),
+  )
+  let beyond: Answer | undefined
+  await until(async () => {
+    const signal = AbortSignal.timeout(100)
+    beyond = await ask({ host: IP, port }, { signal }).catch(() => undefined) // as long as there is room it would wait, too
+    return beyond?.status === 503
+  })
+  expect(beyond).toMatchObject({ retryAfter: '1' })
+  balancer.wanted([server])
+  const answers = await Promise.all(waiting)
+  expect(answers.filter(answer => answer.status !== 200)).toEqual([])
+  expect(executed.length).toBe(1_000)
+  expect(new Set(executed).size).toBe(1_000)
+}, 30_000)
+
 test('what waits too long, or beyond the number, gets 503 with Retry-After, and keeps its cookie', async () => {
   const port = freshPort()
   const pools = { web: { sticky: 'cookie' as const, hold: { timeMs: 600, requests: 2 } } }
