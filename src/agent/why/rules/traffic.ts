@@ -108,12 +108,12 @@ const guarded: Rule = c => {
 const flapping: Rule = c => {
   const { server, facts, member } = c
   const downs = server?.downs ?? 0
-  if (downs >= FLAPS && (server?.sinceMs ?? Number.POSITIVE_INFINITY) < FLAP_MS)
+  if (downs > FLAPS && (server?.sinceMs ?? Number.POSITIVE_INFINITY) < FLAP_MS)
     return verdict(
       c,
       'flapping',
       'wrong',
-      `${standing(c)}, but it flaps: HAProxy's checks failed and passed again ${downs} times, last ${age(server?.sinceMs ?? 0)} ago`,
+      `${standing(c)}, but it flaps: HAProxy's checks failed and passed again ${downs - 1} times, last ${age(server?.sinceMs ?? 0)} ago`,
     )
   const failed = facts.records.filter(
     one =>
@@ -226,6 +226,7 @@ const OTHERS: ReadonlySet<string> = new Set(['drain', 'min_servers', 'last serve
 const GUARD_MS = 60 * 60_000
 const RECENT_MS = 10 * 60_000
 const FLAP_MS = 10 * 60_000
+/** The first time down is that before a server's first good check. */
 const FLAPS = 3
 const ERRORS_OF = 20
 const ERROR_SHARE = 0.1
