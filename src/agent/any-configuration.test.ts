@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -31,16 +31,8 @@ test(
       const random = seededRandom(SEED * 1_000_000 + nth)
       const drawn = { balancer: balancerFrom(random) }
       writeFileSync(file, JSON.stringify(drawn)) // JSON is YAML
-      const config = loadConfig({ files: [{ kind: 'file', path: file }] })
-      if (config.balancer === undefined) throw new Error('no balancer')
-      const own = balancerConfigOf(config, config.balancer, '10.0.0.9')
-      const text = await preview({ ...own, maxConnections: 500 }, serversFor(Object.keys(own.pools), random))
-      const cfg = join(directory, 'haproxy.cfg')
-      writeFileSync(cfg, text)
-      const { status, stderr } = spawnSync('haproxy', ['-c', '-f', cfg], { encoding: 'utf8', env: PATH })
-      const words = `seed ${SEED}, configuration ${nth}: ${JSON.stringify(drawn)}\n${stderr}`
-      const warnings = stderr.split('\n').filter(line => line.includes('[WARNING]') && !line.includes(FREE_SLOTS))
-      expect([status, warnings], words).toEqual([0, []])
+      const outcome = await complaintsOfHaproxy(pools => serversFor(pools, random))
+      expect(outcome, `seed ${SEED}, configuration ${nth}: ${JSON.stringify(drawn)}`).toEqual([0, []])
     }
   },
   COUNT * 1_000 + 20_000,
@@ -48,6 +40,29 @@ test(
 
 /** Free slots have one address, and so one cookie, which nobody is given: they are in maintenance. */
 const FREE_SLOTS = 'We generated two equal cookies for two different servers'
+
+test('the examples of docs/sites.md are sound', async () => {
+  const page = readFileSync(new URL('../../docs/sites.md', import.meta.url), 'utf8')
+  const examples = [...page.matchAll(/```yaml\n(.*?)```/gs)].map(([, yaml = '']) => yaml)
+  expect(examples.length).toBeGreaterThanOrEqual(3)
+  for (const name of ['shop.pem', 'blog.pem']) copyFileSync(certificate, join(directory, name))
+  for (const example of examples) {
+    writeFileSync(file, example)
+    expect(await complaintsOfHaproxy(), example).toEqual([0, []])
+  }
+})
+
+/** HAProxy's exit code and warnings about what it is given for the configuration in `file`. */
+async function complaintsOfHaproxy(serversOf: (pools: readonly string[]) => Server[] = () => []) {
+  const config = loadConfig({ files: [{ kind: 'file', path: file }] })
+  if (config.balancer === undefined) throw new Error('no balancer')
+  const own = balancerConfigOf(config, config.balancer, '10.0.0.9')
+  const cfg = join(directory, 'haproxy.cfg')
+  writeFileSync(cfg, await preview({ ...own, maxConnections: 500 }, serversOf(Object.keys(own.pools))))
+  const { status, stderr } = spawnSync('haproxy', ['-c', '-f', cfg], { encoding: 'utf8', env: PATH })
+  const lines = stderr.split('\n').filter(line => /\[(?:WARNING|ALERT)\]/.test(line) && !line.includes(FREE_SLOTS))
+  return [status, lines]
+}
 
 const PATH = { PATH: `${process.env['PATH'] ?? ''}:/usr/sbin` }
 
@@ -103,7 +118,7 @@ function balancerFrom(random: Random): object {
     some(2).map(() => draw(`:${port++}`, `127.0.0.1:${port++}`, `[::1]:${port++}`, `*:${port++} name x`))
   const tlsFrom = () => ({
     bind: binds(),
-    certificates: draw(certificate, [certificate, certificate]),
+    certificates: draw<string | string[]>(certificate, [certificate, certificate]),
     ...maybe('min_version', 1.2, '1.3'),
   })
   const routesFrom = () =>
