@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
-import { request as httpsRequest } from 'node:https'
+import { createServer as createHttps, request as httpsRequest } from 'node:https'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -192,6 +192,31 @@ test('a TCP pool passes bytes on, and tells servers by the PROXY protocol who th
     socket.on('error', reject)
   })
   expect(heard).toBe('heard PROXY TCP4 203.0.113.9 203.0.113.1 5555 80\r\nhello')
+})
+
+test('TLS to servers, and only to those whose certificate is signed by who may', async () => {
+  const [own, foreign] = [certificateFor('web.internal'), certificateFor('web.internal')]
+  const pem = readFileSync(own)
+  const http = createHttps({ cert: pem, key: pem }, (asked, answer) =>
+    answer.end(`${asked.headers['x-forwarded-for']}`),
+  )
+  const port = freshPort()
+  await new Promise<void>(listening => http.listen(port, '127.0.182.24', listening))
+  endings.push(async () => {
+    http.closeAllConnections()
+    http.close()
+  })
+  const member = { name: 'web-1', host: 'web-1', ip: '127.0.182.24', port, weight: 1 } as const
+  const server = (pool: string): Server => ({ ...member, pool, state: 'ready', liveness: 'alive' })
+  const [good, bad] = [freshPort(), freshPort()]
+  const poolOf = (ca: string): PoolConfig => ({ serverTls: { verify: 'required', ca }, hold: { timeMs: 0 } })
+  await site({
+    frontends: { good: { bind: `${SITE}:${good}`, pool: 'a' }, bad: { bind: `${SITE}:${bad}`, pool: 'b' } },
+    pools: { a: poolOf(own), b: poolOf(foreign) },
+    servers: [server('a'), server('b')],
+  })
+  expect(await ask(good)).toMatchObject({ status: 200, body: '127.0.0.1' })
+  expect(await ask(bad)).toMatchObject({ status: 503 })
 })
 
 test('two balancers with the same servers in another order and in other slots give each the same cookie', async () => {
