@@ -56,7 +56,7 @@ function adoptServer({ roster, layout, nowMs }: Adopter, { key, line, member, li
   layout.adopt(pool, server, undefined)
   const ip = live?.ip ?? line?.ip
   const port = live?.port ?? line?.port
-  if (ip === undefined || port === undefined || port < 1 || (ip === '127.0.0.1' && port === 1)) return
+  if (ip === undefined || port === undefined || port < 1) return
   if (live === undefined ? line?.disabled : live.admin === 'maint') return
   const name = member ?? server
   if (!SERVER_NAME.test(name) || !POOL_NAME.test(pool)) return

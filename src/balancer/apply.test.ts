@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
+import { Agent, type IncomingMessage, request } from 'node:http'
 import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
 import { connect as connectTls, type PeerCertificate } from 'node:tls'
@@ -21,7 +22,7 @@ function receiptsOf(balancer: Balancer): Receipt[] {
 function poke({ config }: Rig, line: string): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = ''
-    const socket = connect(join(config.runDir, 'haproxy.sock'), () => socket.write(`${line}\n`))
+    const socket = connect(join(config.runDir, 'haproxy.sock'), () => socket.write(`${line};quit\n`))
     socket.on('data', chunk => (text += chunk.toString()))
     socket.on('close', () => resolve(text.trim()))
     socket.on('error', reject)
@@ -71,11 +72,7 @@ test('every change has a receipt: who came, why, how, and what was said to HAPro
   balancer.wanted([{ ...a.server, liveness: 'withdrawn' }])
   await until(() => receipts.at(-1)?.changes[0]?.after === null)
   expect(receipts.at(-1)).toMatchObject({
-    commands: [
-      'set server web/slot1 state maint',
-      'set server web/slot1 addr 127.0.0.1 port 1',
-      'set server web.unsafe/slot1 addr 127.0.0.1 port 1',
-    ],
+    commands: ['set server web/slot1 state maint'],
     changes: [{ server: a.server.name, before: { state: 'ready', weight: 1 }, reason: 'its member withdrew it' }],
   })
   expect(new Set(receipts.map(({ id }) => id)).size).toBe(receipts.length)
@@ -313,3 +310,30 @@ function nameOf(port: number): Promise<string | undefined> {
     socket.on('error', () => resolve(undefined))
   })
 }
+
+test('old workers are listed with what they serve, and bounded in number: the oldest is ended', async () => {
+  const made = await rig({ reloadSpacingMs: 1, oldWorkers: { max: 2 } })
+  const balancer = await started(made)
+  const a = await web('127.0.21.2')
+  const b = await web('127.0.21.3')
+  balancer.wanted([a.server, b.server])
+  await until(() => balancer.status().pools[0]?.servers.filter(({ state }) => state === 'ready').length === 2)
+  const kept: Agent[] = []
+  const hold = () =>
+    new Promise<void>((resolve, reject) => {
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+      kept.push(agent)
+      const answered = (answer: IncomingMessage) => answer.resume().on('end', resolve)
+      request({ host: '127.0.21.1', port: made.port, agent }, answered).on('error', reject).end()
+    })
+  for (let i = 0; i < 4; i++) {
+    await hold() // idle connections live on in the worker of their time
+    await balancer.apply({ ...made.config, pools: { web: { timeoutServerMs: 20_000 + i } } }, ORDER)
+  }
+  const old = () => balancer.status().haproxy.oldWorkers
+  await until(() => old().length === 2, 10_000)
+  expect(old().every(({ sessions }) => sessions >= 1)).toBe(true)
+  const left = await balancer.sessions()
+  expect(left('web', a.server)).toBe(0) // idle connections to clients are no work of a server's
+  for (const agent of kept) agent.destroy()
+})

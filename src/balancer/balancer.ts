@@ -1,6 +1,7 @@
 import { type Clock, type Listeners, type Log, messageOf, type Random, type Timer } from '../base/index.ts'
 import { assertSound, type BalancerConfig } from './config.ts'
 import type { DriftReport } from './drift.ts'
+import type { OldWorker } from './drivers/old-workers.ts'
 import type { HaproxyControl } from './drivers/haproxy-control.ts'
 import { RuntimeSocketError } from './errors.ts'
 import { missingRetries, type MissingRetry } from './retries.ts'
@@ -32,6 +33,8 @@ export interface BalancerStatus {
     readonly workerPid: number | undefined
     readonly state: string
     readonly adopted: boolean
+    /** From before reloads, with what they still serve. */
+    readonly oldWorkers: readonly OldWorker[]
   }
   readonly pools: readonly { readonly name: string; readonly servers: readonly ServerStatus[] }[]
   readonly reloads: number
@@ -216,6 +219,7 @@ export class Balancer implements AsyncDisposable {
         workerPid: control.workerPid,
         state: this.#failure instanceof RuntimeSocketError ? 'unreachable' : supervise.status().state,
         adopted,
+        oldWorkers: control.oldWorkers.list,
       },
       pools: passes.layout.poolNames().map(name => ({ name, servers: this.#serverStatuses(name) })),
       reloads: passes.reloads,

@@ -298,19 +298,23 @@ function slotsData(slots: readonly Readonly<Slot>[], servers: readonly PlacedSer
   const byEndpoint = new Map(servers.map(server => [endpointOf(server), server]))
   return slots.map(({ number, occupant }) => {
     const server = occupant === undefined ? undefined : byEndpoint.get(occupant)
-    return serverData(`slot${number}`, 100 + number, server ?? FREE)
+    return serverData(`slot${number}`, 100 + number, server ?? freeSlot(number))
   })
 }
 
-const FREE: PlacedServer = {
-  pool: '',
-  name: '',
-  host: '',
-  ip: '127.0.0.1',
-  port: 1,
-  weight: 1,
-  stance: 'maint',
-  state: 'plain',
+/** Never asked, nowhere (TEST-NET-1, RFC 5737), and each elsewhere: equal addresses make equal cookies, of which HAProxy complains. */
+function freeSlot(number: number): PlacedServer {
+  const ip = `192.0.2.${1 + (number % 250)}`
+  return {
+    pool: '',
+    name: '',
+    host: '',
+    ip,
+    port: 1 + Math.floor(number / 250),
+    weight: 1,
+    stance: 'maint',
+    state: 'plain',
+  }
 }
 
 function serverData(name: string, id: number, server: PlacedServer): ServerData {

@@ -68,6 +68,7 @@ const BLIND =
 const DRAIN_TIMEOUT_MS = 30_000
 /** Causes of one receipt; a storm has more, of which the first ones tell as much. */
 const CAUSES_MAX = 32
+const OLD_WORKERS_MAX = 8
 
 /** Everything that a pass remembers from the one before. Passes never overlap. */
 export class Passes {
@@ -265,8 +266,20 @@ export class Passes {
     if (this.#isBlind) return undefined
     const lookAtMs = this.#decide()
     this.#prober.want(this.#targets())
+    await this.#tendOldWorkers()
     const attachments = await this.#surroundings.look(control.loaded, rereads)
     return { seen, loaded: control.loaded, attachments, released: this.#released, lookAtMs }
+  }
+
+  /** They are bounded in number; who cannot be asked now is asked at a later look. */
+  async #tendOldWorkers(): Promise<void> {
+    const { max = OLD_WORKERS_MAX } = this.#layout.config.oldWorkers ?? {}
+    try {
+      for (const { pid, sessions } of await this.#deps.control.oldWorkers.look(max))
+        this.#deps.log.warn({ pid, sessions, max }, 'an old worker is ended: reloads have left more than there may be')
+    } catch (failure) {
+      if (!(failure instanceof RuntimeSocketError)) throw failure
+    }
   }
 
   /** How those in traffic answer. */

@@ -19,11 +19,14 @@ export function wantedServers(structure: Structure, placement: Placement): Map<s
   return wanted
 }
 
+/** Whoever was there keeps its address until the slot is taken again: requests may still be on their way to it. */
+const NOWHERE = { ip: undefined, port: undefined, weight: undefined }
+
 function wantedServer(line: ServerLine, entry: Entry | 'free' | undefined): WantedServer {
   const { ip, port, weight, maxconn } = line
   const follows = line.track !== undefined
   if (entry === undefined) return { ip, port, weight, maxconn, admin: undefined }
-  if (entry === 'free') return { ip, port, weight: undefined, maxconn, admin: follows ? undefined : 'maint' }
+  if (entry === 'free') return { ...NOWHERE, maxconn, admin: follows ? undefined : 'maint' }
   const { stance } = entry.decision
   const isEntering = stance === 'entering' // not in the file yet: its values are the entry's own
   return {

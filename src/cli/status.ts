@@ -47,6 +47,8 @@ export function statusText(status: AgentStatus): string {
 function balancerParts(balancer: NonNullable<AgentStatus['balancer']>): string[] {
   const { version, pid, state, reloads } = balancer.haproxy
   const parts = [`haproxy ${version ?? ''}  ${state}${pid === undefined ? '' : `  pid ${pid}`}  reloads: ${reloads}`]
+  for (const old of balancer.haproxy.oldWorkers ?? [])
+    parts.push(`old worker pid ${old.pid}: ${old.sessions} connections, since ${Math.round(old.ageMs / 1_000)} s`)
   const rows = balancer.pools.flatMap(pool =>
     pool.servers.length === 0
       ? [[pool.name, '-', '-', 'empty', '-', 'no member serves this pool']]

@@ -7,6 +7,7 @@ import { commandLine, type Command, payloadOf } from '../plan.ts'
 import { assertDone, parseFigures, parseServersState, type ServerFigures, type ServerState } from '../runtime-state.ts'
 import { RuntimeSocketError } from '../errors.ts'
 import { assertAccepted, type Haproxy, installChecked, readIfThere, reload, showProcesses } from './haproxy-process.ts'
+import { OldWorkers } from './old-workers.ts'
 import { reviveMaster } from './lost-sockets.ts'
 import { assertBindable } from './test-bind.ts'
 import { askMaster, masterSession, openRuntimeSession, type RuntimeSession } from './runtime-socket.ts'
@@ -41,7 +42,11 @@ export class Seen {
 
   /** `ip:port` → a server that follows no other. */
   byEndpoint(): ReadonlyMap<string, { readonly name: string; readonly state: ServerState }> {
-    this.#endpoints ??= new Map(this.#own().map(found => [endpointOf(found.state), found]))
+    this.#endpoints ??= new Map(
+      this.#own()
+        .sort(inMaintFirst)
+        .map(found => [endpointOf(found.state), found]),
+    )
     return this.#endpoints
   }
 
@@ -59,12 +64,19 @@ export class Seen {
   }
 }
 
+/** A free slot still has the address of whoever was there; the one who is there now counts. */
+function inMaintFirst(a: { readonly state: ServerState }, b: { readonly state: ServerState }): number {
+  return Number(b.state.admin === 'maint') - Number(a.state.admin === 'maint')
+}
+
 /** The hands of the balancer: HAProxy's file, its two sockets, its reloads. One caller at a time. */
 export class HaproxyControl {
   readonly #haproxy: Haproxy
   readonly #paths: Paths
   readonly #clock: Clock
   readonly #log: Log
+  /** What reloads have left behind. */
+  readonly oldWorkers: OldWorkers
   #fileText: string | undefined
   /** Tells the file that `fileText` is from one that somebody else wrote. */
   #fileMark: string | undefined
@@ -82,6 +94,7 @@ export class HaproxyControl {
     this.#haproxy = haproxy
     this.#paths = paths
     this.#clock = clock
+    this.oldWorkers = new OldWorkers(paths.master, clock)
   }
 
   /** What the worker runs, but for what the socket can change. */
@@ -299,6 +312,7 @@ export class HaproxyControl {
 
   /** The worker loaded `<config>.loaded` if that names its pid, else what the file said when it started: the file itself. */
   async #adoptWorker(workerPid: number): Promise<void> {
+    this.oldWorkers.expect()
     const record = await readIfThere(this.#recordPath())
     const text = record?.startsWith(`# worker ${workerPid}\n`) === true ? record : await this.readFile()
     this.#isKnown = text !== undefined
@@ -312,6 +326,7 @@ export class HaproxyControl {
 
   /** Without the record (a full disk) the next agent takes the file for what was loaded, as it does where the pid differs. */
   async #remember(workerPid: number, text: string): Promise<void> {
+    this.oldWorkers.expect()
     this.#workerPid = workerPid
     this.#loaded = parseStructure(text)
     this.#isKnown = true

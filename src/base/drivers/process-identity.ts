@@ -17,6 +17,7 @@ export interface ProcessStat {
   readonly pid: number
   /** One letter; `Z` and `X` are dead, whatever `kill(pid, 0)` claims. */
   readonly state: string
+  readonly parent: number
   readonly group: number
   readonly session: number
   readonly startTime: string
@@ -73,10 +74,10 @@ export function readProcess(pid: number): ProcessStat | undefined {
   if (text === undefined) return undefined
   // The second field is the command in brackets and may itself hold spaces and brackets: count from the last one.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-  const [state, , group, session] = fields
+  const [state, parent, group, session] = fields
   const startTime = fields[19]
   if (state === undefined || startTime === undefined) return undefined
-  return { pid, state, group: Number(group), session: Number(session), startTime }
+  return { pid, state, parent: Number(parent), group: Number(group), session: Number(session), startTime }
 }
 
 /** Changes with every boot of the machine. */
