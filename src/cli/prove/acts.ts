@@ -19,8 +19,10 @@ type Draw = (world: World) => Act | undefined
 
 /** So many servers are left alone at any time. */
 const SPARED = 2
-const SERVERS_MAX = 6
+export const SERVERS_MAX = 6
 const POLL_MS = 20
+/** Between two falls of a server: three within a minute, and the balancer holds it out. */
+const FALLS_MS_MIN = 65_000
 const FREEZE_MS_MIN = 1500
 const FREEZE_MS_SPREAD = 2500
 const WEIGHT_MAX = 10
@@ -51,20 +53,20 @@ export const ACTS = {
       await untilServed(world, server, signal)
     }),
   'crash process': world =>
-    onServer(world, 'kill -9 the process of', async (server, signal) => {
+    onFallible(world, 'kill -9 the process of', async (server, signal) => {
       world.counts.memberChanges += 2
       const killed = await duringKill(world, server, () => world.tier.killWeb(server))
       await until(world, signal, async () => isAnother(await world.tier.webOf(server), killed))
       await untilServed(world, server, signal)
     }),
   'crash host': world =>
-    onServer(world, 'kill -9 agent and process of', async (server, signal) => {
+    onFallible(world, 'kill -9 agent and process of', async (server, signal) => {
       world.counts.memberChanges++
       await duringKill(world, server, () => world.tier.killServer(server))
       await world.load.untilNotServed(server.name, {}, signal)
     }),
   freeze: world =>
-    onServer(world, 'freeze', async (server, signal) => {
+    onFallible(world, 'freeze', async (server, signal) => {
       world.counts.memberChanges += 2
       await duringKill(world, server, async () => {
         const thaw = await world.tier.freeze(server)
@@ -151,16 +153,31 @@ function onServer(
   world: World,
   what: string,
   perform: (server: DemoServer, signal: AbortSignal) => Promise<unknown>,
+  suits: (server: DemoServer) => boolean = () => true,
 ): Act | undefined {
   const idle = world.tier.servers.filter(server => !world.busy.has(server) && server.plain === undefined)
-  if (idle.length <= SPARED) return undefined
-  const server = idle[world.random.below(idle.length)] as DemoServer
+  const suitable = idle.filter(suits)
+  if (idle.length <= SPARED || suitable.length === 0) return undefined
+  const server = suitable[world.random.below(suitable.length)] as DemoServer
   return {
     name: `${what} ${server.name}`,
     log: server.name,
     target: server,
     perform: signal => perform(server, signal),
   }
+}
+
+/** The same for what makes a server fall: one that fell a moment ago would be held out as flapping. */
+function onFallible(
+  world: World,
+  what: string,
+  perform: (server: DemoServer, signal: AbortSignal) => Promise<unknown>,
+): Act | undefined {
+  const sinceMs = world.clock.nowMs() - FALLS_MS_MIN
+  const fell = (server: DemoServer) => (world.fellAtMs.get(server.name) ?? Number.NEGATIVE_INFINITY) > sinceMs
+  const act = onServer(world, what, perform, server => !fell(server))
+  if (act !== undefined) world.fellAtMs.set(act.log, world.clock.nowMs())
+  return act
 }
 
 function onBalancer(world: World, name: string, perform: (signal: AbortSignal) => Promise<unknown>): Act | undefined {

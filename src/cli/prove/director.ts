@@ -1,6 +1,6 @@
 import { messageOf, shuffle, sleep } from '../../base/index.ts'
 import { withDeadline } from '../tier/deadline.ts'
-import { type Act, ACTS, type ActKind } from './acts.ts'
+import { type Act, ACTS, type ActKind, SERVERS_MAX } from './acts.ts'
 import type { ScenarioName } from './options.ts'
 import type { ActResult } from './report.ts'
 import type { World } from './world.ts'
@@ -39,8 +39,8 @@ export const SCRIPTS: Readonly<Record<ScenarioName, Script>> = {
     template: 'file',
   },
   crash: {
-    kinds: ['crash process', 'crash host', 'freeze', 'join'],
-    everySeconds: 4,
+    kinds: ['crash process', 'join', 'crash host', 'freeze', 'join'],
+    everySeconds: 5,
     atATime: 2,
     template: 'slots',
   },
@@ -59,6 +59,8 @@ const CHANGE = { slots: 'configuration', file: 'template' } as const
 /** Longer, and an act counts as not having taken effect; a drain may take 30 s. */
 const ACT_MS_MAX = 45_000
 const WAIT_MS = 50
+/** Nothing can be done, and nothing is under way that would change it. */
+const STUCK_MS = 3000
 /** Of the time, for the last acts to take effect. */
 const SETTLE_SHARE = 0.15
 
@@ -83,7 +85,7 @@ export async function direct(
   try {
     for (let i = 0; kinds.length > 0; i++) {
       await sleep(clock, Math.max(0, startedAtMs + stepMs * (i + 0.5) - clock.nowMs()), signal)
-      const act = await nextAct(world, kinds, () => running.size < script.atATime, signal)
+      const act = await nextAct(world, kinds, () => script.atATime - running.size, script.atATime, signal)
       const name = `${i + 1} ${act.name}`
       world.load.begin(name)
       if (act.target !== undefined) world.busy.add(act.target)
@@ -103,16 +105,31 @@ export async function direct(
   return results
 }
 
-/** Takes the first act that can be done now out of `kinds`; waits while there is none. */
-async function nextAct(world: World, kinds: ActKind[], isFree: () => boolean, signal: AbortSignal): Promise<Act> {
-  for (;;) {
-    if (isFree()) {
+/**
+ * Takes the first act that can be done now out of `kinds`; waits while there is none. Where waiting does not help (too few
+ * servers for what is left, or too many), another one takes its place.
+ */
+async function nextAct(
+  world: World,
+  kinds: ActKind[],
+  free: () => number,
+  atATime: number,
+  signal: AbortSignal,
+): Promise<Act> {
+  for (let idleMs = 0; ; idleMs = free() === atATime ? idleMs + WAIT_MS : 0) {
+    if (free() > 0) {
       for (const [i, kind] of kinds.entries()) {
         const act = ACTS[kind](world)
         if (act === undefined) continue
         kinds.splice(i, 1)
         return act
       }
+    }
+    const instead =
+      idleMs < STUCK_MS ? undefined : ACTS[world.tier.servers.length < SERVERS_MAX ? 'join' : 'leave'](world)
+    if (instead !== undefined) {
+      kinds.shift()
+      return instead
     }
     await sleep(world.clock, WAIT_MS, signal)
   }

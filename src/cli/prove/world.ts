@@ -11,6 +11,8 @@ export interface World {
   readonly random: Random
   /** Acts on the same server, or on the balancer, wait for one another. */
   readonly busy: Set<DemoServer | 'balancer'>
+  /** When a server last fell without having said so, by name. */
+  readonly fellAtMs: Map<string, number>
   /** HAProxy's master at the start: the same at the end. */
   readonly haproxy: ProcessIdentity
   readonly counts: Counts
@@ -32,7 +34,7 @@ export interface Counts {
 
 export async function newWorld(parts: Pick<World, 'tier' | 'load' | 'clock' | 'random'>): Promise<World> {
   const counts = { generation: 0, templateChanges: 0, memberChanges: 0, foreignReloads: 0, reloadsBefore: 0 }
-  return { ...parts, busy: new Set(), haproxy: await parts.tier.haproxy(), counts }
+  return { ...parts, busy: new Set(), fellAtMs: new Map(), haproxy: await parts.tier.haproxy(), counts }
 }
 
 /** Remembers the agent's count before the agent ends. */
