@@ -198,7 +198,7 @@ test('TLS to servers, and only to those whose certificate is signed by who may',
   const [own, foreign] = [certificateFor('web.internal'), certificateFor('web.internal')]
   const pem = readFileSync(own)
   const http = createHttps({ cert: pem, key: pem }, (asked, answer) =>
-    answer.end(`${asked.headers['x-forwarded-for']}`),
+    answer.end(String(asked.headers['x-forwarded-for'])),
   )
   const port = freshPort()
   await new Promise<void>(listening => http.listen(port, '127.0.182.24', listening))
