@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { Hosts } from './hosts.ts'
 import { eventually, part, serf } from './parts.ts'
-import { ask, siteTemplate, Tier, type TierAgent, untilReady } from './tier.ts'
+import { ask, poolOf, siteTemplate, Tier, type TierAgent, untilReady } from './tier.ts'
 
 const MUSTER = resolve(import.meta.dirname, '../bin/muster')
 const LOCAL = { profile: 'local' }
@@ -94,7 +94,7 @@ test('plain serf agents: whatever is wrong with a server, its member or its tags
     () => lb.status(),
     status => status.balancer?.haproxy.pid !== undefined,
   )
-  const names = ['m1', 'm2', 'm4', 'm5', 'm6', 'm7', 'm8', 'm17', 'm18', 'm20']
+  const names = ['m1', 'm2', 'm4', 'm5', 'm6', 'm7', 'm8', 'm17', 'm18', 'm20', 'm19']
   const members = new Map(
     await Promise.all(names.map(async (name, at) => [name, await plain(tier, name, 11 + at)] as const)),
   )
@@ -155,11 +155,36 @@ test('plain serf agents: whatever is wrong with a server, its member or its tags
       /^m16 takes traffic in pool one: the drain of \S+ \d+ s ago was refused: pool one has 1 server/,
     ),
   ).toBe(0)
-  const twin = ['-bind', `${tier.ip(18)}:7947`, '-rpc-addr', `${tier.ip(18)}:7374`, '-node', 'm13']
+  const twin = ['-bind', `${tier.ip(19)}:7947`, '-rpc-addr', `${tier.ip(19)}:7374`, '-node', 'm13']
   const more = ['-tag', 'role=backend', '-join', tier.gossip(1), '-profile', 'local']
-  tier.run('m13', [part('serf'), 'agent', ...twin, ...more], {}, 18)
-  expect(await says(lb, 'm13', /^m13 is not in pool web: m17|^m13 is not in pool web/)).toBe(1)
-  for (let at = 0; at < 40; at++) await ask(`${tier.site}users`)
+  tier.run('m13', [part('serf'), 'agent', ...twin, ...more], {}, 19)
+  expect(await says(lb, 'm13', /^m13 is not in pool web: m18 announces 127\.0\.186\.19:3000, too, and has it/)).toBe(1)
+  const slot = (await poolOf(lb)).find(({ name }) => name === 'm19')?.slot ?? ''
+  const byHand = /^m19 gets no traffic in pool web: somebody set it to MAINT in HAProxy by hand, \d+ s ago, left alone/
+  const insisted = async () => {
+    await poke(lb, `set server web/${slot} state maint`)
+    return await why(lb, 'm19')
+  }
+  await poke(lb, `set server web/${slot} state maint`)
+  expect(
+    await says(
+      lb,
+      'm19',
+      /^m19 takes traffic in pool web: somebody changed it in HAProxy by hand \d+ s ago, put right$/,
+    ),
+  ).toBe(0)
+  expect((await eventually(insisted, ({ first }) => byHand.test(first), 20_000, 300)).exit).toBe(1)
+  for (let at = 0; at < 3; at++) {
+    mode(tier, 'm2', '200 fine')
+    await says(lb, 'm2', /^m2 takes traffic/)
+    mode(tier, 'm2', '500 again')
+    await says(lb, 'm2', /^m2 is out of/)
+  }
+  mode(tier, 'm2', '200 fine')
+  expect(
+    await says(lb, 'm2', /^m2 takes traffic in pool web, but it flaps: .*failed and passed again [3-9] times/),
+  ).toBe(1)
+  for (let at = 0; at < 100; at++) await ask(`${tier.site}users`)
   expect(
     await says(
       lb,
@@ -171,4 +196,110 @@ test('plain serf agents: whatever is wrong with a server, its member or its tags
     exit: 1,
     first: expect.stringMatching(/nobody knows "m77".*did you mean m7/),
   })
+}, 90_000)
+
+/** An agent of ours whose service is the application, or something else. */
+function own(tier: Tier, name: string, host: number, service: object = {}, more: object = {}): TierAgent {
+  const env = { MODE: mode(tier, name, '200 fine'), HOST: tier.ip(host), PORT: '3000' }
+  const command = [process.execPath, '-e', APP]
+  const services = { app: { command, env, pool: 'web', port: 3000, ready: { http: '/up' }, ...service } }
+  return tier.muster(name, host, { cluster: { ...LOCAL, join: [tier.gossip(1)] }, services, ...more })
+}
+
+test('agents of ours: the process, its readiness, its end; asked at the balancer and at the service itself', async () => {
+  await using tier = await Tier.open('127.0.187')
+  const lb = balancer(tier, { web: { check: { http: '/up', interval: '200ms', timeout: '200ms' } } })
+  await eventually(
+    () => lb.status(),
+    status => status.balancer?.haproxy.pid !== undefined,
+  )
+  const dying = ['sh', '-c', 'echo no database; exit 3']
+  const a = Object.fromEntries(
+    [
+      own(tier, 'a1', 11),
+      own(tier, 'a2', 12, { command: dying, restart: { min: '20ms', quarantine_after: 2 } }),
+      own(tier, 'a3', 13, { command: dying, restart: { min: '60s', max: '60s' } }),
+      own(tier, 'a4', 14),
+      own(tier, 'a5', 15, { port: 3001, ready: { port: 3001 } }),
+      own(tier, 'a6', 16),
+      own(tier, 'a7', 17, { ready: { port: 3000 } }),
+      own(tier, 'a8', 18, { stop: { drain: '20s' } }),
+      own(tier, 'a9', 19),
+      own(tier, 'a10', 20, { restart: { min: '20ms' } }),
+    ].map(one => [one.name, one]),
+  ) as Record<string, TierAgent>
+  mode(tier, 'a4', '503 still warming up')
+  mode(tier, 'a7', '404 no such page')
+  await untilReady(lb, ['a1', 'a10', 'a6', 'a8', 'a9'])
+
+  const quarantined =
+    /^a2 is not in pool web: its service app was given up after \d+ restarts?: exit status 3; its last line: "no database"$/
+  expect(await says(lb, 'a2', quarantined)).toBe(1)
+  expect(await says(a['a2'] as TierAgent, undefined, quarantined)).toBe(1)
+  expect(
+    await says(
+      lb,
+      'a3',
+      /^a3 is not in pool web: its service app ended: exit status 3, \d+ s ago and is started again/,
+    ),
+  ).toBe(1)
+  expect(
+    await says(
+      lb,
+      'a4',
+      /^a4 is not in pool web: its service app runs for \d+ s and is not ready: GET \/up answered 503, body "still warming up"/,
+    ),
+  ).toBe(1)
+  expect(
+    await says(
+      lb,
+      'a5',
+      /^a5 is not in pool web: its service app is configured for port 3001, and its process \(pid \d+\) listens on port 3000$/,
+    ),
+  ).toBe(1)
+  expect(
+    await says(
+      lb,
+      'a7',
+      /^a7 is not in pool web yet: .*first probe fails: GET \/up answered 404; body "no such page"$/,
+    ),
+  ).toBe(1)
+
+  const pidOf = async (name: string) => (await (a[name] as TierAgent).status()).services[0]?.pid as number
+  await tier.signal(await pidOf('a6'), 'STOP')
+  expect(
+    await says(
+      lb,
+      'a6',
+      /^a6 is out of pool web .*the process of its service app \(pid \d+\) is stopped by a signal or a debugger/,
+    ),
+  ).toBe(1)
+  await tier.signal(await pidOf('a10'), 'KILL')
+  expect(
+    await says(
+      lb,
+      'a10',
+      /^a10 takes traffic in pool web: its service app ended and was started again \d+ s ago, 1 restart so far$/,
+    ),
+  ).toBe(0)
+  expect(
+    await says(
+      a['a10'] as TierAgent,
+      'app',
+      /^a10 takes traffic .* on lb: .*started again \d+ s ago: killed by SIGKILL, 1 restart/,
+    ),
+  ).toBe(0)
+
+  const slow = Promise.all(Array.from({ length: 8 }, () => fetch(`${tier.site}slow`).then(answer => answer.text())))
+  await tier.signal('a8', 'TERM')
+  expect(
+    await says(
+      lb,
+      'a8',
+      /^a8 takes no new clients in pool web: its service app is drained and stopped \(.*\), [12] sessions? left$/,
+    ),
+  ).toBe(0)
+  expect(new Set(await slow)).toEqual(new Set(['at last']))
+  await tier.signal('a9', 'STOP')
+  expect(await says(lb, 'a9', /^a9 takes traffic in pool web, but the agent of a9 gives no answer/)).toBe(1)
 }, 90_000)

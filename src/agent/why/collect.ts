@@ -8,7 +8,7 @@ import type { Agent } from '../agent.ts'
 import { balancersIn } from '../endpoints/drain-query.ts'
 import { isHostLocal, readEndpoints } from '../endpoints/endpoints.ts'
 import { ANY, askAgents } from './asking.ts'
-import type { BalancerFacts, Facts, MemberFacts, RingFacts, ServerFacts } from './facts.ts'
+import type { BalancerFacts, Facts, MemberFacts, RingFacts } from './facts.ts'
 import { knownHere, settingsOf } from './local.ts'
 import type { WhyAnswer } from './messages.ts'
 import { isMemberMeant } from './subject.ts'
@@ -52,7 +52,6 @@ export async function collectFacts(agent: Agent, what: string | undefined): Prom
     members: await Promise.all(
       members.map(one =>
         memberFacts(agent, one, {
-          servers,
           defaultPool,
           isSelf: one.name === self.name,
           ring,
@@ -130,7 +129,6 @@ async function memberFacts(
   agent: Agent,
   member: SerfMember,
   known: {
-    readonly servers: readonly ServerFacts[]
     readonly defaultPool: string
     readonly isSelf: boolean
     readonly ring: RingFacts
@@ -142,11 +140,8 @@ async function memberFacts(
   const reading = readEndpoints(tags, { pool: known.defaultPool })
   const sinceMs =
     leftAtMs > 0 ? clock.nowMs() - leftAtMs : known.since === undefined ? undefined : clock.wallMs() - known.since
-  const rival = rivalOf(
-    member,
-    reading.endpoints.map(one => formatAddress({ ip, port: one.port })),
-    known.servers,
-  )
+  const addresses = reading.endpoints.map(one => formatAddress({ ip, port: one.port }))
+  const rival = status === 'alive' ? rivalOf(agent, name, addresses) : undefined
   return {
     ...{ name, address: formatAddress({ ip, port }), status, tags, isSelf: known.isSelf },
     ...(sinceMs === undefined ? {} : { sinceMs: Math.max(0, sinceMs) }),
@@ -182,14 +177,11 @@ async function unsoundOf(
   return refusal === undefined ? [] : [refusal]
 }
 
-function rivalOf(
-  { name }: SerfMember,
-  addresses: readonly string[],
-  servers: readonly ServerFacts[],
-): MemberFacts['rival'] {
-  const isOwn = (server: ServerFacts) => server.name === name || server.name.startsWith(`${name}:`)
-  const taken = servers.find(server => addresses.includes(server.address) && !isOwn(server))
-  return taken === undefined ? undefined : { name: taken.name, endpoint: taken.address }
+function rivalOf({ parts }: Agent, name: string, addresses: readonly string[]): MemberFacts['rival'] {
+  const servers = parts.balancing?.status().pools.flatMap(pool => pool.servers) ?? []
+  const isOwn = (server: { readonly name: string }) => server.name === name || server.name.startsWith(`${name}:`)
+  const taken = servers.find(server => addresses.includes(formatAddress(server)) && !isOwn(server))
+  return taken === undefined ? undefined : { name: taken.name, endpoint: formatAddress(taken) }
 }
 
 function ringFacts(agent: Agent): RingFacts {

@@ -137,7 +137,8 @@ const errors: Rule = c => {
   if (!isServing(c) || traffic === undefined || traffic.requests < ERRORS_OF) return undefined
   const bad = traffic.errors5xx + traffic.connectErrors
   if (bad / traffic.requests < ERROR_SHARE) return undefined
-  const words = `${traffic.errors5xx} of ${traffic.requests} requests were answered with 5xx, ${counted(traffic.connectErrors, 'connection')} failed`
+  const refused = traffic.connectErrors === 0 ? '' : `, ${counted(traffic.connectErrors, 'connection')} failed`
+  const words = `${traffic.errors5xx} of ${traffic.requests} requests were answered with 5xx${refused}`
   return verdict(c, 'errors', 'wrong', `${standing(c)} and its checks pass, but ${words}`)
 }
 
