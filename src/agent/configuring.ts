@@ -15,6 +15,8 @@ export interface ApplyAsk {
   /** The plan's `id`. */
   readonly plan?: string
   readonly dryRun?: boolean
+  /** HAProxy is reloaded even where nothing differs. */
+  readonly reload?: boolean
 }
 
 /** What is asked for makes no sense here. Nothing was changed. */
@@ -116,7 +118,8 @@ export class Configuring {
     const ours = settings.filter(({ path }) => path.startsWith('balancer.'))
     const causes = [{ what: ask.actor }, ...ours.slice(0, CAUSES_MAX).map(causeOf)]
     const expected = ask.plan === undefined ? {} : { expected: ask.plan }
-    const receipt = await balancing.apply(balancer, { actor: ask.actor, causes, ...expected })
+    const reload = ask.reload === true ? { reload: true } : {}
+    const receipt = await balancing.apply(balancer, { actor: ask.actor, causes, ...expected, ...reload })
     await generations.record(balancer, ask.actor)
     return receipt
   }

@@ -61,6 +61,8 @@ export interface ApplyQuery {
   readonly user?: string
   readonly plan?: string
   readonly dryRun: boolean
+  /** HAProxy is reloaded even where nothing differs. */
+  readonly reload?: boolean
 }
 
 /** What the API asks of the agent about its configuration. */

@@ -110,7 +110,8 @@ const ANSWERS: ReadonlySet<string> = new Set([
 ])
 
 function applyIn(query: URLSearchParams): ApplyQuery {
-  return { dryRun: query.get('dry-run') === '1', ...textIn(query, 'user'), ...textIn(query, 'plan') }
+  const reload = query.get('reload') === '1' ? { reload: true } : {}
+  return { dryRun: query.get('dry-run') === '1', ...reload, ...textIn(query, 'user'), ...textIn(query, 'plan') }
 }
 
 function waitIn(query: URLSearchParams): { readonly waitMs?: number } {

@@ -45,6 +45,8 @@ export interface Order {
   readonly causes: readonly Cause[]
   /** The `id` of the outlook that was agreed to; another step is refused. */
   readonly expected?: string
+  /** Also where nothing differs: HAProxy's program has been replaced, say. */
+  readonly reload?: boolean
 }
 
 /** What would be done, and how. */
@@ -219,7 +221,7 @@ export class Passes {
    */
   async change(layout: Layout, order: Order, signal: AbortSignal): Promise<Receipt | undefined> {
     const { clock } = this.#deps
-    const { ground, step } = await this.#candidate(layout)
+    const { ground, step } = await this.#candidate(layout, order.reload === true ? ['asked for'] : [])
     if (order.expected !== undefined && idOf(step) !== order.expected) throw new PlanStaleError(order.expected)
     if (step.plan.kind === 'reload') {
       await this.#deps.control.check(step.text) // before anything is taken out for it
@@ -314,10 +316,14 @@ export class Passes {
     return true
   }
 
-  async #candidate(layout: Layout): Promise<{ readonly ground: Ground; readonly step: Step }> {
-    const ground = await this.#look(true)
-    if (ground === undefined) throw new RuntimeSocketError(BLIND)
+  async #candidate(
+    layout: Layout,
+    asked: readonly string[] = [],
+  ): Promise<{ readonly ground: Ground; readonly step: Step }> {
+    const found = await this.#look(true)
+    if (found === undefined) throw new RuntimeSocketError(BLIND)
     layout.seat(layout.own(this.roster))
+    const ground = { ...found, asked }
     return { ground, step: stepFor(layout, this.roster, ground) }
   }
 

@@ -65,10 +65,13 @@ export type Plan =
       readonly after: readonly Command[]
     }
 
-/** Compares what runs with what is wanted. Pure: the same two give the same plan, in the same order. */
-export function plan(running: Running, wanted: Wanted): Plan {
+/**
+ * Compares what runs with what is wanted. Pure: the same two give the same plan, in the same order.
+ * @param asked reasons for a reload that are not in the two
+ */
+export function plan(running: Running, wanted: Wanted, asked: readonly string[] = []): Plan {
   const attached = attachmentChanges(running.attachments ?? NONE, wanted.attachments ?? NONE)
-  const reasons = [...structuralDifferences(running.config, wanted.config), ...attached.reasons]
+  const reasons = [...asked, ...structuralDifferences(running.config, wanted.config), ...attached.reasons]
   const phases = newPhases()
   for (const [server, want] of wanted.servers) {
     const live = running.servers.get(server)

@@ -26,17 +26,20 @@ export interface Ground {
   readonly attachments: { readonly running: Attachments; readonly wanted: Attachments }
   /** Servers that were released and may still be in HAProxy. */
   readonly released: readonly Entry[]
+  /** Reasons for a reload that are not found in what runs. */
+  readonly asked?: readonly string[]
 }
 
 /** Plans without touching anything. @throws TemplateError when the template fails while it renders */
-export function stepFor(layout: Layout, roster: Roster, { seen, loaded, attachments, released }: Ground): Step {
+export function stepFor(layout: Layout, roster: Roster, ground: Ground): Step {
+  const { seen, loaded, attachments, released, asked } = ground
   const text = layout.text(roster)
   const config = parseStructure(text)
   const running: Running = { config: loaded, servers: withMaxconn(seen, loaded), attachments: attachments.running }
   const servers = wantedServers(config, layout.placement(roster))
   for (const [key, server] of leavers(running.servers, servers, loaded, released)) servers.set(key, server)
   const wanted: Wanted = { config, servers, attachments: attachments.wanted }
-  const planned = plan(running, wanted)
+  const planned = plan(running, wanted, asked)
   const loadText = planned.kind === 'reload' ? withDisabled(text, planned.down) : text
   return { text, loadText, config, wanted, plan: planned }
 }

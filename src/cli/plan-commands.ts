@@ -15,6 +15,7 @@ export function addPlanCommands(muster: Command, socket: readonly [string, strin
   withCommon(muster.command('apply').description('put in force what the files say by now; refused as a whole or done'))
     .option('--dry-run', 'as muster plan')
     .option('--plan <ID>', 'only if it is this plan that would be done')
+    .option('--reload', 'reload HAProxy even if nothing differs: its program was replaced, say')
     .addHelpText('after', '\nExample:\n  $ muster plan\n  $ muster apply --plan 3f9c2a7d01be')
     .action(async (options: object) => (await import('./plan.ts')).runApply(options))
   withCommon(muster.command('rollback').description('go back to a configuration of the balancer that was in force'))

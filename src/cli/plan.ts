@@ -14,6 +14,7 @@ export interface PlanOptions extends ApiOptions {
 export interface ApplyOptions extends PlanOptions {
   readonly dryRun?: boolean
   readonly plan?: string
+  readonly reload?: boolean
 }
 
 export interface RollbackOptions extends ApplyOptions {
@@ -33,7 +34,8 @@ export async function runPlan(options: PlanOptions): Promise<void> {
 
 export async function runApply(options: ApplyOptions): Promise<void> {
   const format = formatOf(options)
-  const query = { ...queryOf(options), ...(options.plan === undefined ? {} : { plan: options.plan }) }
+  const reload = options.reload === true ? { reload: '1' } : {}
+  const query = { ...queryOf(options), ...reload, ...(options.plan === undefined ? {} : { plan: options.plan }) }
   const done = await apiRequest(socketOf(options), 'POST /v1/apply', query)
   if (format === 'json') printJson(done)
   else await showApplied(done, options)

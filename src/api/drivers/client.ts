@@ -26,7 +26,7 @@ export interface ApiAnswers {
   /** Query: `what`, a name or an address; without, this node. */
   'GET /v1/why': WhyReport
   'GET /v1/plan': PlanReport
-  /** Query: `plan`, its id; `dry-run=1`, `user`. */
+  /** Query: `plan`, its id; `dry-run=1`, `reload=1`, `user`. */
   'POST /v1/apply': ApplyReport
   /** Query: `to`, a generation; `dry-run=1`, `user`. */
   'POST /v1/rollback': ApplyReport
