@@ -42,6 +42,8 @@ export class Configuring {
   readonly #deps: ConfiguringDeps
   /** In force, but for what takes a restart. */
   #config: AgentConfig
+  /** Why what the files say is not in force, in words. */
+  #refusal: string | undefined
 
   constructor(deps: ConfiguringDeps) {
     this.#deps = deps
@@ -95,8 +97,11 @@ export class Configuring {
   /** What an operator should know, in sentences. */
   warnings(): string[] {
     const { pinned } = this.#deps.generations
-    if (pinned === undefined) return []
+    const refused =
+      this.#refusal === undefined ? [] : [`the configuration was not taken, the one before serves: ${this.#refusal}`]
+    if (pinned === undefined) return refused
     return [
+      ...refused,
       `generation ${pinned.number} of the configuration serves, which was gone back to; muster apply takes that of the files`,
     ]
   }
@@ -134,9 +139,11 @@ export class Configuring {
     const { journal } = this.#deps
     try {
       const report = await work()
+      this.#refusal = undefined
       journal.command({ actor: ask.actor, command, outcome: outcomeOf(report) })
       return report
     } catch (failure) {
+      this.#refusal = messageOf(failure)
       journal.command({ actor: ask.actor, command, outcome: `refused: ${messageOf(failure)}` })
       throw failure
     }

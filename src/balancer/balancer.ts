@@ -1,6 +1,7 @@
 import { type Clock, type Listeners, type Log, messageOf, type Random, type Timer } from '../base/index.ts'
 import { assertSound, type BalancerConfig } from './config.ts'
 import type { DriftReport } from './drift.ts'
+import { type Door, doorPools } from './drivers/door.ts'
 import type { OldWorker } from './drivers/old-workers.ts'
 import type { HaproxyControl } from './drivers/haproxy-control.ts'
 import { RuntimeSocketError } from './errors.ts'
@@ -70,10 +71,14 @@ export interface BalancerParts {
   readonly control: HaproxyControl
   readonly passes: Passes
   readonly supervise: Supervise
+  /** The balancer's own from here. */
+  readonly door: Door
   /** The template of a configuration, read and compiled anew. */
   readonly renderOf: (config: BalancerConfig) => Promise<Render>
   readonly receipts: Listeners<Receipt>
   readonly guardNews: Listeners<GuardNews>
+  /** What kept the configuration from being started with; until another one is applied. */
+  readonly problem?: string | undefined
   readonly version: string
   readonly adopted: boolean
 }
@@ -100,10 +105,12 @@ export class Balancer implements AsyncDisposable {
   /** Of the last pass. */
   #failure: unknown
   #refused = 0
+  #startProblem: string | undefined
   #settled: (() => void)[] = []
 
   constructor(parts: BalancerParts) {
     this.#parts = parts
+    this.#startProblem = parts.problem
     this.#stopListening = parts.supervise.onChange?.(() => this.wake())
   }
 
@@ -144,9 +151,22 @@ export class Balancer implements AsyncDisposable {
    */
   async apply(config: BalancerConfig | undefined, order: Order): Promise<Receipt | undefined> {
     const layout = await this.#layoutOf(config)
-    const receipt = await this.#inTurn(() => this.#parts.passes.change(layout, order, this.#abort.signal))
+    const receipt = await this.#inTurn(() => this.#change(layout, order))
+    this.#startProblem = undefined
     this.wake()
     return receipt
+  }
+
+  /** Doors of new pools are there before HAProxy knows of them, those of old ones until it does not any more. */
+  async #change(layout: Layout, order: Order): Promise<Receipt | undefined> {
+    const { door, passes } = this.#parts
+    const [before, after] = [doorPools(passes.layout.config), doorPools(layout.config)]
+    await door.follow([...before.filter(old => !after.some(({ path }) => path === old.path)), ...after])
+    try {
+      return await passes.change(layout, order, this.#abort.signal)
+    } finally {
+      await door.follow(doorPools(passes.layout.config))
+    }
   }
 
   async #layoutOf(config: BalancerConfig | undefined): Promise<Layout> {
@@ -225,7 +245,8 @@ export class Balancer implements AsyncDisposable {
       reloads: passes.reloads,
       runtimeCommands: passes.runtimeChanges,
       refused: this.#refused,
-      problem: passes.problem ?? (this.#failure === undefined ? undefined : messageOf(this.#failure)),
+      problem:
+        passes.problem ?? this.#startProblem ?? (this.#failure === undefined ? undefined : messageOf(this.#failure)),
       missingRetries: missingRetries(control.loaded),
       drifts: passes.drifts,
       guards: passes.guards,
@@ -240,9 +261,11 @@ export class Balancer implements AsyncDisposable {
     this.#parts.passes.stop()
     await this.#running
     await this.#turn
-    if (options.keepHaproxy) return
-    await this.#parts.supervise.stop()
-    await this.#parts.control.removeSockets()
+    if (!options.keepHaproxy) {
+      await this.#parts.supervise.stop()
+      await this.#parts.control.removeSockets()
+    }
+    await this.#parts.door.stop()
   }
 
   [Symbol.asyncDispose](): Promise<void> {

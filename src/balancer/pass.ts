@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { type Clock, type Log, messageOf, type ProbeTarget, sleep } from '../base/index.ts'
 import { adoptRemembered, adoptServers } from './adoption.ts'
+import { probeTargetOf } from './config.ts'
 import { type Structure, structuralDifferences } from './config-structure.ts'
 import { Drift, type DriftReport, FILE, subjectsOf } from './drift.ts'
 import type { HaproxyControl, Seen } from './drivers/haproxy-control.ts'
@@ -553,12 +554,8 @@ export class Passes {
     return new Map(entering.map(entry => [entry.key, this.#target(entry)]))
   }
 
-  #target(entry: Entry): ProbeTarget {
-    const { ip, port, pool } = entry.server
-    const check = this.#layout.config.pools[pool]?.check
-    return check !== undefined && 'http' in check
-      ? { kind: 'http', ip, port, path: check.http, ...(check.host === undefined ? {} : { host: check.host }) }
-      : { kind: 'tcp', ip, port }
+  #target({ server: { ip, port, pool } }: Entry): ProbeTarget {
+    return probeTargetOf(this.#layout.config.pools[pool], ip, port)
   }
 }
 

@@ -1,8 +1,8 @@
 import { type Clock, Listeners, type Log, probe, type Random, Scope, sleep } from '../base/index.ts'
-import { Balancer, type BalancerParts } from './balancer.ts'
+import { Balancer } from './balancer.ts'
 import { NAMED_TEMPLATE, SLOTS_TEMPLATE } from './built-in-templates.ts'
-import { assertSound, type BalancerConfig, doorPath, holdOf, socketPaths, timeoutServerOf } from './config.ts'
-import { Door, type DoorPool } from './drivers/door.ts'
+import { assertSound, type BalancerConfig, socketPaths, timeoutServerOf } from './config.ts'
+import { Door, doorPools } from './drivers/door.ts'
 import { askHaproxy } from './drivers/door-served.ts'
 import { HaproxyControl } from './drivers/haproxy-control.ts'
 import { descriptorLimit, findHaproxy, findMaster } from './drivers/haproxy-process.ts'
@@ -56,7 +56,7 @@ export async function startBalancer(
   const paths = { config: config.configPath, ...socketPaths(config) }
   const { makeControl = (...parts) => new HaproxyControl(...parts) } = deps
   const control = makeControl(haproxy, paths, deps.clock, deps.log)
-  const render = await renderOrLast(config, control, deps.log)
+  const { render, problem } = await renderOrLast(config, control, deps.log)
   let balancer: Balancer | undefined
   const wake = (): void => balancer?.wake()
   const descriptors = await descriptorLimit()
@@ -86,41 +86,11 @@ export async function startBalancer(
       throw failure
     }
   }
-  const parts = { ...deps, control, passes, renderOf, receipts, guardNews, version: haproxy.version, adopted }
-  balancer = new BalancerWithDoor(parts, door)
+  const parts = { ...deps, control, passes, renderOf, receipts, guardNews, problem, version: haproxy.version, adopted }
+  balancer = new Balancer({ ...parts, door })
   scope.move() // the door is the balancer's
   balancer.wake()
   return balancer
-}
-
-/** The door's sockets are there for the pools of the configuration in force, and end with the balancer. */
-class BalancerWithDoor extends Balancer {
-  readonly #door: Door
-  readonly #passes: Passes
-
-  constructor(parts: BalancerParts, door: Door) {
-    super(parts)
-    this.#door = door
-    this.#passes = parts.passes
-  }
-
-  override async apply(...given: Parameters<Balancer['apply']>): ReturnType<Balancer['apply']> {
-    const receipt = await super.apply(...given)
-    await this.#door.follow(doorPools(this.#passes.layout.config))
-    return receipt
-  }
-
-  override async stop(options: { readonly keepHaproxy: boolean }): Promise<void> {
-    await super.stop(options)
-    await this.#door.stop()
-  }
-}
-
-function doorPools(config: BalancerConfig): DoorPool[] {
-  return Object.entries(config.pools).flatMap(([name, pool]) => {
-    const hold = holdOf(pool)
-    return hold === undefined ? [] : [{ name, path: doorPath(config, name), ...hold }]
-  })
 }
 
 /** A request also waits in the queue and is sent again, before and beside its server's time. */
@@ -171,14 +141,18 @@ export async function renderOf(config: BalancerConfig): Promise<Render> {
 }
 
 /** Today's template; where it is broken the last good file as it is: a balancer that is started again must come up. */
-async function renderOrLast(config: BalancerConfig, control: HaproxyControl, log: Log): Promise<Render> {
+async function renderOrLast(
+  config: BalancerConfig,
+  control: HaproxyControl,
+  log: Log,
+): Promise<{ readonly render: Render; readonly problem?: string }> {
   try {
-    return await renderOf(config)
+    return { render: await renderOf(config) }
   } catch (failure) {
     const last = await control.readFile()
     if (last === undefined || !(failure instanceof TemplateError)) throw failure
     log.error({ error: failure.message }, BROKEN_TEMPLATE)
-    return () => last
+    return { render: () => last, problem: `${failure.message}: ${BROKEN_TEMPLATE}` }
   }
 }
 

@@ -1,6 +1,7 @@
 import { chmod, rename, rm, stat } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { type Clock, type Log, messageOf, type Timer } from '../../base/index.ts'
+import { type BalancerConfig, doorPath, holdOf } from '../config.ts'
 
 /** A pool whose requests wait here while it has no server. */
 export interface DoorPool {
@@ -9,6 +10,14 @@ export interface DoorPool {
   readonly path: string
   readonly timeMs: number
   readonly requests: number
+}
+
+/** What this configuration holds. */
+export function doorPools(config: BalancerConfig): DoorPool[] {
+  return Object.entries(config.pools).flatMap(([name, pool]) => {
+    const hold = holdOf(pool)
+    return hold === undefined ? [] : [{ name, path: doorPath(config, name), ...hold }]
+  })
 }
 
 /** Which of these pools have a server that takes traffic. @throws when HAProxy cannot be asked; they wait on */

@@ -24,6 +24,7 @@ export interface Paths {
   readonly config: string
   readonly admin: string
   readonly master: string
+  readonly peers: string
 }
 
 /** What runs at this moment. */
@@ -299,8 +300,8 @@ export class HaproxyControl {
 
   /** HAProxy, which has ended, leaves the files of its sockets behind. @throws the system's error */
   async removeSockets(): Promise<void> {
-    const { admin, master } = this.#paths
-    await Promise.all([admin, master].map(path => rm(path, { force: true })))
+    const { admin, master, peers } = this.#paths
+    await Promise.all([admin, master, peers].map(path => rm(path, { force: true })))
   }
 
   /** The first look after a start or at an HAProxy that was running already. */
