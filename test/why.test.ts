@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { connect } from 'node:net'
 import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
+import { apiRequest } from '../src/api/index.ts'
 import { Hosts } from './hosts.ts'
 import { eventually, part, serf } from './parts.ts'
 import { ask, poolOf, siteTemplate, Tier, type TierAgent, untilReady } from './tier.ts'
@@ -85,15 +86,24 @@ function balancer(tier: Tier, pools: object, more: object = {}): TierAgent {
   return tier.balancer(LOCAL, { balancer: { stats: `${tier.ip(1)}:1936`, frontends, pools, ...more } })
 }
 
+/** Runs a line where the tier's agents run. */
+async function onHost(tier: Tier, line: string): Promise<void> {
+  expect(await tier.run('line', ['sh', '-c', line]).exited).toBe(0)
+}
+
+async function untilBalances(lb: TierAgent): Promise<void> {
+  await eventually(
+    () => lb.status(),
+    status => status.balancer?.haproxy.pid !== undefined,
+  )
+}
+
 const CHECK = { check: { http: '/up', interval: '200ms', timeout: '200ms', fall: 3 } }
 
 test('plain serf agents: whatever is wrong with a server, its member or its tags is the first line', async () => {
   await using tier = await Tier.open('127.0.186')
   const lb = balancer(tier, { web: CHECK, one: CHECK })
-  await eventually(
-    () => lb.status(),
-    status => status.balancer?.haproxy.pid !== undefined,
-  )
+  await untilBalances(lb)
   const names = ['m1', 'm2', 'm4', 'm5', 'm6', 'm7', 'm8', 'm17', 'm18', 'm20', 'm19']
   const members = new Map(
     await Promise.all(names.map(async (name, at) => [name, await plain(tier, name, 11 + at)] as const)),
@@ -209,10 +219,7 @@ function own(tier: Tier, name: string, host: number, service: object = {}, more:
 test('agents of ours: the process, its readiness, its end; asked at the balancer and at the service itself', async () => {
   await using tier = await Tier.open('127.0.187')
   const lb = balancer(tier, { web: { check: { http: '/up', interval: '200ms', timeout: '200ms' } } })
-  await eventually(
-    () => lb.status(),
-    status => status.balancer?.haproxy.pid !== undefined,
-  )
+  await untilBalances(lb)
   const dying = ['sh', '-c', 'echo no database; exit 3']
   const a = Object.fromEntries(
     [
@@ -302,4 +309,85 @@ test('agents of ours: the process, its readiness, its end; asked at the balancer
   expect(new Set(await slow)).toEqual(new Set(['at last']))
   await tier.signal('a9', 'STOP')
   expect(await says(lb, 'a9', /^a9 takes traffic in pool web, but the agent of a9 gives no answer/)).toBe(1)
+}, 90_000)
+
+test('a balancer: its template, its configuration, HAProxy, its disk; what serves is still said to serve', async () => {
+  await using tier = await Tier.open('127.0.188')
+  const path = join(tier.directory, 'site.hbs')
+  writeFileSync(path, siteTemplate(tier, 'balance roundrobin'))
+  const state = join(tier.directory, 'lb/s')
+  mkdirSync(state, { recursive: true })
+  await onHost(tier, `mount -t tmpfs -o size=512k tmpfs ${state}`) // seen by this tier alone, and gone with it
+  const lb = tier.balancer(LOCAL, { balancer: { template: path, pools: { web: {} } } })
+  await untilBalances(lb)
+  await plain(tier, 'm1', 11)
+  await untilReady(lb, ['m1'])
+  expect(
+    await says(
+      lb,
+      undefined,
+      /^nothing is wrong on lb: pool web has 1 of 1 server in traffic, HAProxy 2\.\S+ is ready/,
+    ),
+  ).toBe(0)
+
+  writeFileSync(path, siteTemplate(tier, '{{#each}'))
+  expect((await muster(lb, 'apply')).exit).not.toBe(0)
+  expect(
+    await says(lb, undefined, /^the template of lb is bad and not in force, the one before serves: .*site\.hbs/),
+  ).toBe(1)
+  writeFileSync(path, siteTemplate(tier, 'balance {{nobody}}'))
+  expect(await says(lb, undefined, /^the template of lb is bad and not in force.*nobody/)).toBe(1)
+  writeFileSync(path, siteTemplate(tier, 'balance nonsense'))
+  expect((await muster(lb, 'apply')).exit).not.toBe(0)
+  expect(
+    await says(
+      lb,
+      undefined,
+      /^HAProxy refuses the newest configuration of lb, the one before serves: .*balance only supports/,
+    ),
+  ).toBe(1)
+  writeFileSync(path, siteTemplate(tier, 'balance leastconn'))
+  expect((await muster(lb, 'apply')).exit).toBe(0)
+  expect(await ask(tier.site)).toMatch(/status 200|fine/)
+  expect((await muster(lb, 'rollback')).exit).toBe(0)
+  expect(
+    await says(lb, undefined, /^lb serves generation 1 of its configuration, which an operator went back to/),
+  ).toBe(0)
+  expect((await muster(lb, 'apply')).exit).toBe(0)
+
+  await onHost(tier, `echo '# by hand' >> ${state}/haproxy.cfg`)
+  expect(await says(lb, undefined, /^somebody changed HAProxy's file by hand \d+ s ago: put right$/)).toBe(0)
+
+  await onHost(tier, `cat /dev/zero > ${state}/full; true`)
+  const socket = join(lb.directory, 'a.sock')
+  for (let at = 0; at < 30; at++) await apiRequest(socket, 'POST /v1/apply') // each is on record
+  expect(await says(lb, undefined, /^nothing is put on record on lb: .*ENOSPC/)).toBe(1)
+  await plain(tier, 'm2', 12)
+  expect(await says(lb, undefined, /^lb balances, but cannot write: .*ENOSPC/)).toBe(1)
+  await onHost(tier, `rm ${state}/full`)
+
+  const pid = (await lb.status()).balancer?.haproxy.pid as number
+  await tier.signal(pid, 'STOP')
+  const worker = (await poke(lb, 'show info').catch(() => '')).match(/^Pid: (\d+)/m)?.[1]
+  if (worker !== undefined) await tier.signal(Number(worker), 'STOP')
+  expect(await says(lb, undefined, /^HAProxy on lb is unreachable/)).toBe(1)
+  expect(await says(lb, 'm1', /^m1 may get no traffic: HAProxy on lb is unreachable/)).toBe(1)
+}, 90_000)
+
+test('the ring: nobody to join, no balancer, a name that two have, a key that one does not have', async () => {
+  await using tier = await Tier.open('127.0.189')
+  const alone = own(tier, 'a1', 11)
+  expect(await says(alone, undefined, /^a1 is alone: none of the addresses that it is to join has answered$/)).toBe(1)
+  expect(await says(alone, 'app', /^a1 gets no traffic: a1 has found nobody to join$/)).toBe(1)
+  const first = await tier.serf('m1', 1, ['-profile', 'local'])
+  expect(await says(alone, 'app', /^a1 gets no traffic: no balancer is alive in the ring$/, 40_000)).toBe(1)
+  expect(first.name).toBe('m1')
+
+  await tier.serf('m2', 2, ['-profile', 'local', '-join', tier.gossip(1)])
+  const join1 = { cluster: { ...LOCAL, join: [tier.gossip(1)] } }
+  await tier.serf('twin', 3, ['-profile', 'local', '-join', tier.gossip(1)])
+  const loser = tier.muster('lb', 4, { ...join1, node: { name: 'twin' } })
+  expect(await says(loser, undefined, /^twin has lost its name: another node of the ring is called twin/, 40_000)).toBe(
+    1,
+  )
 }, 90_000)

@@ -119,6 +119,7 @@ const withdrawn: Rule = c => {
 export const memberOnly: Rule = c => {
   const { member, server, service } = c
   if (member === undefined || server !== undefined || service !== undefined) return undefined
+  if (member.isSelf && member.tags['role'] === 'balancer') return undefined // told as a node
   if (member.status === 'leaving') return verdict(c, 'leaving', 'wished', `${c.name} is leaving the ring`)
   if (member.tags['role'] === 'balancer')
     return verdict(c, 'balancer', 'ok', `${c.name} is alive and balances${since(c, ' for ')}; ask it itself for more`)

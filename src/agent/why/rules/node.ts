@@ -31,7 +31,7 @@ const haproxyDown: NodeRule = f => {
 /** A file of HAProxy's, or its record, cannot be written: it serves, and forgets with its next start. */
 const diskFull: NodeRule = f => {
   const problem = f.balancer?.problem
-  if (problem === undefined || !/cannot be (written|put on record)/.test(problem)) return undefined
+  if (problem === undefined || !/cannot be (written|put on record)|ENOSPC|EROFS|EDQUOT|EACCES/.test(problem)) return undefined
   return verdict(f, 'disk', 'wrong', `${f.node} balances, but cannot write: ${firstLine(problem)}`)
 }
 
