@@ -28,25 +28,26 @@ export interface Counts {
   memberChanges: number
   /** By hand, of HAProxy itself. */
   foreignReloads: number
-  /** As the balancer's earlier agents counted them. */
+  /** As the balancer's earlier agents counted them, less those of before the first act. */
   reloadsBefore: number
 }
 
 export async function newWorld(parts: Pick<World, 'tier' | 'load' | 'clock' | 'random'>): Promise<World> {
-  const counts = { generation: 0, templateChanges: 0, memberChanges: 0, foreignReloads: 0, reloadsBefore: 0 }
+  const reloadsBefore = -(await reloadsNow(parts.tier)) // the first members' own
+  const counts = { generation: 0, templateChanges: 0, memberChanges: 0, foreignReloads: 0, reloadsBefore }
   return { ...parts, busy: new Set(), fellAtMs: new Map(), haproxy: await parts.tier.haproxy(), counts }
 }
 
 /** Remembers the agent's count before the agent ends. */
 export async function keepReloads(world: World): Promise<void> {
-  world.counts.reloadsBefore += await reloadsNow(world)
+  world.counts.reloadsBefore += await reloadsNow(world.tier)
 }
 
 export async function reloadsOf(world: World): Promise<number> {
-  return world.counts.reloadsBefore + (await reloadsNow(world))
+  return world.counts.reloadsBefore + (await reloadsNow(world.tier))
 }
 
-async function reloadsNow({ tier }: World): Promise<number> {
+async function reloadsNow(tier: Tier): Promise<number> {
   return (await tier.balancer.status()).balancer?.haproxy.reloads ?? 0
 }
 
