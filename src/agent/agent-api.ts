@@ -103,7 +103,7 @@ async function balancerOf(balancing: Balancing, agent: Agent): Promise<BalancerR
       oldWorkers: status.haproxy.oldWorkers,
     },
     pools: status.pools.map(pool => ({
-      name: pool.name,
+      ...{ name: pool.name, retries: pool.retries, waiting: pool.waiting },
       servers: pool.servers.map(({ name, ip, port, state, reason, slot }) => ({
         ...{ name, address: formatAddress({ ip, port }), state, reason },
         ...(sessionsOn === undefined ? {} : { sessions: sessionsOn(pool.name, { ip, port }) }),

@@ -169,8 +169,8 @@ export class Balancing implements DrainedBalancer {
   /** How the balancer sees its pools, and how many readings of tags had something to refuse. */
   status(): BalancerStatus {
     const status = this.#balancer.status()
-    const pools = status.pools.map(({ name, servers }) => ({
-      name,
+    const pools = status.pools.map(({ name, servers, ...rest }) => ({
+      ...{ name, ...rest },
       servers: servers.map(one => this.#told(name, one)),
     }))
     return { ...status, pools, refused: status.refused + this.#view.refused }

@@ -47,7 +47,7 @@ function ringOf(...members: SerfMember[]) {
 /** Pool web with one server. */
 function foundWith(state: ServerStatus['state']): Pick<BalancerStatus, 'pools'> {
   const server = { name: 'web-2', ip: '10.0.0.2', port: 80, weight: 1, reason: 'found', state }
-  return { pools: [{ name: 'web', servers: [server as ServerStatus] }] }
+  return { pools: [{ name: 'web', retries: 0, waiting: 0, servers: [server as ServerStatus] }] }
 }
 
 test('every change of a member is on record, with how it was before and who saw it', async () => {

@@ -48,6 +48,10 @@ export interface BalancerReport {
 
 export interface PoolReport {
   readonly name: string
+  /** Requests that were sent again since HAProxy's last start or reload, as of some seconds ago. */
+  readonly retries?: number
+  /** Requests that wait for a server. */
+  readonly waiting?: number
   readonly servers: readonly ServerReport[]
 }
 

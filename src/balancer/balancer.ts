@@ -37,7 +37,14 @@ export interface BalancerStatus {
     /** From before reloads, with what they still serve. */
     readonly oldWorkers: readonly OldWorker[]
   }
-  readonly pools: readonly { readonly name: string; readonly servers: readonly ServerStatus[] }[]
+  readonly pools: readonly {
+    readonly name: string
+    readonly servers: readonly ServerStatus[]
+    /** Requests that were sent again since HAProxy's last start or reload, as of some seconds ago. */
+    readonly retries: number
+    /** Requests that wait at the door for a server. */
+    readonly waiting: number
+  }[]
   readonly reloads: number
   readonly runtimeCommands: number
   /** Endpoints refused since the start, because something in them could break a configuration line. */
@@ -232,7 +239,7 @@ export class Balancer implements AsyncDisposable {
   }
 
   status(): BalancerStatus {
-    const { control, passes, supervise, version, adopted } = this.#parts
+    const { control, passes, supervise, version, adopted, door } = this.#parts
     return {
       haproxy: {
         version,
@@ -241,7 +248,10 @@ export class Balancer implements AsyncDisposable {
         adopted,
         oldWorkers: control.oldWorkers.list,
       },
-      pools: passes.layout.poolNames().map(name => ({ name, servers: this.#serverStatuses(name) })),
+      pools: passes.layout.poolNames().map(name => ({
+        ...{ name, servers: this.#serverStatuses(name) },
+        ...{ retries: passes.retries.get(name) ?? 0, waiting: door.waitingFor(name) },
+      })),
       reloads: passes.reloads,
       runtimeCommands: passes.runtimeChanges,
       refused: this.#refused,

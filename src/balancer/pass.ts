@@ -100,6 +100,8 @@ export class Passes {
   problem: string | undefined
   /** Those that act at this moment. */
   guards: readonly GuardReport[] = []
+  /** Of each pool since HAProxy's last start or reload, as of the last sample. */
+  retries: ReadonlyMap<string, number> = new Map()
   reloads = 0
   runtimeChanges = 0
   joinedAtMs: number | undefined
@@ -264,6 +266,7 @@ export class Passes {
     const sighting = new Sighting(seen, this.#layout, this.roster)
     this.roster.observe(entry => sighting.stateOf(entry), clock.nowMs())
     if (isSample) this.#sample(sighting)
+    if (isSample) this.retries = retriesOf(seen)
     if (this.#isBlind) this.#isBlind = !this.#seesRing(seen)
     this.problem = this.#isBlind ? BLIND : this.problem === BLIND ? undefined : this.problem
     if (this.#isBlind) return undefined
@@ -566,6 +569,16 @@ export class Passes {
 function retryMsAfter(failure: unknown): number {
   if (failure instanceof ReloadFailedError) return 60_000
   return failure instanceof ConfigRefusedError ? 30_000 : 2_000
+}
+
+/** A pool's companion for unsafe methods counts with it. */
+function retriesOf({ servers }: Seen): Map<string, number> {
+  const sums = new Map<string, number>()
+  for (const [key, { retries = 0 }] of servers) {
+    const pool = key.slice(0, key.indexOf('/')).replace(/\.unsafe$/, '')
+    sums.set(pool, (sums.get(pool) ?? 0) + retries)
+  }
+  return sums
 }
 
 function isServing(state: ServerState): boolean {

@@ -14,6 +14,8 @@ export interface ServerState {
   /** Average of its last 1024 answers, ms, and its requests since HAProxy's start; undefined when they were not asked for. */
   readonly responseMs?: number
   readonly requests?: number
+  /** How often a request was sent again because of it, since HAProxy's start, to itself or to another. */
+  readonly retries?: number
 }
 
 /**
@@ -52,7 +54,7 @@ export function parseServersState(text: string): Map<string, Omit<ServerState, '
 }
 
 /** What `show stat` tells of one server. */
-export type ServerFigures = Required<Pick<ServerState, 'sessions' | 'responseMs' | 'requests'>>
+export type ServerFigures = Required<Pick<ServerState, 'sessions' | 'responseMs' | 'requests' | 'retries'>>
 
 /** `show stat`, by column names, which grow with versions: what is on each server, queued for it, and how it has answered. */
 export function parseFigures(csv: string): Map<string, ServerFigures> {
@@ -61,13 +63,16 @@ export function parseFigures(csv: string): Map<string, ServerFigures> {
   const at = (name: string): number => header.indexOf(name)
   const [proxy, server, type] = [at('pxname'), at('svname'), at('type')]
   const [current, queued, response, total] = [at('scur'), at('qcur'), at('rtime'), at('stot')]
+  const [again, elsewhere] = [at('wretr'), at('wredis')]
   const figures = new Map<string, ServerFigures>()
   for (const row of rows.slice(1)) {
     const cells = row.split(',')
     if (cells[type] !== '2') continue
     const number = (column: number): number => Number(cells[column]) || 0
     const sessions = number(current) + number(queued)
-    figures.set(`${cells[proxy]}/${cells[server]}`, { sessions, responseMs: number(response), requests: number(total) })
+    const retries = number(again) + number(elsewhere)
+    const figure = { sessions, responseMs: number(response), requests: number(total), retries }
+    figures.set(`${cells[proxy]}/${cells[server]}`, figure)
   }
   return figures
 }

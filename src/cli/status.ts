@@ -55,6 +55,10 @@ function balancerParts(balancer: NonNullable<AgentStatus['balancer']>): string[]
       : pool.servers.map(one => [pool.name, one.name, one.address, one.state, String(one.sessions ?? '-'), one.reason]),
   )
   parts.push(formatTable([['POOL', 'SERVER', 'ADDRESS', 'STATE', 'SESSIONS', 'REASON'], ...rows]))
+  for (const { name, retries = 0, waiting = 0 } of balancer.pools) {
+    if (waiting > 0) parts.push(`pool ${name}: ${waiting} requests wait for a server`)
+    if (retries > 0) parts.push(`pool ${name}: ${retries} requests were sent again since the last start or reload`)
+  }
   const notes = [
     ...(balancer.guards ?? []).map(one => `guard: ${one}`),
     ...(balancer.drifts ?? []).map(one => `drift: ${one}`),

@@ -59,6 +59,12 @@ export class Door {
     this.#deps = deps
   }
 
+  /** How many wait now for this pool. */
+  waitingFor(pool: string): number {
+    const own = [...this.#listeners.values()].filter(listener => listener.pool.name === pool)
+    return own.reduce((sum, listener) => sum + listener.waiting.size, 0)
+  }
+
   /** How many wait now, in all pools. */
   get waiting(): number {
     return [...this.#listeners.values()].reduce((sum, listener) => sum + listener.waiting.size, 0)
