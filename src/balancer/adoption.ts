@@ -39,14 +39,15 @@ export function adoptServers(
     adoptServer(adopter, { key, line: lines.get(key), member: names.get(key), live: live?.get(key) })
 }
 
-/** The same for a user's template, whose lines do not tell our servers from the user's own. @param found of a file: unchecked */
+/** The same for a user's template, whose lines do not tell our servers from the user's own, or not their members' names. @param found of a file: unchecked */
 export function adoptRemembered({ roster, layout, nowMs }: Adopter, found: readonly unknown[]): void {
   for (const item of found) {
     const { pool, name, ip, port, weight } = (item ?? {}) as Partial<Record<string, unknown>>
     const server = { pool, name, host: name, ip, port, weight, state: 'plain', liveness: 'alive' } as Server
     const isText = [pool, name, ip].every(value => typeof value === 'string')
     if (!isText || refusalOf(server) !== undefined || !layout.has(server.pool)) continue
-    roster.adopt(server, nowMs, true)
+    const there = roster.get(server.pool, endpointOf(server))
+    if (there === undefined || /^slot\d+$/.test(there.server.name)) roster.adopt(server, nowMs, there?.proven ?? true)
   }
 }
 

@@ -337,3 +337,31 @@ test('old workers are listed with what they serve, and bounded in number: the ol
   expect(left('web', a.server)).toBe(0) // idle connections to clients are no work of a server's
   for (const agent of kept) agent.destroy()
 })
+
+test("a user's template that goes through slots has members come and go without a reload, and is adopted with their names", async () => {
+  const made = await rig()
+  const template = join(dirname(made.config.configPath), 'own.hbs')
+  const lines = ownTemplate(`127.0.21.1:${made.port}`, '')
+    .replace('{{#each servers}}', '{{#each slots}}')
+    .replace('weight {{weight}}', 'weight {{weight}}{{#if disabled}} disabled{{/if}}')
+  await writeFile(template, lines)
+  const own = await rig({ ...made.config, template: { path: template } }, { port: made.port })
+  const first = await started(own)
+  const [a, b] = [await web('127.0.21.2'), await web('127.0.21.3')]
+  first.wanted([a.server, b.server])
+  const ready = (balancer: Balancer) =>
+    (balancer.status().pools[0]?.servers ?? []).filter(({ state }) => state === 'ready').map(({ name }) => name)
+  await until(() => ready(first).length === 2)
+  await first.settle()
+  first.wanted([a.server, { ...b.server, liveness: 'withdrawn' }])
+  await until(() => first.status().pools[0]?.servers.length === 1)
+  await first.settle()
+  expect(first.status()).toMatchObject({ reloads: 0, problem: undefined })
+  expect((await get(made.port)).body).toBe('127.0.21.2')
+  await first.stop({ keepHaproxy: true })
+  const second = await started(own)
+  expect(ready(second)).toEqual([a.server.name])
+  second.wanted([a.server, b.server])
+  await until(() => ready(second).length === 2)
+  expect(second.status().reloads).toBe(0)
+})

@@ -10,13 +10,15 @@ import type { Placement } from './wanted.ts'
 export type MaxconnFor = (checks: number) => number
 
 /**
- * One configuration and its template, and where every server stands in the file they make: the slots of the built-in template
- * `slots`, the lines of the others. The next configuration is a layout of its own, with the same servers in the same slots, so that
+ * One configuration and its template, and where every server stands in the file they make: the numbered slots of
+ * templates that go through `slots`, the lines of the others. The next configuration is a layout of its own, with the same servers in the same slots, so that
  * it can be looked at (`plan`) before it is in force.
  */
 export class Layout {
   readonly config: BalancerConfig
   readonly usesSlots: boolean
+  /** Its lines tell our servers from the user's own. */
+  readonly tellsOurs: boolean
   readonly #render: Render
   readonly #maxconnFor: MaxconnFor
   readonly #slots: Map<string, SlotMap>
@@ -25,7 +27,8 @@ export class Layout {
 
   constructor(config: BalancerConfig, render: Render, maxconnFor: MaxconnFor, before?: Layout) {
     this.config = config
-    this.usesSlots = config.template === 'slots'
+    this.usesSlots = render.usesSlots === true
+    this.tellsOurs = this.usesSlots || typeof config.template !== 'object'
     this.#render = render
     this.#maxconnFor = maxconnFor
     const slots = before === undefined ? new Map<string, SlotMap>() : before.#slots

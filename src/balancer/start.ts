@@ -69,9 +69,8 @@ export async function startBalancer(
   const passes = new Passes(new Layout(config, render, maxconn), { ...deps, control, probe, wake, onReceipt, onGuard })
   const adopted = running !== undefined
   const remembered = typeof config.template === 'object' ? await control.rememberedServers() : undefined
-  passes.adoptRemembered(remembered ?? [])
-  if (adopted) await adopt(config, control, passes, remembered !== undefined)
-  else await prepare(config, control, passes, deps.log)
+  if (adopted) await adopt(control, passes, remembered)
+  else await prepare(control, passes, remembered, deps.log)
   await using scope = new Scope()
   const door = new Door({ ...deps, served: askHaproxy(socketPaths(config), deps.clock) })
   scope.defer(() => door.stop())
@@ -156,22 +155,29 @@ async function renderOrLast(
   }
 }
 
+/** @param remembered by a former agent; undefined when it left no such notes */
 async function adopt(
-  config: BalancerConfig,
   control: HaproxyControl,
   passes: Passes,
-  isRemembered: boolean,
+  remembered: readonly unknown[] | undefined,
 ): Promise<void> {
   await control.attach()
   const { servers } = await control.look(false)
-  if (typeof config.template !== 'object') passes.adopt(control.fileText ?? '', control.loaded, servers)
-  if (!isRemembered) passes.waitIfBlind(servers)
+  if (passes.layout.tellsOurs) passes.adopt(control.fileText ?? '', control.loaded, servers)
+  passes.adoptRemembered(remembered ?? [])
+  if (remembered === undefined) passes.waitIfBlind(servers)
 }
 
 /** The file for a cold start: the last known pool, in today's template; the last good file itself if that is refused. */
-async function prepare(config: BalancerConfig, control: HaproxyControl, passes: Passes, log: Log): Promise<void> {
+async function prepare(
+  control: HaproxyControl,
+  passes: Passes,
+  remembered: readonly unknown[] | undefined,
+  log: Log,
+): Promise<void> {
   const last = await control.readFile()
-  if (typeof config.template !== 'object') passes.adopt(last ?? '', parseStructure(last ?? ''), undefined)
+  if (passes.layout.tellsOurs) passes.adopt(last ?? '', parseStructure(last ?? ''), undefined)
+  passes.adoptRemembered(remembered ?? [])
   passes.decideOffline()
   const text = passes.text()
   await assertBindable(bindAddresses(parseStructure(text)), []) // SO_REUSEPORT: HAProxy would share it without a word

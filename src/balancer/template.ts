@@ -4,7 +4,11 @@ import { messageOf } from '../base/index.ts'
 import { TemplateError } from './errors.ts'
 
 /** Text of the file for some data. @throws TemplateError when Handlebars fails while it renders */
-export type Render = (data: TemplateData) => string
+export interface Render {
+  (data: TemplateData): string
+  /** It declares numbered servers, which members take while HAProxy runs; otherwise it has a line for each of them. */
+  readonly usesSlots?: boolean
+}
 
 /** The names that the data has at one place. */
 interface Shape {
@@ -57,20 +61,35 @@ export async function compileTemplate(
 ): Promise<Render> {
   const { default: Handlebars } = await import('handlebars')
   const own = Handlebars.create()
+  let usesSlots = false
   try {
-    walkBlock(own.parse(source) as unknown as Node, [{ ...DATA, data: namesOf(data) }], path)
+    const tree = own.parse(source) as unknown as Node
+    walkBlock(tree, [{ ...DATA, data: namesOf(data) }], path)
+    usesSlots = goesThrough(tree, ['slots']) && !goesThrough(tree, ['servers', 'addresses'])
   } catch (thrown) {
     if (thrown instanceof TemplateError) throw thrown
     throw new TemplateError(`${path}: ${messageOf(thrown)}`, { cause: thrown })
   }
   const template = own.compile<TemplateData>(source, { noEscape: true, knownHelpersOnly: true })
-  return data => {
+  const render = (values: TemplateData) => {
     try {
-      return withNewline(template(data))
+      return withNewline(template(values))
     } catch (thrown) {
       throw new TemplateError(`${path}: ${messageOf(thrown)}`, { cause: thrown })
     }
   }
+  return Object.assign(render, { usesSlots })
+}
+
+/** Whether a block in it goes through one of these lists. */
+function goesThrough(node: Node | undefined, lists: readonly string[]): boolean {
+  if (node === undefined) return false
+  const list = [...(node.params ?? []), ...(node.path === undefined ? [] : [node.path])].map(
+    one => one.parts?.at(-1) ?? '',
+  )
+  if (node.type === 'BlockStatement' && list.some(name => lists.includes(name))) return true
+  const inner = [...(node.body ?? []), node.program, node.inverse]
+  return inner.some(one => goesThrough(one, lists))
 }
 
 /**
@@ -78,7 +97,7 @@ export async function compileTemplate(
  * @returns the same, which throws a TemplateError instead of rendering such a file
  */
 export function assertListening(render: Render, path: string): Render {
-  return data => {
+  const checked = (data: TemplateData) => {
     const text = render(data)
     const structure = parseStructure(text)
     const sites = structure.filter(section => /^(frontend|listen) /.test(section.title))
@@ -88,6 +107,7 @@ export function assertListening(render: Render, path: string): Render {
     const what = isTaken ? 'no frontend that it renders has a bind line' : 'it renders nothing'
     throw new TemplateError(`${path}: ${what}, so that no client could come in`)
   }
+  return Object.assign(checked, { usesSlots: render.usesSlots === true })
 }
 
 /** HAProxy refuses a file whose last line does not end (`Missing LF on last line`). */
