@@ -394,7 +394,9 @@ const pool = z
 
 const balancer = z
   .strictObject({
-    template: line.describe('`slots`, `named`, or the path of your own Handlebars template. Default slots.'),
+    template: line.describe(
+      '`slots`, `named`, or the path of your own Handlebars template; one that goes through `slots` has members come and go without a reload. Default slots.',
+    ),
     haproxy: line.describe('The program. Default `haproxy`, looked up in PATH and /usr/sbin.'),
     config: line.describe('The file that is written for HAProxy. Default `<state_dir>/haproxy.cfg`.'),
     stats: z
