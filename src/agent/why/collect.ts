@@ -60,6 +60,7 @@ export async function collectFacts(agent: Agent, what: string | undefined): Prom
       ),
     ),
     nowMs: deps.clock.wallMs(),
+    guards: balancing?.status().guards ?? [],
     ...(balancer === undefined ? {} : { balancer }),
     ...(journal.problem === undefined ? {} : { journalProblem: journal.problem }),
     silent: asked.silent,

@@ -1,6 +1,6 @@
 /** What is known at one moment, from all who know. Times are ages in ms, so that no two clocks are compared. */
 import type { DrainReport, HistoryRecord } from '../../api/index.ts'
-import type { CheckEvidence, ServerStatus, TrafficEvidence } from '../../balancer/index.ts'
+import type { CheckEvidence, GuardReport, ServerStatus, TrafficEvidence } from '../../balancer/index.ts'
 import type { Endpoint } from '../endpoints/endpoints.ts'
 
 /** What a question of the agent's own came to. */
@@ -131,6 +131,8 @@ export interface Facts {
   readonly services: readonly ServiceFacts[]
   readonly pools: readonly PoolFacts[]
   readonly drains: readonly DrainReport[]
+  /** Guards of this node's balancer that act now. */
+  readonly guards: readonly GuardReport[]
   /** Wall clock, ms, for the age of drains and records. */
   readonly nowMs: number
   readonly records: readonly HistoryRecord[]

@@ -31,7 +31,8 @@ const haproxyDown: NodeRule = f => {
 /** A file of HAProxy's, or its record, cannot be written: it serves, and forgets with its next start. */
 const diskFull: NodeRule = f => {
   const problem = f.balancer?.problem
-  if (problem === undefined || !/cannot be (written|put on record)|ENOSPC|EROFS|EDQUOT|EACCES/.test(problem)) return undefined
+  if (problem === undefined || !/cannot be (written|put on record)|ENOSPC|EROFS|EDQUOT|EACCES/.test(problem))
+    return undefined
   return verdict(f, 'disk', 'wrong', `${f.node} balances, but cannot write: ${firstLine(problem)}`)
 }
 
@@ -63,6 +64,12 @@ const cutOff: NodeRule = f =>
         `${f.node} is likely cut off by the network: ${f.ring.failedTogether} of ${f.ring.alive - 1 + f.ring.failed.length} other members failed at once (${listed(f.ring.failed)})`,
       )
     : undefined
+
+/** Half of a pool, as the ring sees it; its servers stay under checks. */
+const vanished: NodeRule = f => {
+  const guard = f.guards.find(one => one.guard === 'mass disappearance')
+  return guard === undefined ? undefined : verdict(f, 'mass-disappearance', 'wrong', guard.what)
+}
 
 const alone: NodeRule = f =>
   f.ring.isAlone
@@ -114,7 +121,7 @@ const failedMembers: NodeRule = f =>
       )
 
 export const NODE_RULES: readonly NodeRule[] = [
-  ...[nameClash, haproxyDown, configuration, diskFull, balancerProblem, alone, cutOff, foreignKey],
+  ...[nameClash, haproxyDown, configuration, diskFull, balancerProblem, alone, cutOff, vanished, foreignKey],
   ...[journal, drifted, rolledBack],
 ]
 /** Said when nothing more telling is. */

@@ -50,11 +50,34 @@ const leaving: Rule = c => {
   return verdict(c, 'leaving', 'wished', `${standing(c)}: ${server.reason}${left}`)
 }
 
+/** It came and went too often, and is not let in before its pause is over. */
+const heldOut: Rule = c => {
+  const { server } = c
+  const isHeld = guardOn(c, 'flapping') !== undefined || server?.reason.includes('held out') === true
+  if (server?.state !== 'drain' || !isHeld) return undefined
+  const problem =
+    server.look?.problem === undefined ? '' : `; at this moment ${server.look.asked} ${server.look.problem}`
+  return verdict(
+    c,
+    'flapping',
+    'wrong',
+    `${c.name} is held out of pool ${server.pool}, since it flaps: ${server.reason}${problem}`,
+  )
+}
+
+/** It answers, and much later than the others. */
+const slow: Rule = c => {
+  const guard = guardOn(c, 'slow server')
+  return guard === undefined
+    ? undefined
+    : verdict(c, 'slow', 'wrong', `${standing(c)}, but less than its share: ${guard.what}`)
+}
+
 /** Somebody used HAProxy's socket, and it is left so. */
 const poked: Rule = c => {
   const { server } = c
-  if (server?.state !== 'ready' && server?.state !== 'down') return undefined
-  const found = /^(MAINT|DRAIN)/.exec(server.status ?? '')?.[1]
+  if (server === undefined || server.state === 'maint' || server.state === 'entering') return undefined
+  const found = (server.state === 'drain' ? /^(MAINT)/ : /^(MAINT|DRAIN)/).exec(server.status ?? '')?.[1]
   if (found === undefined) return undefined
   const by =
     server.drift === undefined ? 'and muster wants it ready' : `${age(server.drift.agoMs)} ago, ${server.drift.outcome}`
@@ -94,7 +117,7 @@ const guarded: Rule = c => {
   if (record === undefined) return undefined
   const agoMs = facts.nowMs - Date.parse(record.at)
   const what = String(record['what'] ?? '')
-  if (agoMs > GUARD_MS || /\b(again|over|back|ended)\b/i.test(what)) return undefined
+  if (agoMs > GUARD_MS || what.startsWith('over: ')) return undefined
   const reason = typeof record['reason'] === 'string' ? ` (${firstLine(record['reason'])})` : ''
   return verdict(
     c,
@@ -209,9 +232,10 @@ const running: Rule = c => {
   )
 }
 
-export const BALANCER_RULES: readonly Rule[] = [haproxyDown, poked, leaving, notPlaced]
+export const BALANCER_RULES: readonly Rule[] = [haproxyDown, poked, heldOut, leaving, notPlaced]
 export const LATE_RULES: readonly Rule[] = [
   weightZero,
+  slow,
   guarded,
   flapping,
   errors,
@@ -223,7 +247,7 @@ export const LATE_RULES: readonly Rule[] = [
 ]
 
 /** Guards whose acts are told by rules of their own. */
-const OTHERS: ReadonlySet<string> = new Set(['drain', 'min_servers', 'last server'])
+const OTHERS: ReadonlySet<string> = new Set(['drain', 'min_servers', 'last server', 'flapping', 'slow server'])
 const GUARD_MS = 60 * 60_000
 const RECENT_MS = 10 * 60_000
 const FLAP_MS = 10 * 60_000
@@ -235,6 +259,10 @@ const ERROR_SHARE = 0.1
 /** HAProxy's process, not its configuration. */
 export function isDown(state: string): boolean {
   return state !== 'ready' && state !== 'starting'
+}
+
+function guardOn({ facts, server }: Case, guard: string) {
+  return facts.guards.find(one => one.guard === guard && one.pool === server?.pool && one.server === server.name)
 }
 
 function isAbout(named: string, { name, server, member }: Case): boolean {
