@@ -32,7 +32,6 @@ export const ACTS = {
     if (world.tier.servers.length >= SERVERS_MAX) return undefined
     const perform = async (signal: AbortSignal) => {
       const server = await world.tier.addServer()
-      world.counts.memberChanges++
       await untilServed(world, server, signal)
     }
     return { name: 'join a server', log: 'balancer', target: undefined, perform }
@@ -40,7 +39,6 @@ export const ACTS = {
   leave: world => onServer(world, 'leave', (server, signal) => stop(world, server, signal)),
   drain: world =>
     onServer(world, 'muster drain and --undo', async (server, signal) => {
-      world.counts.memberChanges += 2
       await until(world, signal, () => world.tier.drain(server))
       await until(world, signal, () => world.tier.undrain(server).then(() => true))
       await untilServed(world, server, signal)
@@ -48,26 +46,22 @@ export const ACTS = {
   replace: world =>
     onServer(world, 'stop and replace', async (server, signal) => {
       await stop(world, server, signal)
-      world.counts.memberChanges++
       world.tier.returnServer(server)
       await untilServed(world, server, signal)
     }),
   'crash process': world =>
     onFallible(world, 'kill -9 the process of', async (server, signal) => {
-      world.counts.memberChanges += 2
       const killed = await duringKill(world, server, () => world.tier.killWeb(server))
       await until(world, signal, async () => isAnother(await world.tier.webOf(server), killed))
       await untilServed(world, server, signal)
     }),
   'crash host': world =>
     onFallible(world, 'kill -9 agent and process of', async (server, signal) => {
-      world.counts.memberChanges++
       await duringKill(world, server, () => world.tier.killServer(server))
       await world.load.untilNotServed(server.name, {}, signal)
     }),
   freeze: world =>
     onFallible(world, 'freeze', async (server, signal) => {
-      world.counts.memberChanges += 2
       await duringKill(world, server, async () => {
         const thaw = await world.tier.freeze(server)
         try {
@@ -83,7 +77,6 @@ export const ACTS = {
     if (server === undefined || world.busy.has(server)) return undefined
     const weight = 1 + world.random.below(WEIGHT_MAX)
     const perform = async (signal: AbortSignal) => {
-      world.counts.memberChanges++
       world.tier.changeWeight(server, weight)
       await until(world, signal, async () => (await world.tier.weightOf(server)) === weight)
     }
@@ -185,7 +178,6 @@ function onBalancer(world: World, name: string, perform: (signal: AbortSignal) =
 }
 
 async function stop(world: World, server: DemoServer, signal: AbortSignal): Promise<void> {
-  world.counts.memberChanges += 2
   const stopped = world.tier.stopServer(server)
   await world.load.untilNotServed(server.name, {}, signal)
   await abortable(stopped, signal)
@@ -237,7 +229,6 @@ async function nextAgent(
 }
 
 async function reloadHaproxy(world: World, signal: AbortSignal): Promise<void> {
-  world.counts.foreignReloads++
   const before = workersOf(world.haproxy)
   signalProcess(world.haproxy, 'SIGUSR2')
   await until(world, signal, () => Promise.resolve(workersOf(world.haproxy).some(pid => !before.includes(pid))))

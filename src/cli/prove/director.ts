@@ -30,7 +30,7 @@ export const SCRIPTS: Readonly<Record<ScenarioName, Script>> = {
     ],
     everySeconds: 3,
     atATime: 4,
-    template: 'slots',
+    template: 'file',
   },
   reload: {
     kinds: ['change', 'change', 'broken template', 'haproxy reload'],

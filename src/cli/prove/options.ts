@@ -38,7 +38,7 @@ export interface RunOptions extends LoadOptions {
 export interface ScenarioOptions extends LoadOptions {
   readonly scenario: ScenarioName
   readonly durationMs: number
-  /** HAProxy's: built in, or a file of one line per server; undefined: as the scenario has it. */
+  /** HAProxy's: built in, or a file of the tier's own; undefined: as the scenario has it. */
   readonly template: 'slots' | 'file' | undefined
   /** Undefined: drawn. */
   readonly seed: number | undefined
@@ -86,7 +86,7 @@ kill or freeze and must not be sent again: a POST, or a message over a WebSocket
   --insecure           any certificate will do
   --tail T             quiet load after COMMAND; default 2s
   --seed N             scenarios: the same acts again
-  --template NAME      scenarios: HAProxy's template, slots, or file for one of one line per server, as people own them
+  --template NAME      scenarios: HAProxy's template: the built-in slots, or file, as people own one
   -o, --output FORMAT  text or json; COMMAND's own output then goes to standard error
 
 COMMAND speaks through the unix socket in ${SOCKET_VARIABLE}: lines such as "mark NAME", each answered with "ok" or a reason.

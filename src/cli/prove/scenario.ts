@@ -45,16 +45,16 @@ export async function runScenario(options: ScenarioOptions, signal: AbortSignal)
   await sleep(clock, LEAD_MS, signal).catch(() => {}) // woken to end
   const acts = await direct(world, script, { durationMs: options.durationMs, template }, tell, signal)
   load.begin('after')
-  const flaws = signal.aborted ? [] : await lastLook(world, template === 'file', signal)
+  const flaws = signal.aborted ? [] : await lastLook(world, signal)
   await load.stop()
   progress[Symbol.dispose]()
   return await conclude(world, options, { acts, flaws, seed }, signal)
 }
 
-async function lastLook(world: World, hasFileTemplate: boolean, signal: AbortSignal): Promise<string[]> {
+async function lastLook(world: World, signal: AbortSignal): Promise<string[]> {
   const untilMs = clock.nowMs() + WORKERS_MS_MAX
   while (clock.nowMs() < untilMs && workersOf(world.haproxy).length !== 1 && !signal.aborted) await sleep(clock, 100)
-  return await flawsOf(world, hasFileTemplate)
+  return await flawsOf(world)
 }
 
 async function conclude(

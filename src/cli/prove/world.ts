@@ -24,17 +24,13 @@ export interface Counts {
   generation: number
   /** Of the template, or of settings that end up in it. */
   templateChanges: number
-  /** Joins, leaves, weights: in a template of one line per server each may be a reload. */
-  memberChanges: number
-  /** By hand, of HAProxy itself. */
-  foreignReloads: number
   /** As the balancer's earlier agents counted them, less those of before the first act. */
   reloadsBefore: number
 }
 
 export async function newWorld(parts: Pick<World, 'tier' | 'load' | 'clock' | 'random'>): Promise<World> {
   const reloadsBefore = -(await reloadsNow(parts.tier)) // the first members' own
-  const counts = { generation: 0, templateChanges: 0, memberChanges: 0, foreignReloads: 0, reloadsBefore }
+  const counts = { generation: 0, templateChanges: 0, reloadsBefore }
   return { ...parts, busy: new Set(), fellAtMs: new Map(), haproxy: await parts.tier.haproxy(), counts }
 }
 
@@ -55,7 +51,7 @@ async function reloadsNow(tier: Tier): Promise<number> {
 const GROWTH = 1
 
 /** What has to hold once all is over, in sentences where it does not. */
-export async function flawsOf(world: World, hasFileTemplate: boolean): Promise<string[]> {
+export async function flawsOf(world: World): Promise<string[]> {
   const flaws: string[] = []
   const { haproxy, counts } = world
   const now = await world.tier.haproxy()
@@ -63,8 +59,7 @@ export async function flawsOf(world: World, hasFileTemplate: boolean): Promise<s
   const workers = workersOf(now).length
   if (workers !== 1) flaws.push(`${workers} HAProxy workers are left; one is wanted`)
   const reloads = await reloadsOf(world)
-  const members = hasFileTemplate ? counts.memberChanges + counts.foreignReloads : 0
-  const explained = counts.templateChanges + members + GROWTH
+  const explained = counts.templateChanges + GROWTH
   if (reloads > explained) flaws.push(`HAProxy was reloaded ${reloads} times; ${explained} can be explained`)
   return flaws
 }

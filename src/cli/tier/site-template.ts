@@ -1,12 +1,12 @@
 /**
- * A template that a careful user owns: one line per server, retries where they are safe, a backend of its own for what must
- * not be sent twice. Each answer names its generation, so that one sees from outside which template is in force.
+ * A template that a careful user owns: numbered servers, so that members come and go without a reload, retries where they are safe,
+ * a backend of its own for what must not be sent twice. Each answer names its generation, so that one sees from outside which template is in force.
  */
 export function siteTemplate(generation: number): string {
   return `global
     stats socket {{settings.adminSocket}} mode 600 level admin
     maxconn {{settings.maxconn}}
-    hard-stop-after 5m
+    hard-stop-after 1h
 
 defaults
     mode http
@@ -45,8 +45,8 @@ backend {{name}}
     option srvtcpka
     default-server inter {{checkIntervalMs}}ms fastinter {{checkFastMs}}ms downinter {{checkDownMs}}ms fall 2 rise 1
     default-server observe layer4 error-limit 3 on-error mark-down
-{{#each servers}}
-    server {{server}} {{address}} id {{id}} check weight {{weight}}{{#if disabled}} disabled{{/if}}
+{{#each slots}}
+    server {{server}} {{address}} id {{id}} tcp-ut 5s check weight {{weight}}{{#if disabled}} disabled{{/if}}
 {{/each}}
 
 backend {{name}}.unsafe
@@ -54,7 +54,7 @@ backend {{name}}.unsafe
     retry-on conn-failure
     option http-server-close
     http-reuse never
-{{#each servers}}
+{{#each slots}}
     server {{server}} {{address}} id {{id}} track {{../name}}/{{server}} weight {{weight}}
 {{/each}}
 
