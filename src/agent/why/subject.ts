@@ -33,7 +33,7 @@ export function nearest(what: string, names: readonly string[]): string[] {
     far: distance(what.slice(0, NAME_MAX), name.slice(0, NAME_MAX)),
   }))
   const isNear = ({ name, far }: { name: string; far: number }) =>
-    far <= Math.max(2, what.length / 2) || name.includes(what)
+    far <= Math.max(2, Math.min(what.length, NAME_MAX) / 2) || name.includes(what)
   return near
     .filter(isNear)
     .toSorted((a, b) => a.far - b.far)
