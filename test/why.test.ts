@@ -1,6 +1,6 @@
 /** Injected causes on real parts: whatever is broken, the first line of `muster why` names it. */
 import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
