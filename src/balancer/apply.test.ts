@@ -365,3 +365,25 @@ test("a user's template that goes through slots has members come and go without 
   await until(() => ready(second).length === 2)
   expect(second.status().reloads).toBe(0)
 })
+
+test('a server that is taken out while a change waits its turn is out in the new configuration, too', async () => {
+  const made = await rig({ reloadSpacingMs: 1, pools: { web: { sticky: 'cookie', cookieKey: 'first' } } })
+  const balancer = await started(made)
+  const [a, b] = [await web('127.0.194.2'), await web('127.0.194.3')]
+  balancer.wanted([a.server, b.server])
+  await until(() => balancer.status().pools[0]?.servers.filter(({ state }) => state === 'ready').length === 2)
+  await balancer.settle()
+  const pool = { sticky: 'cookie', timeoutServerMs: 12_000 } as const
+  const changes = ['first', 'second'].map(cookieKey => ({ ...made.config, pools: { web: { ...pool, cookieKey } } }))
+  const applied = changes.map(config => balancer.apply(config, ORDER))
+  await until(() => readFile(made.config.configPath, 'utf8').then(text => text.includes('timeout server 12000ms')))
+  balancer.wanted([a.server, { ...b.server, liveness: 'withdrawn' }])
+  const methods = (await Promise.all(applied)).map(receipt => receipt?.method)
+  expect(methods).toEqual(['reload', 'runtime'])
+  await balancer.settle()
+  const slot2 = (await poke(made, 'show servers state web')).split('\n').find(row => row.includes(' slot2 ')) ?? ''
+  expect(Number(slot2.split(' ')[6]) & 1).toBe(1) // in maintenance
+  balancer.wanted([a.server, { ...b.server, ip: '127.0.194.4' }])
+  await until(() => balancer.status().pools[0]?.servers.some(({ slot }) => slot !== 'slot1') === true)
+  expect((await balancer.plan()).method).not.toBe('reload')
+})

@@ -7,7 +7,6 @@ import type { HaproxyControl } from './drivers/haproxy-control.ts'
 import { RuntimeSocketError } from './errors.ts'
 import { missingRetries, type MissingRetry } from './retries.ts'
 import type { GuardNews, GuardReport } from './guards/report.ts'
-import type { Layout } from './layout.ts'
 import type { Order, Outlook, Passes } from './pass.ts'
 import type { Cause, Receipt } from './receipt.ts'
 import { type Entry, entryKey, type MemberStates } from './roster.ts'
@@ -146,8 +145,8 @@ export class Balancer implements AsyncDisposable {
    * @throws BalancerConfigError, TemplateError, RuntimeSocketError
    */
   async plan(config?: BalancerConfig): Promise<Outlook> {
-    const layout = await this.#layoutOf(config)
-    return this.#inTurn(() => this.#parts.passes.outlook(layout))
+    const [next, render] = await this.#rendered(config)
+    return this.#inTurn(() => this.#parts.passes.outlook(before => before.next(next, render)))
   }
 
   /**
@@ -157,32 +156,33 @@ export class Balancer implements AsyncDisposable {
    * @throws BalancerConfigError, TemplateError, ConfigRefusedError, BindError, ReloadFailedError, PlanStaleError, RuntimeSocketError
    */
   async apply(config: BalancerConfig | undefined, order: Order): Promise<Receipt | undefined> {
-    const layout = await this.#layoutOf(config)
-    const receipt = await this.#inTurn(() => this.#change(layout, order))
+    const [next, render] = await this.#rendered(config)
+    const receipt = await this.#inTurn(() => this.#change(next, render, order))
     this.#startProblem = undefined
     this.wake()
     return receipt
   }
 
   /** Doors of new pools are there before HAProxy knows of them, those of old ones until it does not any more. */
-  async #change(layout: Layout, order: Order): Promise<Receipt | undefined> {
+  async #change(next: BalancerConfig, render: Render, order: Order): Promise<Receipt | undefined> {
     const { door, passes } = this.#parts
-    const [before, after] = [doorPools(passes.layout.config), doorPools(layout.config)]
+    const [before, after] = [doorPools(passes.layout.config), doorPools(next)]
     await door.follow([...before.filter(old => !after.some(({ path }) => path === old.path)), ...after])
     try {
-      return await passes.change(layout, order, this.#abort.signal)
+      return await passes.change(layout => layout.next(next, render), order, this.#abort.signal)
     } finally {
       await door.follow(doorPools(passes.layout.config))
     }
   }
 
-  async #layoutOf(config: BalancerConfig | undefined): Promise<Layout> {
+  /** Checked, and its template compiled. */
+  async #rendered(config: BalancerConfig | undefined): Promise<[BalancerConfig, Render]> {
     const { passes, renderOf } = this.#parts
     const now = passes.layout.config
     const { configPath, runDir } = now
     const next = config === undefined ? now : { ...config, configPath, runDir }
     assertSound(next)
-    return passes.layout.next(next, await renderOf(next))
+    return [next, await renderOf(next)]
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

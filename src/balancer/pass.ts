@@ -50,6 +50,9 @@ export interface Order {
   readonly reload?: boolean
 }
 
+/** Another layout, made of the one in force. */
+export type NextLayout = (before: Layout) => Layout
+
 /** What would be done, and how. */
 export interface Outlook {
   /** Tells this step from another; 12 hexadecimal digits. */
@@ -203,8 +206,8 @@ export class Passes {
   }
 
   /** What this layout would change, and how; nothing is touched. @throws RuntimeSocketError, TemplateError */
-  async outlook(layout: Layout): Promise<Outlook> {
-    const { step } = await this.#candidate(layout)
+  async outlook(next: NextLayout): Promise<Outlook> {
+    const { step } = await this.#candidate(next)
     const { plan } = step
     const before = this.#deps.control.fileText ?? ''
     return {
@@ -222,9 +225,9 @@ export class Passes {
    * @returns undefined when nothing had to be done
    * @throws PlanStaleError, ConfigRefusedError, ReloadFailedError, BindError, TemplateError, RuntimeSocketError: nothing of it is in force
    */
-  async change(layout: Layout, order: Order, signal: AbortSignal): Promise<Receipt | undefined> {
+  async change(next: NextLayout, order: Order, signal: AbortSignal): Promise<Receipt | undefined> {
     const { clock } = this.#deps
-    const { ground, step } = await this.#candidate(layout, order.reload === true ? ['asked for'] : [])
+    const { layout, ground, step } = await this.#candidate(next, order.reload === true ? ['asked for'] : [])
     if (order.expected !== undefined && idOf(step) !== order.expected) throw new PlanStaleError(order.expected)
     if (step.plan.kind === 'reload') {
       await this.#deps.control.check(step.text) // before anything is taken out for it
@@ -320,15 +323,17 @@ export class Passes {
     return true
   }
 
+  /** The layout is made after the look: whom that takes out has no slot in it any more. */
   async #candidate(
-    layout: Layout,
+    next: NextLayout,
     asked: readonly string[] = [],
-  ): Promise<{ readonly ground: Ground; readonly step: Step }> {
+  ): Promise<{ readonly layout: Layout; readonly ground: Ground; readonly step: Step }> {
     const found = await this.#look(true)
     if (found === undefined) throw new RuntimeSocketError(BLIND)
+    const layout = next(this.#layout)
     layout.seat(layout.own(this.roster))
     const ground = { ...found, asked }
-    return { ground, step: stepFor(layout, this.roster, ground) }
+    return { layout, ground, step: stepFor(layout, this.roster, ground) }
   }
 
   #decide(): number | undefined {
