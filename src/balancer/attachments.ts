@@ -27,9 +27,9 @@ export type AttachmentCommand =
 const ENTRIES_CHANGED_MAX = 500
 /** HAProxy takes a payload of 16 300 bytes (bufsize 16 384). */
 const PEM_BYTES_MAX = 16_000
-/** What stands in a command as it is: no space, no `;`, no backslash, nothing that ends it. */
-const PLAIN = /^[\x21-\x3a\x3c-\x5b\x5d-\x7e]{1,2000}$/
-const VALUE = /^[\x20-\x3a\x3c-\x5b\x5d-\x7e]{0,2000}$/
+/** What stands in a command as it is: no space, no `;`, no backslash, nothing that ends it, and no `<<`, which begins a payload. */
+const PLAIN = /^(?!.*<<)[\x21-\x3a\x3c-\x5b\x5d-\x7e]{1,2000}$/
+const VALUE = /^(?!.*<<)[\x20-\x3a\x3c-\x5b\x5d-\x7e]{0,2000}$/
 const REFERENCES_MAX = 256
 
 /** Maps whose order of entries decides are compared as a whole. */
@@ -75,9 +75,15 @@ export function parseEntries(kind: 'map' | 'acl', text: string): Attachment | un
   return { kind, entries } as Attachment
 }
 
-/** What `show map` and `show acl` answer: an address, the key, the value. */
+/** Whether this path can be asked for over the socket. */
+export function isSpeakable(path: string): boolean {
+  return PLAIN.test(path)
+}
+
+/** What `show map` and `show acl` answer: an address, the key, the value. @returns undefined also for one that HAProxy does not have */
 export function parseShown(kind: 'map' | 'acl', reply: string): Attachment | undefined {
   const rows = reply.split('\n').filter(row => /^0x[0-9a-f]+ /.test(row))
+  if (rows.length === 0 && reply.trim() !== '') return undefined
   return parseEntries(kind, rows.map(row => row.replace(/^0x[0-9a-f]+ /, '')).join('\n'))
 }
 

@@ -13,9 +13,8 @@ const NOTHING = { running: NONE, wanted: NONE } as const
 export class Surroundings {
   readonly #control: HaproxyControl
   readonly #clock: Clock
+  /** In force; of what no socket tells, as it was when HAProxy last read it. */
   #wanted: Attachments | undefined
-  /** What no socket tells, as it was when HAProxy last read it. */
-  #others: Attachments = NONE
   #dueMs = Number.NEGATIVE_INFINITY
 
   constructor(control: HaproxyControl, clock: Clock) {
@@ -25,7 +24,7 @@ export class Surroundings {
 
   /**
    * What HAProxy has of the files that `loaded` names, and what it should have; nothing between the times when it is looked at.
-   * @param rereads the files are read from the disk again
+   * @param rereads the files are read from the disk again; what they say by now is wanted only from `assume` or `loaded` on
    */
   async look(
     loaded: Structure,
@@ -37,13 +36,11 @@ export class Surroundings {
     const named = references(loaded)
     if (named.length === 0) return NOTHING
     this.#dueMs = nowMs + LOOK_MS
-    if (rereads || this.#wanted === undefined) {
-      const read = await readAttachments(named)
-      if (this.#wanted === undefined) this.#others = othersOf(read)
-      this.#wanted = read
-    }
-    const shown = await this.#control.attachments(named.filter(({ path }) => this.#wanted?.has(path)))
-    return { running: new Map([...this.#others, ...shown]), wanted: this.#wanted }
+    const wanted = rereads || this.#wanted === undefined ? await readAttachments(named) : this.#wanted
+    const inForce = (this.#wanted ??= wanted)
+    const shown = await this.#control.attachments([...wanted].map(([path, { kind }]) => ({ path, kind })))
+    const untold = [...inForce].filter(([path, { kind }]) => kind === 'other' || wanted.get(path)?.kind === 'other')
+    return { running: new Map([...untold, ...shown]), wanted }
   }
 
   /** HAProxy has these by now. */
@@ -55,10 +52,5 @@ export class Surroundings {
   async loaded(config: Structure): Promise<void> {
     const named = references(config)
     this.#wanted = named.length === 0 ? NONE : await readAttachments(named)
-    this.#others = othersOf(this.#wanted)
   }
-}
-
-function othersOf(attachments: Attachments): Attachments {
-  return new Map([...attachments].filter(([, { kind }]) => kind === 'other'))
 }

@@ -1,9 +1,9 @@
 import { createHash, X509Certificate } from 'node:crypto'
-import { type FileHandle, open, readdir } from 'node:fs/promises'
+import { constants, type FileHandle, open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Attachment, type Attachments, parseEntries, type Reference } from '../attachments.ts'
+import { type Attachment, type Attachments, isSpeakable, parseEntries, type Reference } from '../attachments.ts'
 
-/** A larger file is compared as a whole, by its first bytes and its size. */
+/** A larger file is compared as a whole, by its first bytes, its size and when it was written. */
 const BYTES_MAX = 4 << 20
 const CERTIFICATES_PER_DIRECTORY_MAX = 256
 
@@ -13,12 +13,16 @@ export async function readAttachments(references: readonly Reference[]): Promise
   return new Map(found.flat())
 }
 
-async function readReference(reference: Reference): Promise<[string, Attachment][]> {
-  const { kind, path } = reference
+/** Without blocking: a pipe, which nobody writes to, would keep one of the few threads for files for ever. */
+const READ = constants.O_RDONLY | constants.O_NONBLOCK
+
+async function readReference({ kind, path }: Reference): Promise<[string, Attachment][]> {
   try {
-    const file = await open(path, 'r')
+    const file = await open(path, READ)
     try {
-      if (!(await file.stat()).isDirectory()) return [[path, attachmentOf(kind, await textOf(file))]]
+      const found = await file.stat()
+      if (found.isFile()) return [[path, attachmentOf(isSpeakable(path) ? kind : 'other', await textOf(file))]]
+      if (!found.isDirectory()) return []
     } finally {
       await file.close()
     }
@@ -37,10 +41,10 @@ async function readDirectory(path: string): Promise<[string, Attachment][]> {
 }
 
 async function textOf(file: FileHandle): Promise<string> {
-  const { size } = await file.stat()
+  const { size, mtimeMs } = await file.stat()
   const buffer = Buffer.alloc(Math.min(size, BYTES_MAX))
   const { bytesRead } = await file.read(buffer, 0, buffer.length, 0)
-  return buffer.subarray(0, bytesRead).toString('latin1') + (size > BYTES_MAX ? `\n${size}` : '')
+  return buffer.subarray(0, bytesRead).toString('latin1') + (size > BYTES_MAX ? `\n${size} ${mtimeMs}` : '')
 }
 
 function attachmentOf(kind: Reference['kind'], text: string): Attachment {
