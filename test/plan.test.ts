@@ -34,7 +34,7 @@ test('plan says what apply then does; rollback goes back, survives kill -9, and 
   tier.backend('web-1', 2)
   await untilReady(balancer, ['web-1'])
   const file = () => readFileSync(join(balancer.directory, 's/haproxy.cfg'), 'utf8')
-  expect((await muster(balancer, 'plan', '--detailed-exitcode')).stdout).toContain('nothing to do')
+  expect((await muster(balancer, 'plan', '--detailed-exitcode')).stdout).toContain('HAProxy is as the files say')
 
   const yaml = join(balancer.directory, 'muster.yaml')
   writeFileSync(yaml, readFileSync(yaml, 'utf8').replace('"30s"', '"12s"'))

@@ -68,11 +68,11 @@ async function statusOf(agent: Agent): Promise<AgentStatus> {
 }
 
 function servicesOf(agent: Agent): ServiceReport[] {
-  const { supervisor, config } = agent.parts
+  const { supervisor } = agent.parts
   return supervisor.services().map(found => {
     const { name, state, pid, restarts, serves } = found
     const reason = found.reason ?? adoptedReasonOf(found)
-    const service = config.services.find(candidate => candidate.name === name)
+    const service = agent.services.configured(name)
     const port = serves?.port ?? service?.port
     return {
       ...{ name, state, restarts },

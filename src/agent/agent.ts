@@ -1,15 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type Clock, type Log, messageOf, type Random, type Scope } from '../base/index.ts'
 import type { Engine } from '../serf/index.ts'
-import type { StopOptions, Supervisor } from '../supervisor/index.ts'
+import type { Supervisor } from '../supervisor/index.ts'
 import { aliveBalancers, type Announcer, announcedTags, assertTagsFit } from './endpoints/announcer.ts'
 import type { Balancing } from './balancing.ts'
 import { Configuring } from './configuring.ts'
 import type { Generations } from './generations.ts'
-import type { AgentConfig, ServiceConfig } from './config/index.ts'
-import { belowWords, type Drains } from './draining.ts'
-import { type DrainRequest, drainEverywhere } from './endpoints/drain.ts'
-import { drainClusterOf } from './endpoints/drain-query.ts'
+import type { AgentConfig } from './config/index.ts'
+import type { Drains } from './draining.ts'
 import { TagsFile } from './drivers/tags-file.ts'
 import type { EventLog } from './event-log.ts'
 import type { Journaling } from './journaling.ts'
@@ -17,13 +15,7 @@ import type { EventHandlers } from './handlers/event-handlers.ts'
 import { parseHandler } from './handlers/handler-spec.ts'
 import type { LocalEndpoints } from './endpoints/local-endpoints.ts'
 import { tagsAfterReload } from './reload.ts'
-
-/** How long balancers may take to let go of a service that is in the configuration no more. */
-const ORPHAN_DRAIN_MS = 30_000
-/** After the drain nobody is sent there any more; what came just before that has this long to be answered. */
-const OUT_MS = 5_000
-/** The supervisor's own patience, where the service is to wait for silent balancers: they are waited for by what they say. */
-const FOR_EVER_MS = 7 * 24 * 3_600_000
+import { HostServices } from './services.ts'
 
 /** The parts that an agent was wired from. */
 export interface AgentParts {
@@ -53,6 +45,7 @@ export interface AgentParts {
 /** A running agent. Ends by `stop` (services too) or by `handover` (services and HAProxy run on). */
 export class Agent implements AsyncDisposable {
   readonly parts: AgentParts
+  readonly services: HostServices
   /** What the files say by now, and the way there. */
   readonly configuring: Configuring
   /** Resolves when the agent has ended, whoever asked for it. */
@@ -64,8 +57,6 @@ export class Agent implements AsyncDisposable {
   #config: AgentConfig
   #ownTags: Readonly<Record<string, string>>
   #hurry = new AbortController()
-  /** By service that is being stopped: balancers that give no answer. */
-  readonly #silent = new Map<string, readonly string[]>()
 
   constructor(parts: AgentParts) {
     this.parts = parts
@@ -74,9 +65,20 @@ export class Agent implements AsyncDisposable {
     const { tagsPath } = parts.config.cluster
     this.#tagsFile = tagsPath === undefined ? undefined : new TagsFile(tagsPath)
     const { config, deps, balancing, generations, journal } = parts
+    const announce = () => this.announce()
+    this.services = new HostServices(config.services, { ...deps, ...parts, announce })
     const takeOver = (next: AgentConfig) => this.#takeOver(next)
     const { log, readConfig: read } = deps
-    this.configuring = new Configuring({ config, read, balancing, generations, journal, log, takeOver })
+    this.configuring = new Configuring({
+      config,
+      read,
+      balancing,
+      generations,
+      journal,
+      log,
+      takeOver,
+      services: this.services,
+    })
     this.ended = new Promise(resolve => {
       this.#resolveEnded = resolve
     })
@@ -121,12 +123,12 @@ export class Agent implements AsyncDisposable {
 
   /** Drains a service and starts it as it is configured now. Resolves when the new process is ready, or has failed. */
   restartService(name: string): Promise<void> {
-    return this.parts.supervisor.restart(name, this.#stopOptions(name, true))
+    return this.services.restart(name)
   }
 
   /** Drains a service and ends it for good. */
   removeService(name: string): Promise<void> {
-    return this.parts.supervisor.remove(name, this.#stopOptions(name, true))
+    return this.services.remove(name)
   }
 
   /**
@@ -141,15 +143,12 @@ export class Agent implements AsyncDisposable {
 
   /** What an operator should know, in sentences. */
   warnings(): string[] {
-    const silent = [...this.#silent].map(
-      ([service, names]) => `${service} is being stopped and waits for ${names.join(' and ')}, which gives no answer`,
-    )
-    return [...silent, ...this.configuring.warnings()]
+    return [...this.services.warnings(), ...this.configuring.warnings()]
   }
 
   /** Drains and stops the services, then leaves the ring; the agent itself goes on, and HAProxy. Idempotent. */
   async leave(): Promise<void> {
-    await this.#stopServices(true)
+    await this.services.stopAll(true, this.#hurry.signal)
     const { serf } = this.parts
     await serf.leave({ tell: aliveBalancers(serf) })
   }
@@ -183,6 +182,7 @@ export class Agent implements AsyncDisposable {
 
   async #takeOver(next: AgentConfig): Promise<void> {
     const before = this.#config
+    this.services.change(next.services, tagsAfterReload(this.#ownTags, before.node.tags, next.node.tags))
     this.#config = next
     this.parts.handlers.replace(next.handlers.map(parseHandler))
     await this.setOwnTags(tagsAfterReload(this.#ownTags, before.node.tags, next.node.tags))
@@ -205,15 +205,10 @@ export class Agent implements AsyncDisposable {
     }
   }
 
-  async #stopServices(isGraceful: boolean): Promise<void> {
-    const services = this.parts.supervisor.services().filter(service => service.name !== 'haproxy')
-    await Promise.all(services.map(service => this.#stopService(service.name, isGraceful)))
-  }
-
   async #stopAll(leave: boolean): Promise<void> {
     const { supervisor, balancing } = this.parts
     const { signal } = this.#hurry
-    await this.#stopServices(leave)
+    await this.services.stopAll(leave, signal)
     if (leave) await Promise.race([this.#leaveRing(), aborted(signal)])
     await Promise.race([balancing?.stop({ keepHaproxy: false }), aborted(signal)])
     signal.addEventListener('abort', () => void supervisor.stop({ timeoutMs: 0 }), { once: true })
@@ -229,90 +224,6 @@ export class Agent implements AsyncDisposable {
       deps.log.warn({ reason: messageOf(failure) }, 'could not leave the ring; stopping goes on')
     }
   }
-
-  async #stopService(name: string, isGraceful: boolean): Promise<void> {
-    const { supervisor } = this.parts
-    const stopped = supervisor.stop(name, this.#stopOptions(name, isGraceful))
-    const hurry = () => void supervisor.stop(name, { timeoutMs: 0 })
-    this.#hurry.signal.addEventListener('abort', hurry, { once: true })
-    await stopped
-    this.#hurry.signal.removeEventListener('abort', hurry)
-  }
-
-  #stopOptions(name: string, isGraceful: boolean): StopOptions {
-    const { supervisor, config } = this.parts
-    const isOffered = supervisor.services().some(status => status.name === name && status.serves !== undefined)
-    const service = config.services.find(candidate => candidate.name === name)
-    return {
-      ...(isGraceful && isOffered ? { drain: (signal: AbortSignal) => this.#drain(name, signal) } : {}),
-      drainTimeoutMs: supervisorPatienceMs(service),
-    }
-  }
-
-  /**
-   * Announces the service as draining and waits until every balancer has let go of it; then withdraws it, so that clients that are
-   * bound to it go elsewhere, too, and waits for what was on its way.
-   */
-  async #drain(name: string, signal: AbortSignal): Promise<void> {
-    const { endpoints, serf, deps, supervisor, config } = this.parts
-    const status = supervisor.services().find(candidate => candidate.name === name)
-    if (status?.serves === undefined || status.pid === undefined) return
-    const service = config.services.find(candidate => candidate.name === name)
-    const endpoint = { ip: serf.local().ip, port: status.serves.port }
-    try {
-      endpoints.drain(name, status.pid)
-      this.announce()
-      await this.#untilLetGo(name, { ...endpoint, phase: 'drain' }, service?.drainTimeoutMs ?? ORPHAN_DRAIN_MS, signal)
-      endpoints.withdraw(name, status.pid)
-      this.announce()
-      if (signal.aborted || drainClusterOf(serf).balancers().length === 0) return
-      await this.#untilLetGo(name, { ...endpoint, phase: 'out' }, OUT_MS, signal)
-    } catch (failure) {
-      const reason = messageOf(failure)
-      deps.log.warn({ service: name, reason }, 'balancers could not be asked whether they have let go')
-    } finally {
-      this.#silent.delete(name)
-    }
-  }
-
-  async #untilLetGo(name: string, request: DrainRequest, patienceMs: number, signal: AbortSignal): Promise<void> {
-    const { serf, deps, config, journal } = this.parts
-    const service = config.services.find(candidate => candidate.name === name)
-    const { left, bound, silent, below } = await drainEverywhere(drainClusterOf(serf), request, deps.clock, signal, {
-      untilMs: deps.clock.nowMs() + patienceMs,
-      silent: service?.silentBalancer ?? 'proceed',
-      onSilent: names => this.#nameSilent(name, names),
-    })
-    const phase = request.phase ?? 'drain'
-    if (left.size + silent.length > 0)
-      deps.log.warn(
-        { service: name, phase, left: Object.fromEntries(left), bound, silent },
-        'not every balancer has let go of the service',
-      )
-    if (left.size + silent.length > 0 && phase === 'drain') {
-      const what = `${name} stops although ${[...left.keys(), ...silent].join(', ')} had not let go of it`
-      journal.guard({ guard: 'drain', what })
-    }
-    if (phase === 'drain' && below[0] !== undefined) {
-      const what = `stopping ${name}: ${belowWords(below[0])}`
-      deps.log.warn({ service: name, below: belowWords(below[0]) }, 'stopping the service leaves a pool with too few')
-      journal.guard({ guard: 'min_servers', what, pool: below[0].pool })
-    }
-  }
-
-  #nameSilent(service: string, names: readonly string[]): void {
-    if (names.length === 0) return void this.#silent.delete(service)
-    this.#silent.set(service, names)
-    const { deps, journal } = this.parts
-    deps.log.warn({ service, silent: names }, 'a balancer gives no answer; the service waits for it')
-    journal.guard({ guard: 'drain', what: `${service} waits for ${names.join(', ')}, which gives no answer` })
-  }
-}
-
-/** How long the supervisor lets a drain take: a little longer than the drain itself, which ends by its own rules. */
-function supervisorPatienceMs(service: ServiceConfig | undefined): number {
-  if (service?.silentBalancer === 'wait') return FOR_EVER_MS
-  return (service?.drainTimeoutMs ?? ORPHAN_DRAIN_MS) + OUT_MS + 1_000
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -7,6 +7,7 @@ import type { AgentConfig } from './config/index.ts'
 import type { Generation, Generations } from './generations.ts'
 import type { Journaling } from './journaling.ts'
 import { heldBack } from './reload.ts'
+import type { HostServices } from './services.ts'
 
 /** Who asks, and what was agreed to. */
 export interface ApplyAsk {
@@ -33,6 +34,7 @@ interface ConfiguringDeps {
   readonly generations: Generations
   readonly journal: Journaling
   readonly log: Log
+  readonly services: HostServices
   /** Takes over what does not concern the balancer. */
   readonly takeOver: (next: AgentConfig) => Promise<void>
 }
@@ -77,7 +79,7 @@ export class Configuring {
     if (balancing === undefined) throw new NotConfigurableError(NO_BALANCER)
     const goal = generations.find(ask.to)
     const outlook = await balancing.plan(goal.settings, goal.template)
-    const plan: PlanReport = { ...planOf(outlook), settings: [], restart: [], generation: goal.number }
+    const plan: PlanReport = { ...planOf(outlook), settings: [], services: [], restart: [], generation: goal.number }
     if (ask.dryRun === true) return { plan, isApplied: false }
     return this.#logged(ask, `rollback to generation ${goal.number}`, async () => {
       const causes = [{ what: 'muster rollback', configuration: `generation ${goal.number}` }]
@@ -132,7 +134,8 @@ export class Configuring {
   /** @param outlook undefined: the balancer is not asked */
   #planReport(next: AgentConfig, outlook: Outlook | undefined): PlanReport {
     const settings = settingChanges(this.#config, next)
-    return { ...planOf(outlook), settings, restart: heldBack(this.#deps.config, next) }
+    const services = this.#deps.services.outlook(next.services)
+    return { ...planOf(outlook), settings, services, restart: heldBack(this.#deps.config, next) }
   }
 
   async #logged(ask: ApplyAsk, command: string, work: () => Promise<ApplyReport>): Promise<ApplyReport> {

@@ -23,7 +23,6 @@ export function heldBack(running: AgentConfig, next: AgentConfig): string[] {
   const held: readonly (readonly [string, unknown, unknown])[] = [
     ['node.name', running.node.isNamed && running.node.name, next.node.isNamed && next.node.name],
     ['cluster', running.cluster, next.cluster],
-    ['services', running.services, next.services],
     ['balancer', running.balancer === undefined, next.balancer === undefined],
     ['balancer.haproxy', running.balancer?.haproxy, next.balancer?.haproxy],
     ['balancer.config', running.balancer?.configPath, next.balancer?.configPath],

@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import { type Clock, type Log, type Random, Scope, sleep } from '../base/index.ts'
 import { type Engine, type RpcLogSource, type Serf, startRpcServer } from '../serf/index.ts'
-import { type ServiceSpec, type Supervisor, startSupervisor } from '../supervisor/index.ts'
+import { type Supervisor, startSupervisor } from '../supervisor/index.ts'
 import { Agent } from './agent.ts'
 import { Drains } from './draining.ts'
 import { isOwnBusiness } from './endpoints/drain.ts'
@@ -13,7 +13,7 @@ import { startAgentApi } from './agent-api.ts'
 import { aliveBalancers, Announcer, announcedTags, assertTagsFit } from './endpoints/announcer.ts'
 import { checkBalancing } from './balancer-check.ts'
 import { startBalancing } from './balancing.ts'
-import type { AgentConfig, ServiceConfig } from './config/index.ts'
+import type { AgentConfig } from './config/index.ts'
 import { catchUp } from './joining/catch-up.ts'
 import { claimRunDir } from './drivers/claim.ts'
 import { startEngine } from './engine.ts'
@@ -24,9 +24,10 @@ import { Generations } from './generations.ts'
 import { ringView } from './joining/join-list.ts'
 import { startJournaling } from './journaling.ts'
 import { type Joinable, keepJoined } from './joining/joiner.ts'
-import { adoptedAreReady, LocalEndpoints, servesOf, startedAreReady } from './endpoints/local-endpoints.ts'
+import { adoptedAreReady, LocalEndpoints, startedAreReady } from './endpoints/local-endpoints.ts'
 import { rpcBackendOf } from './rpc-backend.ts'
 import { commandsOnRecord } from './rpc-journal.ts'
+import { specOf } from './services.ts'
 import { startWatching } from './watching.ts'
 import { visitBalancers } from './joining/visits.ts'
 import { answerWhy } from './why/asking.ts'
@@ -170,19 +171,6 @@ async function stopStarted(supervisor: Supervisor, giveUp: AgentDeps['giveUp']):
   giveUp?.hurry.addEventListener('abort', hurry)
   await stopAll(giveUp?.hurry.aborted === true ? { timeoutMs: 0 } : {})
   giveUp?.hurry.removeEventListener('abort', hurry)
-}
-
-function specOf(service: ServiceConfig): ServiceSpec {
-  const { name, command, env, cwd, user, ready, readyTimeoutMs, stopSignal, stopTimeoutMs, restart, logMaxBytes } =
-    service
-  const serves = servesOf(service)
-  return {
-    ...{ name, command, env, readyTimeoutMs, stopSignal, stopTimeoutMs, restart, logMaxBytes },
-    ...(cwd === undefined ? {} : { cwd }),
-    ...(user === undefined ? {} : { user }),
-    ...(ready === undefined ? {} : { ready }),
-    ...(serves === undefined ? {} : { serves }),
-  }
 }
 
 function announceable(serf: Engine) {

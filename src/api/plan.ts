@@ -22,6 +22,8 @@ export interface PlanReport {
   readonly before: string
   readonly after: string
   readonly settings: readonly SettingReport[]
+  /** What becomes of services of this host, a sentence each. */
+  readonly services: readonly string[]
   /** Keys that differ and take a restart of the agent. */
   readonly restart: readonly string[]
   /** The one that is gone back to. */

@@ -18,7 +18,7 @@ export type WhyFact = string | number | boolean | readonly string[]
 
 /** What one of those who know says. */
 export interface WhyEvidence {
-  readonly from: 'process' | 'readiness' | 'gossip' | 'haproxy' | 'traffic' | 'drain' | 'balancer' | 'ring'
+  readonly from: 'process' | 'readiness' | 'gossip' | 'haproxy' | 'traffic' | 'drain' | 'guard' | 'balancer' | 'ring'
   /** A server, a member, a service. */
   readonly about: string
   /** The node that says so. */

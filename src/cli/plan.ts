@@ -29,7 +29,8 @@ export async function runPlan(options: PlanOptions): Promise<void> {
   const plan = await apiRequest(socketOf(options), 'GET /v1/plan')
   if (format === 'json') printJson(plan)
   else await showPlan(plan, options)
-  if (options.detailedExitcode === true && plan.method !== 'nothing') process.exitCode = CHANGES_PRESENT
+  const isSomething = plan.method !== 'nothing' || plan.services.length + plan.settings.length > 0
+  if (options.detailedExitcode === true && isSomething) process.exitCode = CHANGES_PRESENT
 }
 
 export async function runApply(options: ApplyOptions): Promise<void> {
@@ -57,18 +58,19 @@ export async function runRollback(options: RollbackOptions, generation: string |
 
 /** The plan as a person reads it: how, why, what is written otherwise, what is said to HAProxy. */
 export function planText(plan: PlanReport): string {
-  const { id, method, reasons, commands, settings, restart } = plan
+  const { id, method, reasons, commands, settings, services, restart } = plan
   const parts = [HEADS[method](id)]
   if (reasons.length > 0) parts.push(reasons.map(reason => `  because ${printable(reason)}`).join('\n'))
   if (settings.length > 0) parts.push(`settings\n${indented(formatTable(settings.map(settingRow)))}`)
   if (commands.length > 0)
     parts.push(`commands for HAProxy's socket, in order\n${indented(commands.map(printable).join('\n'))}`)
+  if (services.length > 0) parts.push(`services of this host\n${indented(services.map(printable).join('\n'))}`)
   if (restart.length > 0) parts.push(`takes a restart (muster handover, then start): ${restart.join(', ')}`)
   return parts.join('\n\n')
 }
 
 const HEADS: Readonly<Record<PlanReport['method'], (id: string) => string>> = {
-  nothing: () => 'HAProxy is as the files say; nothing to do',
+  nothing: () => 'HAProxy is as the files say',
   runtime: id => `plan ${id}: without a reload, over HAProxy's socket`,
   reload: id => `plan ${id}: a hitless reload`,
   file: id => `plan ${id}: only the file is written anew; HAProxy runs what it says`,
@@ -94,7 +96,8 @@ async function showPlan(plan: PlanReport, { diff }: PlanOptions): Promise<void> 
 async function showApplied({ plan, isApplied, receipt }: ApplyReport, options: PlanOptions): Promise<void> {
   if (!isApplied) return showPlan(plan, options)
   if (plan.restart.length > 0) tell(`takes a restart (muster handover, then start): ${plan.restart.join(', ')}`)
-  if (receipt === undefined) return print('HAProxy was as wanted already; nothing was done')
+  if (plan.services.length > 0) tell(`services of this host: ${plan.services.join('; ')}`)
+  if (receipt === undefined) return print('HAProxy was as wanted already; nothing was done to it')
   const { id, method, reasons, commands, tookMs } = receipt
   const how = { runtime: "over HAProxy's socket, without a reload", reload: 'by a hitless reload', file: 'in the file' }
   const lines = [`applied ${how[method]} in ${Math.round(tookMs)} ms, receipt ${id}`]

@@ -15,4 +15,4 @@ export {
 } from './errors.ts'
 export { LINE_BYTES_MAX } from './line-splitter.ts'
 export { type ServiceState } from './service-core.ts'
-export { type RestartSpec, type Serves, type ServiceSpec } from './spec.ts'
+export { assertSpec, type RestartSpec, type Serves, type ServiceSpec } from './spec.ts'

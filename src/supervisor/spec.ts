@@ -90,6 +90,11 @@ export function argvOf(spec: Pick<ServiceSpec, 'command'>): readonly [string, ..
   return ['/bin/sh', '-c', isSimple ? `exec ${line}` : line]
 }
 
+/** Whether a service could be run like this. @throws ServiceSpecError */
+export function assertSpec(spec: ServiceSpec): void {
+  completeSpec(spec)
+}
+
 /** Changes when what would be executed changes; timings and policies may change without a new process. */
 export function specHash(spec: Spec): string {
   const env = Object.entries(spec.env).sort(([a], [b]) => (a < b ? -1 : 1))

@@ -4,17 +4,19 @@ import type { ServiceConfig } from '../config/types.ts'
 
 /** The endpoints of this node, as its services come and go: only what is ready is offered. */
 export class LocalEndpoints {
-  readonly #configured: readonly LocalEndpoint[]
+  #configured: readonly LocalEndpoint[]
   /** By service: the process that is being drained. */
   readonly #draining = new Map<string, number>()
   /** By service: the process that is announced no more, although it runs. */
   readonly #withdrawn = new Map<string, number>()
 
   constructor(services: readonly ServiceConfig[]) {
-    this.#configured = services.flatMap(service => {
-      const serves = servesOf(service)
-      return serves === undefined ? [] : [{ ...serves, state: 'down' as const }]
-    })
+    this.#configured = configuredOf(services)
+  }
+
+  /** What is configured from now on. */
+  configure(services: readonly ServiceConfig[]): void {
+    this.#configured = configuredOf(services)
   }
 
   /** From now on the service is announced as draining, as long as this process runs. */
@@ -27,21 +29,35 @@ export class LocalEndpoints {
     this.#withdrawn.set(service, pid)
   }
 
-  /** Every endpoint in the state that takes the most room in a tag. */
-  longest(): LocalEndpoint[] {
-    return this.#configured.map(endpoint => ({ ...endpoint, state: 'draining' }))
+  /** Every endpoint in the state that takes the most room in a tag. @param services default: what is configured now */
+  longest(services?: readonly ServiceConfig[]): LocalEndpoint[] {
+    const configured = services === undefined ? this.#configured : configuredOf(services)
+    return configured.map(endpoint => ({ ...endpoint, state: 'draining' }))
   }
 
   /** What the processes that run serve, also where that is not what is configured now; and all pools that are configured. */
   current(statuses: readonly ServiceStatus[]): LocalEndpoint[] {
-    const running = statuses.flatMap(({ name, state, pid, serves }) => {
-      if (serves === undefined) return []
+    const running = statuses.flatMap(({ name, state, pid, serves: given }) => {
+      if (given === undefined) return []
+      const serves = { ...given, weight: this.#weightOf(given) }
       if (pid !== undefined && this.#withdrawn.get(name) === pid) return [{ ...serves, state: 'down' as const }]
       const isDraining = pid !== undefined && this.#draining.get(name) === pid
       return [{ ...serves, state: stateOf(state, isDraining) }]
     })
     return [...running, ...this.#configured]
   }
+
+  /** Of a process that was started with another one, too. */
+  #weightOf({ pool, port, weight }: Serves): number {
+    return this.#configured.find(one => one.pool === pool && one.port === port)?.weight ?? weight
+  }
+}
+
+function configuredOf(services: readonly ServiceConfig[]): LocalEndpoint[] {
+  return services.flatMap(service => {
+    const serves = servesOf(service)
+    return serves === undefined ? [] : [{ ...serves, state: 'down' as const }]
+  })
 }
 
 /** The endpoint that a service is configured to offer. */

@@ -18,47 +18,34 @@ const LOOK_MS = 1_500
 /** The API's client waits 10 s for everything. */
 const PATIENCE_MS = 4_000
 const RECORDS = 60
-/** Members whose history is looked up one by one. */
-const MEMBERS_READ_MAX = 16
+/** More are not looked up one by one. */
+const MEMBERS_READ_MAX = 8
 /** Failures within so long of one another have one cause. */
 const TOGETHER_MS = 30_000
 const TOGETHER_AGE_MS = 3_600_000
 
 export async function collectFacts(agent: Agent, what: string | undefined): Promise<Facts> {
-  const { serf, balancing, config, deps, journal } = agent.parts
-  const self = serf.local()
-  const here = await knownHere(agent, what, LOOK_MS)
-  const defaultPool = settingsOf(agent)?.plainPool ?? 'web'
-  const nodes = new Set([...here.services.map(({ node }) => node), ...here.servers.map(({ name }) => name)])
-  const members = serf
-    .members()
-    .filter(one => one.status !== 'none')
-    .filter(one => isMemberMeant(what, one, defaultPool) || (what !== undefined && nodes.has(one.name)))
+  const { balancing, config, deps, journal } = agent.parts
+  const found = await knownHere(agent, what, LOOK_MS)
+  const isService = balancing === undefined && found.services.some(({ name }) => name === what)
+  const here = isService ? { ...found, services: found.services.filter(({ name }) => name === what) } : found
+  const members = membersMeant(agent, isService ? undefined : what, here)
   const [asked, drains, records, histories, balancer] = await Promise.all([
-    askOthers(agent, what, here, members),
+    askOthers(agent, isService ? undefined : what, here, members),
     drainsOf(agent),
     recordsOf(agent, what),
     historiesOf(agent, members),
     balancing === undefined ? undefined : balancerFacts(agent),
   ])
-  const answers = [...asked.answers]
-  const servers = [...here.servers, ...answers.flatMap(one => one.servers)]
-  const services = [...here.services, ...answers.flatMap(one => one.services)]
-  const pools = [...here.pools, ...answers.flatMap(one => one.pools)]
+  const all = [here, ...asked.answers]
   const ring = ringFacts(agent)
   return {
     ...(what === undefined ? {} : { what }),
-    ...{ node: config.node.name, isBalancer: balancing !== undefined, servers, services, pools, drains, records, ring },
-    members: await Promise.all(
-      members.map(one =>
-        memberFacts(agent, one, {
-          defaultPool,
-          isSelf: one.name === self.name,
-          ring,
-          since: histories.get(one.name),
-        }),
-      ),
-    ),
+    ...{ node: config.node.name, isService, isBalancer: balancing !== undefined, drains, records, ring },
+    services: all.flatMap(({ services }) => services),
+    servers: all.flatMap(({ servers }) => servers),
+    pools: all.flatMap(({ pools }) => pools),
+    members: await Promise.all(members.map(one => memberFacts(agent, one, ring, histories.get(one.name)))),
     nowMs: deps.clock.wallMs(),
     guards: balancing?.status().guards ?? [],
     ...(balancer === undefined ? {} : { balancer }),
@@ -67,7 +54,22 @@ export async function collectFacts(agent: Agent, what: string | undefined): Prom
   }
 }
 
-/** A balancer asks the agents beside the processes; everybody else asks the balancers as well. */
+/** @param what undefined: a balancer has to do with all of them, anybody else with itself */
+function membersMeant(agent: Agent, what: string | undefined, here: WhyAnswer): SerfMember[] {
+  const { serf, balancing } = agent.parts
+  const all = serf.members().filter(({ status }) => status !== 'none')
+  if (what === undefined && balancing === undefined) return all.filter(({ name }) => name === serf.local().name)
+  const named = new Set(
+    what === undefined ? [] : [...here.services.map(({ node }) => node), ...here.servers.map(({ name }) => name)],
+  )
+  return all.filter(one => named.has(one.name) || isMemberMeant(what, one, defaultPoolOf(agent)))
+}
+
+function defaultPoolOf(agent: Agent): string {
+  return settingsOf(agent)?.plainPool ?? 'web'
+}
+
+/** A balancer asks the agents beside the processes; everybody else asks the balancers as well. @param what undefined: this node */
 async function askOthers(
   agent: Agent,
   what: string | undefined,
@@ -78,22 +80,25 @@ async function askOthers(
   const self = serf.local().name
   const isWell = new Set(here.servers.filter(one => one.state === 'ready').map(one => one.name))
   const beside = members
-    .filter(
-      ({ name, status, tags }) =>
-        name !== self && status === 'alive' && Object.keys(tags).some(key => key.startsWith('pool.')),
-    )
+    .filter(one => one.name !== self && one.status === 'alive' && isOurs(one))
     .map(({ name }) => name)
     .filter(name => members.length <= MEMBERS_ASKED || !isWell.has(name))
   const balancers = balancing === undefined ? balancersIn(serf).filter(name => name !== self) : []
-  const isOwn = what === undefined || here.services.some(({ name, pool }) => name === what && pool !== what)
   const [agents, told] = await Promise.all([
     askAgents(agent, beside, what ?? ANY),
-    askAgents(agent, balancers, isOwn ? self : (what ?? self)),
+    askAgents(agent, balancers, what ?? self),
   ])
   return { answers: [...agents.from.values(), ...told.from.values()], silent: [...agents.silent, ...told.silent] }
 }
 
+/** So many are asked although all is well as far as this node knows. */
 const MEMBERS_ASKED = 4
+
+/** A plain `serf agent` would not answer. */
+function isOurs({ tags }: SerfMember): boolean {
+  return Object.keys(tags).some(key => key.startsWith('pool.'))
+}
+
 async function drainsOf(agent: Agent): Promise<readonly DrainReport[]> {
   const { drains, serf } = agent.parts
   if (balancersIn(serf).length === 0) return []
@@ -115,7 +120,8 @@ function historyRecord(record: JournalRecord): HistoryRecord {
 async function historiesOf(agent: Agent, members: readonly SerfMember[]): Promise<Map<string, number>> {
   const { journal } = agent.parts.journal
   const found = new Map<string, number>()
-  for (const { name, status } of members.slice(0, MEMBERS_READ_MAX)) {
+  const unknown = members.filter(({ leftAtMs }) => leftAtMs === 0)
+  for (const { name, status } of unknown.length > MEMBERS_READ_MAX ? [] : unknown) {
     const page = await soon(agent, journal.read({ what: name, kinds: ['member'], limit: RECORDS }))
     const changed = page?.records.findLast(
       one =>
@@ -129,27 +135,23 @@ async function historiesOf(agent: Agent, members: readonly SerfMember[]): Promis
 async function memberFacts(
   agent: Agent,
   member: SerfMember,
-  known: {
-    readonly defaultPool: string
-    readonly isSelf: boolean
-    readonly ring: RingFacts
-    readonly since: number | undefined
-  },
+  ring: RingFacts,
+  changedAtMs: number | undefined,
 ): Promise<MemberFacts> {
   const { name, ip, port, status, tags, leftAtMs, flaps = 0, held = false } = member
   const { clock } = agent.parts.deps
-  const reading = readEndpoints(tags, { pool: known.defaultPool })
+  const reading = readEndpoints(tags, { pool: defaultPoolOf(agent) })
   const sinceMs =
-    leftAtMs > 0 ? clock.nowMs() - leftAtMs : known.since === undefined ? undefined : clock.wallMs() - known.since
+    leftAtMs > 0 ? clock.nowMs() - leftAtMs : changedAtMs === undefined ? undefined : clock.wallMs() - changedAtMs
   const addresses = reading.endpoints.map(one => formatAddress({ ip, port: one.port }))
   const rival = status === 'alive' ? rivalOf(agent, name, addresses) : undefined
   return {
-    ...{ name, address: formatAddress({ ip, port }), status, tags, isSelf: known.isSelf },
+    ...{ name, address: formatAddress({ ip, port }), status, tags, isSelf: name === agent.parts.serf.local().name },
     ...(sinceMs === undefined ? {} : { sinceMs: Math.max(0, sinceMs) }),
     ...{ failures: flaps, isHeld: held, endpoints: reading.endpoints },
     refused: [...reading.refused, ...(await unsoundOf(agent, member, reading.endpoints))],
     ...(rival === undefined ? {} : { rival }),
-    hasForeignKey: known.ring.warnings.some(one => one.startsWith(`${name} (`) || one.startsWith(`${ip} speaks`)),
+    hasForeignKey: ring.warnings.some(one => one.startsWith(`${name} (`) || one.startsWith(`${ip} speaks`)),
   }
 }
 

@@ -2,25 +2,36 @@
 import type { DrainReport, WhyEvidence, WhyFact } from '../../api/index.ts'
 import type { BalancerFacts, Facts, LookFacts, MemberFacts, ServerFacts, ServiceFacts } from './facts.ts'
 
-/** A pool of hundreds is told by those of its servers that are not well, and some of the others. */
-const SERVERS_MAX = 40
-const MEMBERS_MAX = 40
+/** Of more than that, only those are shown that are not well. */
+const SHOWN_ANYWAY = 4
+const SHOWN_MAX = 40
 const LINES_MAX = 5
 
 export function evidenceOf(facts: Facts): WhyEvidence[] {
-  const { node, ring, balancer, journalProblem, what } = facts
-  const worst = facts.servers.toSorted((a, b) => Number(a.state === 'ready') - Number(b.state === 'ready'))
-  const isWhole = what === undefined || what === node
+  const { node, ring, balancer, guards, journalProblem, what } = facts
+  const isWhole = what === undefined || what === node || what === 'haproxy'
+  const members = told(facts.members, one => one.status !== 'alive' || one.isHeld || one.refused.length > 0)
+  const servers = told(facts.servers, one => one.state !== 'ready' || one.drift !== undefined || one.weight === 0)
   return [
-    ...facts.services.flatMap(processOf),
-    ...facts.members.slice(0, MEMBERS_MAX).map(one => gossipOf(node, one)),
-    ...worst.slice(0, SERVERS_MAX).flatMap(haproxyOf),
+    ...told(facts.services, one => one.state !== 'ready' || one.isFrozen).flatMap(processOf),
+    ...members.map(one => gossipOf(node, one)),
+    ...servers.flatMap(haproxyOf),
     ...facts.drains.filter(one => isWhole || isAbout(facts, one)).map(one => drainOf(node, one)),
+    ...guards
+      .filter(one => isWhole || one.server === undefined || isAbout(facts, { server: one.server }))
+      .map(one => guardOf(node, one)),
     ...(isWhole && balancer !== undefined ? [balancerOf(node, balancer)] : []),
-    ...(isWhole ? [ringOf(facts)] : []),
+    ...(isWhole || ring.warnings.length > 0 ? [ringOf(facts)] : []),
     ...(journalProblem === undefined ? [] : [block('balancer', 'journal', node, { problem: journalProblem })]),
-    ...(ring.warnings.length > 0 && !isWhole ? [block('ring', node, node, { warnings: ring.warnings })] : []),
   ]
+}
+
+function told<T>(all: readonly T[], isTelling: (one: T) => boolean): readonly T[] {
+  return (all.length <= SHOWN_ANYWAY ? all : all.filter(isTelling)).slice(0, SHOWN_MAX)
+}
+
+function guardOf(node: string, { guard, pool, server, what }: Facts['guards'][number]): WhyEvidence {
+  return block('guard', server ?? pool, node, { guard, pool, acts: what })
 }
 
 function processOf(service: ServiceFacts): WhyEvidence[] {
@@ -123,7 +134,7 @@ function ringOf({ node, ring }: Facts): WhyEvidence {
   })
 }
 
-function isAbout({ members, servers, what }: Facts, { server }: DrainReport): boolean {
+function isAbout({ members, servers, what }: Facts, { server }: Pick<DrainReport, 'server'>): boolean {
   return (
     server === what ||
     members.some(({ name }) => name === server) ||

@@ -125,6 +125,8 @@ export interface RingFacts {
 export interface Facts {
   readonly what?: string
   readonly node: string
+  /** What was asked for is a service of this host, whatever else has its name. */
+  readonly isService: boolean
   readonly isBalancer: boolean
   readonly members: readonly MemberFacts[]
   readonly servers: readonly ServerFacts[]

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { seededRandom } from '../../base/index.ts'
 import type { ServerFacts, ServiceFacts } from './facts.ts'
-import { decodeWhyAnswer, decodeWhyRequest, encodeWhyAnswer, encodeWhyRequest } from './messages.ts'
+import { isOwnBusiness } from '../endpoints/drain.ts'
+import { decodeWhyAnswer, decodeWhyRequest, encodeWhyAnswer, encodeWhyRequest, WHY_QUERY } from './messages.ts'
 
 const SERVER: ServerFacts = {
   ...{
@@ -81,4 +82,8 @@ test('any bytes are an answer of sound rows, or none', () => {
     expect([undefined, 0]).toContain(read && read.servers.length + read.services.length + read.pools.length)
   }
   expect(decodeWhyAnswer('x', Buffer.alloc(2_000, '['))).toBeUndefined()
+})
+
+test('neither handlers nor people are told of the query', () => {
+  expect(isOwnBusiness({ kind: 'query', name: WHY_QUERY })).toBe(true)
 })

@@ -38,6 +38,7 @@ const FACTS: Facts = {
   ...{
     what: 'web-2',
     node: 'lb-1',
+    isService: false,
     isBalancer: true,
     members: [MEMBER],
     servers: [SERVER],
@@ -344,7 +345,7 @@ const CASES: readonly (readonly [code: string, severity: string, facts: Some, se
     'errors',
     'wrong',
     server({ traffic: { ...TRAFFIC, errors5xx: 300 } }),
-    /its checks pass, but 300 of 900 requests were answered with 5xx$/,
+    /its checks pass, but 300 of 900 requests since HAProxy's last reload were answered with 5xx$/,
   ],
   ['silent', 'wrong', { silent: ['web-2'] }, /but the agent of web-2 gives no answer/],
   [
@@ -518,6 +519,6 @@ test('of a node the worst comes first, and a name that nobody knows has no verdi
     servers: [DOWN, { ...SERVER, name: 'web-3' }],
     balancer: { ...BALANCER, pinned: 2 },
   })
-  expect(said.map(({ code }) => code)).toEqual(['check-status', 'rolled-back', 'serving'])
+  expect(said.map(({ code }) => code)).toEqual(['check-status', 'rolled-back'])
   expect(verdictsOf({ ...FACTS, what: 'nobody', members: [], servers: [] })).toEqual([])
 })

@@ -23,7 +23,7 @@ const RANK = { wrong: 0, wished: 1, ok: 2 } as const
 /** The first one is the verdict. Empty: nobody knows of what was asked for. */
 export function verdictsOf(facts: Facts): WhyVerdict[] {
   if (facts.what === undefined || isThisNode(facts)) return nodeVerdicts(facts)
-  const pool = facts.pools.filter(({ name }) => name === facts.what)
+  const pool = facts.isService ? [] : facts.pools.filter(({ name }) => name === facts.what)
   if (pool.length === 0) return unique(byRank(casesOf(facts).map(verdictsOfCase)))
   const verdicts = byRank(casesOf(facts).map(verdictsOfCase))
   return unique([...pool.map(one => poolVerdict(facts, one, firstsOf(facts))), ...verdicts])
@@ -37,12 +37,13 @@ export function verdictsOfCase(c: Case): WhyVerdict[] {
 }
 
 /** A balancer, or a node without a service: asked about itself. */
-function isThisNode({ what, node, services, servers }: Facts): boolean {
+function isThisNode({ what, node, isBalancer, services, servers }: Facts): boolean {
+  if (what === 'haproxy' && isBalancer) return true
   return what === node && services.every(({ name }) => name === 'haproxy') && servers.length === 0
 }
 
 function nodeVerdicts(facts: Facts): WhyVerdict[] {
-  const cases = casesOf(facts).map(verdictsOfCase)
+  const cases = casesOf(facts).map(c => verdictsOfCase(c).filter(one => one.severity !== 'ok' || TOLD.has(one.code)))
   const empty = facts.pools
     .map(one => poolVerdict(facts, one, firstsOf(facts, one.name)))
     .filter(({ code }) => EMPTY.has(code))

@@ -161,7 +161,7 @@ const errors: Rule = c => {
   const bad = traffic.errors5xx + traffic.connectErrors
   if (bad / traffic.requests < ERROR_SHARE) return undefined
   const refused = traffic.connectErrors === 0 ? '' : `, ${counted(traffic.connectErrors, 'connection')} failed`
-  const words = `${traffic.errors5xx} of ${traffic.requests} requests were answered with 5xx${refused}`
+  const words = `${traffic.errors5xx} of ${traffic.requests} requests since HAProxy's last reload were answered with 5xx${refused}`
   return verdict(c, 'errors', 'wrong', `${standing(c)} and its checks pass, but ${words}`)
 }
 

@@ -1,0 +1,246 @@
+import { isDeepStrictEqual } from 'node:util'
+import { type Clock, type Log, messageOf } from '../base/index.ts'
+import type { Engine } from '../serf/index.ts'
+import { assertSpec, type ServiceSpec, type StopOptions, type Supervisor } from '../supervisor/index.ts'
+import { assertTagsFit } from './endpoints/announcer.ts'
+import type { ServiceConfig } from './config/index.ts'
+import { belowWords } from './draining.ts'
+import { type DrainRequest, drainEverywhere } from './endpoints/drain.ts'
+import { drainClusterOf } from './endpoints/drain-query.ts'
+import { type LocalEndpoints, servesOf, startedAreReady } from './endpoints/local-endpoints.ts'
+import type { Journaling } from './journaling.ts'
+
+/** How long balancers may take to let go of a service that is in the configuration no more. */
+const ORPHAN_DRAIN_MS = 30_000
+/** After the drain nobody is sent there any more; what came just before that has this long to be answered. */
+const OUT_MS = 5_000
+/** The supervisor's own patience, where the service is to wait for silent balancers: they are waited for by what they say. */
+const FOR_EVER_MS = 7 * 24 * 3_600_000
+/** What is new may take so long to be ready before what it may replace is taken away all the same. */
+const READY_MS = 60_000
+
+interface HostServicesDeps {
+  readonly clock: Clock
+  readonly log: Log
+  readonly serf: Engine
+  readonly supervisor: Supervisor
+  readonly endpoints: LocalEndpoints
+  readonly journal: Journaling
+  /** Makes the ring's picture of this node equal to what runs. */
+  readonly announce: () => void
+}
+
+/** From what is configured to what is configured next. */
+interface Differences {
+  readonly fresh: readonly ServiceConfig[]
+  readonly changed: readonly ServiceConfig[]
+  readonly gone: readonly ServiceConfig[]
+}
+
+/** The services of this host, as the agent stops, starts and changes them: no process ends before every balancer has let go. */
+export class HostServices {
+  readonly #deps: HostServicesDeps
+  #configured: readonly ServiceConfig[]
+  /** By service that is being stopped: balancers that give no answer. */
+  readonly #silent = new Map<string, readonly string[]>()
+  #changing: Promise<void> = Promise.resolve()
+
+  constructor(configured: readonly ServiceConfig[], deps: HostServicesDeps) {
+    this.#configured = configured
+    this.#deps = deps
+  }
+
+  /** As it is configured now. */
+  configured(name: string): ServiceConfig | undefined {
+    return this.#configured.find(service => service.name === name)
+  }
+
+  /** What an operator should know, in sentences. */
+  warnings(): string[] {
+    return [...this.#silent].map(
+      ([service, names]) => `${service} is being stopped and waits for ${names.join(' and ')}, which gives no answer`,
+    )
+  }
+
+  /** What a change of the configuration would do to the services, a sentence each. */
+  outlook(next: readonly ServiceConfig[]): string[] {
+    const { fresh, changed, gone } = this.#differences(next)
+    return [
+      ...fresh.map(({ name }) => `${name}: started`),
+      ...changed.map(({ name }) => `${name}: drained, stopped, and started as it is configured now`),
+      ...gone.map(({ name }) => `${name}: drained and ended`),
+    ]
+  }
+
+  /**
+   * Takes over what is configured now; in the background, one after the other, and what is new is ready before anything is taken away.
+   * @param ownTags what is gossiped beside the endpoints
+   * @throws ServiceSpecError, TagsTooLargeError: nothing has changed
+   */
+  change(next: readonly ServiceConfig[], ownTags: Readonly<Record<string, string>>): void {
+    const { endpoints, log, announce } = this.#deps
+    for (const service of next) assertSpec(specOf(service))
+    assertTagsFit(ownTags, endpoints.longest(next))
+    const differences = this.#differences(next)
+    this.#configured = next
+    endpoints.configure(next)
+    announce()
+    this.#changing = this.#changing
+      .then(() => this.#perform(differences))
+      .catch((failure: unknown) => log.error({ reason: messageOf(failure) }, 'not every service is as configured'))
+  }
+
+  /** Drains a service and starts it as it is configured now. Resolves when the new process is ready, or has failed. */
+  restart(name: string): Promise<void> {
+    return this.#deps.supervisor.restart(name, this.#stopOptions(name, true))
+  }
+
+  /** Drains a service and ends it for good. */
+  remove(name: string): Promise<void> {
+    return this.#deps.supervisor.remove(name, this.#stopOptions(name, true))
+  }
+
+  /** All of them, at once; HAProxy is the balancer's. @param hurry no more draining or waiting once it is aborted */
+  async stopAll(isGraceful: boolean, hurry: AbortSignal): Promise<void> {
+    const services = this.#deps.supervisor.services().filter(service => service.name !== 'haproxy')
+    await Promise.all(services.map(service => this.#stop(service.name, isGraceful, hurry)))
+  }
+
+  #differences(next: readonly ServiceConfig[]): Differences {
+    const before = new Map(this.#configured.map(service => [service.name, service]))
+    const names = new Set(next.map(({ name }) => name))
+    return {
+      fresh: next.filter(({ name }) => !before.has(name)),
+      changed: next.filter(service => !isSameProcess(before.get(service.name), service)),
+      gone: this.#configured.filter(({ name }) => !names.has(name)),
+    }
+  }
+
+  async #perform({ fresh, changed, gone }: Differences): Promise<void> {
+    const { supervisor } = this.#deps
+    const ports = new Set([...changed, ...gone].map(({ name }) => this.#portOf(name)))
+    const [free, waiting] = [fresh.filter(one => !ports.has(one.port)), fresh.filter(one => ports.has(one.port))]
+    await this.#add(free)
+    for (const service of changed) {
+      await supervisor.remove(service.name, this.#stopOptions(service.name, true))
+      await this.#add([service])
+    }
+    await Promise.all(gone.map(({ name }) => this.remove(name)))
+    await this.#add(waiting)
+  }
+
+  #portOf(name: string): number | undefined {
+    return this.#deps.supervisor.services().find(service => service.name === name)?.serves?.port
+  }
+
+  async #add(services: readonly ServiceConfig[]): Promise<void> {
+    const { supervisor, clock, log } = this.#deps
+    if (services.length === 0) return
+    for (const service of services) await supervisor.add(specOf(service))
+    const wait = (ms: number) => new Promise<void>(resolve => void clock.after(ms, () => resolve()))
+    await startedAreReady(supervisor, wait, READY_MS)
+    log.info({ services: services.map(({ name }) => name) }, 'what runs is what is configured')
+  }
+
+  async #stop(name: string, isGraceful: boolean, hurry: AbortSignal): Promise<void> {
+    const { supervisor } = this.#deps
+    const stopped = supervisor.stop(name, this.#stopOptions(name, isGraceful))
+    const kill = () => void supervisor.stop(name, { timeoutMs: 0 })
+    hurry.addEventListener('abort', kill, { once: true })
+    await stopped
+    hurry.removeEventListener('abort', kill)
+  }
+
+  #stopOptions(name: string, isGraceful: boolean): StopOptions {
+    const { supervisor } = this.#deps
+    const isOffered = supervisor.services().some(status => status.name === name && status.serves !== undefined)
+    return {
+      ...(isGraceful && isOffered ? { drain: (signal: AbortSignal) => this.#drain(name, signal) } : {}),
+      drainTimeoutMs: supervisorPatienceMs(this.configured(name)),
+    }
+  }
+
+  /**
+   * Announces the service as draining and waits until every balancer has let go of it; then withdraws it, so that clients that are
+   * bound to it go elsewhere, too, and waits for what was on its way.
+   */
+  async #drain(name: string, signal: AbortSignal): Promise<void> {
+    const { endpoints, serf, log, supervisor, announce } = this.#deps
+    const status = supervisor.services().find(candidate => candidate.name === name)
+    if (status?.serves === undefined || status.pid === undefined) return
+    const service = this.configured(name)
+    const endpoint = { ip: serf.local().ip, port: status.serves.port }
+    try {
+      endpoints.drain(name, status.pid)
+      announce()
+      await this.#untilLetGo(name, { ...endpoint, phase: 'drain' }, service?.drainTimeoutMs ?? ORPHAN_DRAIN_MS, signal)
+      endpoints.withdraw(name, status.pid)
+      announce()
+      if (signal.aborted || drainClusterOf(serf).balancers().length === 0) return
+      await this.#untilLetGo(name, { ...endpoint, phase: 'out' }, OUT_MS, signal)
+    } catch (failure) {
+      const reason = messageOf(failure)
+      log.warn({ service: name, reason }, 'balancers could not be asked whether they have let go')
+    } finally {
+      this.#silent.delete(name)
+    }
+  }
+
+  async #untilLetGo(name: string, request: DrainRequest, patienceMs: number, signal: AbortSignal): Promise<void> {
+    const { serf, clock, log, journal } = this.#deps
+    const service = this.configured(name)
+    const { left, bound, silent, below } = await drainEverywhere(drainClusterOf(serf), request, clock, signal, {
+      untilMs: clock.nowMs() + patienceMs,
+      silent: service?.silentBalancer ?? 'proceed',
+      onSilent: names => this.#nameSilent(name, names),
+    })
+    const phase = request.phase ?? 'drain'
+    if (left.size + silent.length > 0)
+      log.warn(
+        { service: name, phase, left: Object.fromEntries(left), bound, silent },
+        'not every balancer has let go of the service',
+      )
+    if (left.size + silent.length > 0 && phase === 'drain') {
+      const what = `${name} stops although ${[...left.keys(), ...silent].join(', ')} had not let go of it`
+      journal.guard({ guard: 'drain', what })
+    }
+    if (phase === 'drain' && below[0] !== undefined) {
+      const what = `stopping ${name}: ${belowWords(below[0])}`
+      log.warn({ service: name, below: belowWords(below[0]) }, 'stopping the service leaves a pool with too few')
+      journal.guard({ guard: 'min_servers', what, pool: below[0].pool })
+    }
+  }
+
+  #nameSilent(service: string, names: readonly string[]): void {
+    if (names.length === 0) return void this.#silent.delete(service)
+    this.#silent.set(service, names)
+    const { log, journal } = this.#deps
+    log.warn({ service, silent: names }, 'a balancer gives no answer; the service waits for it')
+    journal.guard({ guard: 'drain', what: `${service} waits for ${names.join(', ')}, which gives no answer` })
+  }
+}
+
+/** Weights are announced, and need no new process. */
+function isSameProcess(before: ServiceConfig | undefined, now: ServiceConfig): boolean {
+  return before === undefined || isDeepStrictEqual({ ...before, weight: 0 }, { ...now, weight: 0 })
+}
+
+/** A service in the supervisor's terms. */
+export function specOf(service: ServiceConfig): ServiceSpec {
+  const { name, command, env, cwd, user, ready, readyTimeoutMs, stopSignal, stopTimeoutMs, restart, logMaxBytes } =
+    service
+  const serves = servesOf(service)
+  return {
+    ...{ name, command, env, readyTimeoutMs, stopSignal, stopTimeoutMs, restart, logMaxBytes },
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(user === undefined ? {} : { user }),
+    ...(ready === undefined ? {} : { ready }),
+    ...(serves === undefined ? {} : { serves }),
+  }
+}
+
+/** How long the supervisor lets a drain take: a little longer than the drain itself, which ends by its own rules. */
+function supervisorPatienceMs(service: ServiceConfig | undefined): number {
+  if (service?.silentBalancer === 'wait') return FOR_EVER_MS
+  return (service?.drainTimeoutMs ?? ORPHAN_DRAIN_MS) + OUT_MS + 1_000
+}
