@@ -4,7 +4,7 @@ import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
-import { apiRequest } from '../src/api/index.ts'
+import { apiRequest, type WhyReport } from '../src/api/index.ts'
 import { Hosts } from './hosts.ts'
 import { eventually, part, serf } from './parts.ts'
 import { ask, poolOf, siteTemplate, Tier, type TierAgent, untilReady } from './tier.ts'
@@ -296,6 +296,15 @@ test.concurrent('agents of ours: the process, its readiness, its end; asked at t
       /^a10 takes traffic .* on lb: .*started again \d+ s ago: killed by SIGKILL, 1 restart/,
     ),
   ).toBe(0)
+
+  expect(await says(lb, 'web', /^pool web has \d of \d servers in traffic: a\d+ is /)).toBe(1)
+  const json = JSON.parse((await why(lb, 'a2', '-o', 'json')).text) as WhyReport
+  expect(json).toMatchObject({
+    what: 'a2',
+    node: 'lb',
+    verdict: { code: 'quarantined', severity: 'wrong', about: 'a2' },
+  })
+  expect(json.evidence.find(({ from }) => from === 'process')).toMatchObject({ seenBy: 'a2', facts: { restarts: 1 } })
 
   const slow = Promise.all(Array.from({ length: 8 }, () => fetch(`${tier.site}slow`).then(answer => answer.text())))
   await tier.signal('a8', 'TERM')
