@@ -45,6 +45,27 @@ test('a few milliseconds are no reason, nor are a pool of two, few requests, or 
   expect(sharesOf(many, 5).filter(share => share < 1).length).toBe(1)
 })
 
+test('a server with little traffic has its share back when it is quick again, and in a pool of two at once', () => {
+  const pool = { requests: [0, 0, 0, 0] }
+  const look = (outliers: Outliers, times: number, responsesMs: readonly number[]) => {
+    for (let i = 0; i < times; i++) {
+      pool.requests = pool.requests.map((sum, at) => sum + Math.round(30 * outliers.shareOf(`s${at}`)))
+      const samples = responsesMs.map((responseMs, at) => ({ responseMs, requests: pool.requests[at] ?? 0 }))
+      outliers.sample(samples.map((sample, at) => ({ ...sample, key: `s${at}`, pool: 'web' })))
+    }
+  }
+  const outliers = new Outliers()
+  look(outliers, 12, [10, 12, 11, 400])
+  expect(sharesOf(outliers, 4)).toEqual([1, 1, 1, 0.25])
+  look(outliers, 20, [10, 12, 11, 12])
+  expect(sharesOf(outliers, 4)).toEqual([1, 1, 1, 1])
+  const shrunk = new Outliers()
+  look(shrunk, 12, [400, 12, 11])
+  expect(sharesOf(shrunk, 2)).toEqual([0.25, 1])
+  look(shrunk, 1, [400, 12])
+  expect(sharesOf(shrunk, 2)).toEqual([1, 1])
+})
+
 test('weights stay in proportion, are whole, 1 to 256, and those of before while nobody is slow', () => {
   const server = fc.record({ weight: fc.integer({ min: 0, max: 256 }), share: fc.constantFrom(1, 1, 0.5, 0.25) })
   fc.assert(

@@ -50,19 +50,30 @@ export class Outliers {
   }
 
   #judge(samples: readonly ServerSample[]): void {
-    const before = new Map(samples.map(({ key }) => [key, this.#tracks.get(key)?.requests]))
-    for (const sample of samples) this.#track(sample)
-    const busy = samples.filter(({ key, requests }) => requests - (before.get(key) ?? requests) >= REQUESTS_MIN)
+    const busy = samples.filter(sample => this.#answeredBy(sample) >= REQUESTS_MIN)
+    if (samples.length < SERVERS_MIN) for (const { key } of samples) this.#forgive(key)
     if (busy.length < SERVERS_MIN) return
     const middle = medianOf(busy.map(({ responseMs }) => responseMs))
     for (const { key, responseMs } of busy) this.#compare(key, responseMs, middle, samples)
   }
 
-  /** HAProxy starts counting anew with each reload. */
-  #track({ key, requests }: ServerSample): void {
+  /**
+   * Its requests since it was last judged; HAProxy starts counting anew with each reload. Whoever has less than its share would seldom
+   * have enough between two samples to be judged again: its requests add up.
+   */
+  #answeredBy({ key, requests }: ServerSample): number {
     const track = this.#tracks.get(key) ?? { requests, slow: 0, good: 0, share: 1 }
-    track.requests = requests
     this.#tracks.set(key, track)
+    if (requests < track.requests) track.requests = requests
+    const answered = requests - track.requests
+    if (answered >= REQUESTS_MIN || track.share === 1) track.requests = requests
+    return answered
+  }
+
+  /** In a pool that has become too small to judge by. */
+  #forgive(key: string): void {
+    const track = this.#tracks.get(key)
+    if (track !== undefined) Object.assign(track, { slow: 0, good: 0, share: 1 })
   }
 
   #compare(key: string, responseMs: number, middleMs: number, pool: readonly ServerSample[]): void {
