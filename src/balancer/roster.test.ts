@@ -50,3 +50,29 @@ test('a new server that joins an empty half does not make it drain what was foun
   expect(afterAMinute(['web-1'])).toEqual(['ready', 'ready', 'ready'])
   expect(afterAMinute(['web-1', 'web-2'])).toEqual(['ready', 'ready', 'drain'])
 })
+
+test.each(['checks first', 'its agent first'])('a process that dies is one fall, told of by both: %s', order => {
+  const roster = new Roster(false)
+  const servers = [1, 2].map(
+    at => ({ ...found(`web-${at}`), host: `web-${at}`, ip: `10.0.0.${at}`, state: 'ready' }) as const,
+  )
+  let nowMs = 0
+  const look = (liveness: 'alive' | 'withdrawn', up: boolean) => {
+    nowMs += 100
+    const [a, b] = servers.map(server => ({ ...server, liveness: 'alive' }) as const)
+    if (a !== undefined && b !== undefined) roster.update([a, { ...b, liveness }], undefined, nowMs)
+    for (const { key } of roster.entries()) roster.prove(key)
+    roster.observe(
+      ({ server }) => ({ ...server, admin: 'ready', up: up || server.name === 'web-1', sessions: 0 }),
+      nowMs,
+    )
+    roster.decide({ nowMs, joinedAtMs: 0, drainTimeoutMs: 30_000 })
+  }
+  for (let deaths = 0; deaths < 2; deaths++) {
+    for (let times = 0; times < 3; times++) look('alive', true)
+    if (order === 'checks first') look('alive', false)
+    look('withdrawn', false)
+  }
+  for (let times = 0; times < 3; times++) look('alive', true)
+  expect(roster.entries().map(({ decision }) => decision.stance)).toEqual(['ready', 'ready'])
+})

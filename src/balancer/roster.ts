@@ -83,7 +83,8 @@ export class Roster {
   observe(stateOf: (entry: Entry) => ServerState | undefined, nowMs: number): void {
     for (const entry of this.#entries.values()) {
       const state = stateOf(entry)
-      if (entry.serving && entry.decision.stance === 'ready' && state?.up === false) this.guards.fell(entry, nowMs)
+      if (this.#isInTraffic(entry) && entry.liveness !== 'withdrawn' && state?.up === false)
+        this.guards.fell(entry, nowMs)
       entry.up = state?.up
       entry.sessions = state?.sessions
       entry.serving = state !== undefined && state.admin === 'ready' && state.up
@@ -159,10 +160,14 @@ export class Roster {
     entry.liveness = liveness
   }
 
-  /** Taken back out of traffic, without a drain before: its process died. */
+  /** Taken back out of traffic, without a drain before: its process died. It counts once, whether this or its checks told first. */
   #withdraws(entry: Entry, nowMs: number): void {
-    const { liveness, decision, server } = entry
-    if (liveness === 'alive' && decision.stance === 'ready' && server.state === 'ready') this.guards.fell(entry, nowMs)
+    const { liveness, server } = entry
+    if (liveness === 'alive' && server.state === 'ready' && this.#isInTraffic(entry)) this.guards.fell(entry, nowMs)
+  }
+
+  #isInTraffic({ serving, decision }: Entry): boolean {
+    return serving && decision.stance === 'ready'
   }
 
   /** Never more than a third of a pool. @param held so many of each pool are */
