@@ -34,16 +34,18 @@ const SECTIONS = new Set(
 
 /** Reads a configuration as HAProxy splits it: words, quotes, escapes, comments. Never throws: it is compared, not judged. */
 export function parseStructure(text: string): Structure {
-  const sections: { title: string; lines: string[]; servers: ServerLine[] }[] = []
+  const sections: { title: string; lines: string[]; servers: ServerLine[]; checks: boolean }[] = []
   const titles = new Map<string, number>()
   for (const line of text.split('\n')) {
     const words = splitWords(line)
-    const first = words[0]
+    const [first] = words
+    const section = sections.at(-1)
     if (first === undefined) continue
-    if (SECTIONS.has(first)) sections.push({ title: numbered(words.join(' '), titles), lines: [], servers: [] })
-    else if (first === 'server' && words.length >= 3)
-      sections.at(-1)?.servers.push(parseServer(words, sections.at(-1)?.lines))
-    else sections.at(-1)?.lines.push(plainLine(words) + placeOf(first, sections.at(-1)?.servers))
+    if (SECTIONS.has(first)) {
+      sections.push({ title: numbered(words.join(' '), titles), lines: [], servers: [], checks: false })
+    } else if (first === 'server' && words.length >= 3) section?.servers.push(parseServer(words, section.checks))
+    else section?.lines.push(plainLine(words) + placeOf(first, section.servers))
+    if (first === 'default-server' && section !== undefined) section.checks ||= words.includes('check')
   }
   return sections
 }
@@ -169,34 +171,23 @@ function sameButForRuntime(a: ServerLine, b: ServerLine): boolean {
   return sameKind && a.rest === b.rest
 }
 
-/** @param above the lines of its section so far: `default-server` may say `check` */
-function parseServer(words: readonly string[], above: readonly string[] = []): ServerLine {
-  const [, name = '', address = '', ...options] = words
-  const { ip, port } = parseAddress(address)
-  const rest: string[] = ip === undefined ? [address] : []
+/** @param checks a `default-server` above it says `check` */
+function parseServer(words: readonly string[], checks: boolean): ServerLine {
+  const { ip, port } = parseAddress(words[2] ?? '')
+  const rest: string[] = ip === undefined ? [words[2] ?? ''] : []
   const found = { weight: undefined as number | undefined, maxconn: undefined as number | undefined, disabled: false }
   let track: string | undefined
-  for (let i = 0; i < options.length; i++) {
-    const word = options[i] as string
-    const value = Number(options[i + 1])
+  for (let i = 3; i < words.length; i++) {
+    const word = words[i] as string
+    const next = words[i + 1]
     if (word === 'disabled') found.disabled = true
-    else if ((word === 'weight' || word === 'maxconn') && Number.isInteger(value)) found[word] = Number(options[++i])
+    else if ((word === 'weight' || word === 'maxconn') && Number.isInteger(Number(next)))
+      found[word] = Number(words[++i])
     else rest.push(word)
-    if (word === 'track') track = options[i + 1]
+    if (word === 'track') track = next
   }
-  return {
-    name,
-    ip,
-    port,
-    ...found,
-    track,
-    checked: rest.includes('check') || above.some(isChecking),
-    rest: rest.join(' '),
-  }
-}
-
-function isChecking(line: string): boolean {
-  return /^default-server .*\bcheck\b/.test(line)
+  const checked = checks || rest.includes('check')
+  return { name: words[1] ?? '', ip, port, ...found, track, checked, rest: rest.join(' ') }
 }
 
 function parseAddress(text: string): { ip: string | undefined; port: number | undefined } {
@@ -208,6 +199,7 @@ function parseAddress(text: string): { ip: string | undefined; port: number | un
 
 /** Words of one line; an unbalanced quote keeps the rest of the line as one word. */
 function splitWords(line: string): string[] {
+  if (!QUOTING.test(line)) return plainWords(line) // nearly all of them, of which a pool of thousands has many
   const words: string[] = []
   let word: string | undefined
   let quote = ''
@@ -228,4 +220,12 @@ function splitWords(line: string): string[] {
   }
   if (word !== undefined) words.push(word)
   return words
+}
+
+const QUOTING = /["'\\]/
+
+function plainWords(line: string): string[] {
+  const comment = line.indexOf('#')
+  const text = (comment < 0 ? line : line.slice(0, comment)).trim()
+  return text === '' ? [] : text.split(/[ \t\r]+/)
 }

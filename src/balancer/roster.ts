@@ -101,12 +101,13 @@ export class Roster {
     const coming = this.#coming()
     const released: Entry[] = []
     let lookAtMs: number | undefined
-    const held = new Map<string, number>()
+    const mayBeHeld = this.#mayBeHeld()
     for (const entry of this.#entries.values()) {
       const wasServing = entry.serving
-      const heldUntilMs = this.#mayHold(entry, held) ? this.guards.heldUntilMs(entry, era.nowMs) : undefined
+      const { pool } = entry.server
+      const heldUntilMs = (mayBeHeld.get(pool) ?? 0) > 0 ? this.guards.heldUntilMs(entry, era.nowMs) : undefined
       const decision = decide({ ...this.#situation(entry, claims, serving, coming), heldUntilMs }, era)
-      if (decision.held === true) addTo(held, entry.server.pool, 1)
+      if (decision.held === true) addTo(mayBeHeld, pool, -1)
       entry.decision = decision
       if (decision.shelve === true) entry.shelved = true
       const drains = decision.stance === 'drain' && entry.liveness !== 'alive' && entry.liveness !== 'failed'
@@ -170,12 +171,6 @@ export class Roster {
     return serving && decision.stance === 'ready'
   }
 
-  /** Never more than a third of a pool. @param held so many of each pool are */
-  #mayHold({ server }: Entry, held: ReadonlyMap<string, number>): boolean {
-    const size = this.entries().filter(other => other.server.pool === server.pool).length
-    return (held.get(server.pool) ?? 0) < Math.max(1, Math.floor(size / 3))
-  }
-
   /** The ring that knows at least half of what was found is the one that this HAProxy served, not an empty half of it. */
   #account(nowMs: number): void {
     for (const key of this.#strangers) {
@@ -194,6 +189,13 @@ export class Roster {
         .filter(entry => entry.liveness === 'alive')
         .map(entry => [entry.endpoint, entry]),
     )
+  }
+
+  /** By pool: so many may be held out at a time, a third of it, or one. */
+  #mayBeHeld(): Map<string, number> {
+    const sizes = new Map<string, number>()
+    for (const { server } of this.#entries.values()) addTo(sizes, server.pool, 1)
+    return new Map([...sizes].map(([pool, size]) => [pool, Math.max(1, Math.floor(size / 3))]))
   }
 
   #serving(): Map<string, number> {

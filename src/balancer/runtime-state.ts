@@ -29,25 +29,22 @@ const DRAIN_BITS = 0x08 | 0x10
 export function parseServersState(text: string): Map<string, Omit<ServerState, 'sessions'>> {
   const servers = new Map<string, Omit<ServerState, 'sessions'>>()
   const rows = text.split('\n')
-  const header =
-    rows
-      .find(row => row.startsWith('# '))
-      ?.slice(2)
-      .trim()
-      .split(' ') ?? []
+  const names = rows.find(row => row.startsWith('# ')) ?? ''
+  const header = names.slice(2).trim().split(' ')
+  const at = (name: string): number => header.indexOf(name)
+  const [backend, server, ip, port] = [at('be_name'), at('srv_name'), at('srv_addr'), at('srv_port')]
+  const [weight, admin, operation] = [at('srv_uweight'), at('srv_admin_state'), at('srv_op_state')]
   for (const row of rows) {
     if (row.startsWith('#')) continue
     const cells = row.trim().split(' ')
     if (cells.length < 15) continue
-    const cell = (name: string): string => cells[header.indexOf(name)] ?? ''
-    const bits = Number(cell('srv_admin_state'))
-    const admin: Admin = (bits & MAINT_BITS) !== 0 ? 'maint' : (bits & DRAIN_BITS) !== 0 ? 'drain' : 'ready'
-    servers.set(`${cell('be_name')}/${cell('srv_name')}`, {
-      ip: cell('srv_addr'),
-      port: Number(cell('srv_port')),
-      weight: Number(cell('srv_uweight')),
-      admin,
-      up: Number(cell('srv_op_state')) !== 0,
+    const bits = Number(cells[admin])
+    servers.set(`${cells[backend] ?? ''}/${cells[server] ?? ''}`, {
+      ip: cells[ip] ?? '',
+      port: Number(cells[port]),
+      weight: Number(cells[weight]),
+      admin: (bits & MAINT_BITS) !== 0 ? 'maint' : (bits & DRAIN_BITS) !== 0 ? 'drain' : 'ready',
+      up: Number(cells[operation]) !== 0,
     })
   }
   return servers
