@@ -5,6 +5,8 @@ import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
 import { connect as connectTls, type PeerCertificate } from 'node:tls'
 import { afterEach, expect, test } from 'vitest'
+import { HaproxyControl } from './drivers/haproxy-control.ts'
+import { UnknownReplyError } from './errors.ts'
 import type { Balancer, Receipt } from './index.ts'
 import { endAll, get, rig, type Rig, until, web } from '../testing/index.ts'
 
@@ -386,4 +388,81 @@ test('a server that is taken out while a change waits its turn is out in the new
   balancer.wanted([a.server, { ...b.server, ip: '127.0.194.4' }])
   await until(() => balancer.status().pools[0]?.servers.some(({ slot }) => slot !== 'slot1') === true)
   expect((await balancer.plan()).method).not.toBe('reload')
+})
+
+test.each(['adopt', 'restore'] as const)(
+  'servers come and go while a file that was edited by hand is left alone (drift: %s)',
+  async drift => {
+    const made = await rig({ reloadSpacingMs: 1, drift })
+    const balancer = await started(made)
+    const receipts = receiptsOf(balancer)
+    const [a, b, c] = [await web('127.0.194.2'), await web('127.0.194.3'), await web('127.0.194.4')]
+    const isReady = (count: number) =>
+      until(() => balancer.status().pools[0]?.servers.filter(({ state }) => state === 'ready').length === count)
+    balancer.wanted([a.server, b.server])
+    await isReady(2)
+    const edits = drift === 'adopt' ? 1 : 4
+    for (let times = 1; times <= edits; times++) {
+      await writeFile(made.config.configPath, `${await readFile(made.config.configPath, 'utf8')}# mine, ${times}\n`)
+      balancer.wake()
+      await until(() => balancer.status().drifts.length === times)
+      await balancer.settle()
+    }
+    expect(balancer.status().drifts.at(-1)?.outcome).toMatch(/^(kept|left alone)/)
+    const bits = async (slot: string) => {
+      const rows = (await poke(made, 'show servers state web')).split('\n')
+      return Number(rows.find(row => row.includes(` ${slot} `))?.split(' ')[6]) & ~4
+    }
+    balancer.wanted([a.server, { ...b.server, liveness: 'withdrawn' }])
+    await until(async () => (await bits('slot2')) === 1)
+    balancer.wanted([a.server, c.server])
+    await isReady(2)
+    expect(await bits('slot3')).toBe(0)
+    await balancer.settle()
+    const done = receipts.length
+    balancer.wake()
+    await balancer.settle()
+    expect(receipts.length).toBe(done)
+    expect(await readFile(made.config.configPath, 'utf8')).toContain('# mine')
+    await balancer.apply(undefined, ORDER)
+    expect(await readFile(made.config.configPath, 'utf8')).not.toContain('# mine')
+  },
+)
+
+/** Understands nothing, once. */
+class DeafControl extends HaproxyControl {
+  isDeaf = false
+  override async send(commands: Parameters<HaproxyControl['send']>[0]): Promise<void> {
+    if (this.isDeaf && commands.length > 0) {
+      this.isDeaf = false
+      throw new UnknownReplyError('HAProxy answered "?"')
+    }
+    return super.send(commands)
+  }
+}
+
+test('the reload that follows an unknown reply forgets no drain, and is nobody else’s doing', async () => {
+  let control: DeafControl | undefined
+  const made = await rig({ reloadSpacingMs: 1 }, { makeControl: (...parts) => (control = new DeafControl(...parts)) })
+  const balancer = await started(made)
+  const receipts = receiptsOf(balancer)
+  const [a, b] = [await web('127.0.194.2'), await web('127.0.194.3')]
+  balancer.wanted([a.server, b.server])
+  await until(() => balancer.status().pools[0]?.servers.filter(({ state }) => state === 'ready').length === 2)
+  balancer.wanted([a.server, { ...b.server, state: 'draining' }])
+  await until(() => balancer.status().pools[0]?.servers.some(({ state }) => state === 'drain') === true)
+  await balancer.settle()
+  if (control !== undefined) control.isDeaf = true
+  balancer.wanted([
+    { ...a.server, weight: 7 },
+    { ...b.server, state: 'draining' },
+  ])
+  await until(() => receipts.at(-1)?.method === 'reload')
+  expect(receipts.at(-1)).toMatchObject({
+    reasons: ['HAProxy answered "?"'],
+    commands: ['set server web/slot2 state drain'],
+  })
+  await balancer.settle()
+  expect(receipts.at(-1)?.method).toBe('reload')
+  expect(balancer.status().drifts).toEqual([])
 })

@@ -200,8 +200,8 @@ export class Passes {
       const { clock } = this.#deps
       if (!(failure instanceof UnknownReplyError) || clock.nowMs() < this.#trustAgainAtMs) throw failure
       this.#trustAgainAtMs = clock.nowMs() + MISTRUST_MS
-      const plan = { kind: 'reload', reasons: [messageOf(failure)], out: [], down: [], after: [] } as const
-      return { lookAtMs: await this.#reload({ ...step, plan }, order, signal) }
+      const again = stepFor(layout, this.roster, { ...ground, asked: [messageOf(failure)] })
+      return { lookAtMs: await this.#reload(again, order, signal) }
     }
   }
 
@@ -386,7 +386,10 @@ export class Passes {
     if (subjects.length > 0) {
       const names = (subject: string) => this.#named(subject)
       const spared = this.#drift.judge(subjects, policy, clock.nowMs(), names)
-      if (spared !== undefined) return spared
+      if (spared !== undefined) {
+        if (!order.isDrift) await this.#applyWhatRuns(step, ground, order) // the file is theirs, the servers are ours
+        return spared
+      }
       if (edited !== undefined) await this.#setAside(edited)
     }
     if (step.plan.kind !== 'reload') {
