@@ -2,31 +2,7 @@ import { createHash } from 'node:crypto'
 import { type Clock, type Log, messageOf, MusterError } from '../base/index.ts'
 import type { BalancerSettings } from './config/index.ts'
 import type { GenerationFiles } from './drivers/generation-files.ts'
-
-/** What the balancer is configured by: the settings, and the text of a user's template. */
-export interface Configured {
-  readonly settings: BalancerSettings
-  /** Undefined for a built-in one. */
-  readonly template?: string
-}
-
-/** A configuration that has been in force. */
-export interface Generation extends Configured {
-  /** Counts up from 1. */
-  readonly number: number
-  /** Wall clock, ms. */
-  readonly atMs: number
-  /** Who put it in force. */
-  readonly actor: string
-  /** Tells it from another, 12 hexadecimal digits. */
-  readonly digest: string
-}
-
-/** A generation that was gone back to, and the digest of the configuration that it was preferred to. */
-export interface Pin {
-  readonly number: number
-  readonly insteadOf: string
-}
+import type { Configured, Generation, Pin } from './generation.ts'
 
 /** The generation that was asked for does not exist. Nothing was changed. */
 export class NoGenerationError extends MusterError {

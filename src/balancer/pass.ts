@@ -17,7 +17,8 @@ import type { Layout } from './layout.ts'
 import type { Command } from './plan.ts'
 import { type ProbeFunction, Prober } from './prober.ts'
 import { type Cause, changesBetween, firstCommands, type Picture, pictureOf, type Receipt } from './receipt.ts'
-import { type Entry, type MemberStates, placed, Roster } from './roster.ts'
+import type { Entry } from './entry.ts'
+import { type MemberStates, placed, Roster } from './roster.ts'
 import type { Server } from './server.ts'
 import { Sighting } from './sighting.ts'
 import { commandsOf, type Ground, idOf, linesOf, reminders, type Step, stepFor, withoutReload } from './step.ts'
@@ -304,7 +305,7 @@ export class Passes {
 
   /** Which guards act, and who began or let go since the pass before. */
   #report(): void {
-    const now = this.roster.guards.reports(this.roster, pool => this.#layout.has(pool))
+    const now = this.roster.guards.reports(this.#layout.own(this.roster))
     for (const news of guardNews(this.guards, now)) {
       const { guard, pool, what, isActing } = news
       this.#deps.log.warn({ guard, pool, what }, isActing ? 'a guard acts' : 'a guard lets go')

@@ -1,6 +1,7 @@
 import type { Layout } from './layout.ts'
 import type { Stance } from './policy.ts'
-import type { Entry, Roster } from './roster.ts'
+import type { Entry } from './entry.ts'
+import type { Roster } from './roster.ts'
 
 /** Why something was changed. */
 export interface Cause {

@@ -1,35 +1,14 @@
 import type { PlacedServer } from './data.ts'
 import type { ServerState } from './runtime-state.ts'
+import { type Entry, entryKey, keyOf, newEntry } from './entry.ts'
 import { Guards } from './guards/guards.ts'
-import { type Decision, type Era, decide, type Situation } from './policy.ts'
-import { endpointOf, type Liveness, type Server } from './server.ts'
-
-/** What is remembered of one endpoint in one pool. */
-export interface Entry {
-  readonly key: string
-  readonly endpoint: string
-  server: Server
-  liveness: Liveness | 'unexplained'
-  sinceMs: number
-  proven: boolean
-  shelved: boolean
-  downSinceMs: number | undefined
-  drainingSinceMs: number | undefined
-  sessions: number | undefined
-  /** HAProxy has it in traffic. */
-  serving: boolean
-  /** The server's own, or what the guards leave of it. */
-  weight: number
-  /** Its own checks, as HAProxy last told; undefined while it is not there. */
-  up: boolean | undefined
-  decision: Decision
-}
+import { type Era, decide, type Situation } from './policy.ts'
+import type { Server } from './server.ts'
 
 /** What is known of members, by name; lets the roster explain an endpoint that is no longer named. */
 export type MemberStates = ReadonlyMap<string, 'alive' | 'failed' | 'left' | 'reaped'>
 
 const FINAL: ReadonlySet<string> = new Set(['left', 'withdrawn', 'reaped'])
-const NEW: Decision = { stance: 'entering', reason: 'new', release: false }
 
 /** The balancer's memory of servers, between what the cluster believes and what HAProxy has. No I/O; time is an argument. */
 export class Roster {
@@ -251,38 +230,10 @@ function memberState({ name, host, port }: Server, members: MemberStates | undef
   return members?.get(name) ?? members?.get(name.endsWith(suffix) ? name.slice(0, -suffix.length) : host)
 }
 
-function newEntry(server: Server, nowMs: number): Entry {
-  return {
-    key: keyOf(server),
-    endpoint: endpointOf(server),
-    server,
-    liveness: server.liveness,
-    sinceMs: nowMs,
-    proven: false,
-    shelved: false,
-    downSinceMs: undefined,
-    drainingSinceMs: undefined,
-    sessions: undefined,
-    serving: false,
-    weight: server.weight,
-    up: undefined,
-    decision: NEW,
-  }
-}
-
 function memberKey({ server }: Entry): string {
   return `${server.pool} ${server.host}`
 }
 
 function addTo(counts: Map<string, number>, key: string, by: number): void {
   counts.set(key, (counts.get(key) ?? 0) + by)
-}
-
-function keyOf(server: Server): string {
-  return entryKey(server.pool, endpointOf(server))
-}
-
-/** An endpoint in a pool. */
-export function entryKey(pool: string, endpoint: string): string {
-  return `${pool} ${endpoint}`
 }

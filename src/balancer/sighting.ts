@@ -1,6 +1,7 @@
 import type { Seen } from './drivers/haproxy-control.ts'
 import type { Layout } from './layout.ts'
-import type { Entry, Roster } from './roster.ts'
+import type { Entry } from './entry.ts'
+import type { Roster } from './roster.ts'
 import type { ServerState } from './runtime-state.ts'
 import { endpointOf } from './server.ts'
 

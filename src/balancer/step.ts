@@ -4,7 +4,8 @@ import { parseStructure, serverLines, type Structure, withDisabled } from './con
 import type { Seen } from './drivers/haproxy-control.ts'
 import type { Layout } from './layout.ts'
 import { type Command, commandLine, payloadOf, type Plan, plan, type Running, type Wanted } from './plan.ts'
-import type { Entry, Roster } from './roster.ts'
+import type { Entry } from './entry.ts'
+import type { Roster } from './roster.ts'
 import { leavers, wantedServers } from './wanted.ts'
 
 /** From what runs to what one layout wants: the file, and how it comes into force. */

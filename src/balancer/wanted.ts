@@ -1,7 +1,7 @@
 import { type ServerLine, type Structure, serverLines } from './config-structure.ts'
 import type { Admin, LiveServer, WantedServer } from './plan.ts'
 import type { Stance } from './policy.ts'
-import type { Entry } from './roster.ts'
+import type { Entry } from './entry.ts'
 import { endpointOf } from './server.ts'
 
 /** Where an entry stands in the file: undefined when it has no line. */

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf, writeFileAtomic } from '../../base/index.ts'
-import type { Generation, Pin } from '../generations.ts'
+import type { Generation, Pin } from '../generation.ts'
 
 const PIN = 'pinned.json'
 const BYTES_MAX = 4 << 20

@@ -1,5 +1,5 @@
 import { groupBy } from '../../base/index.ts'
-import type { Entry, Roster } from '../roster.ts'
+import type { Entry } from '../entry.ts'
 import { Flapping } from './flapping.ts'
 import { Outliers, type ServerSample, SAMPLE_MS, sharedWeights } from './outliers.ts'
 import type { GuardReport } from './report.ts'
@@ -52,8 +52,7 @@ export class Guards {
   }
 
   /** Who acts at this moment. */
-  reports(roster: Roster, has: (pool: string) => boolean): GuardReport[] {
-    const entries = roster.entries().filter(({ server }) => has(server.pool))
+  reports(entries: readonly Entry[]): GuardReport[] {
     const slow = entries.flatMap(entry => this.#slowReport(entry))
     const held = entries.filter(({ decision }) => decision.held === true).map(heldReport)
     return [...held, ...slow, ...vanishedReports(entries)]
