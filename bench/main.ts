@@ -20,6 +20,7 @@ import { hundredTable } from './hundred.ts'
 import { busyTable, idleTable } from './idle.ts'
 import { packetsTable } from './packets.ts'
 import { journalTable } from './journal.ts'
+import { planTable } from './plan.ts'
 import { rpcTable } from './rpc.ts'
 import { simulatorTable } from './simulator.ts'
 
@@ -38,6 +39,7 @@ const TABLES: Readonly<Record<string, { readonly what: string; readonly table: T
   rpc: { what: 'RPC calls per second', table: rpcTable },
   packets: { what: 'packets per second of one processor', table: packetsTable },
   journal: { what: 'a full journal: writing, memory, and how the pools were', table: journalTable },
+  plan: { what: 'one change in pools of 10 to 5,000 servers; 1,000 by commands and by reloads', table: planTable },
   sim: { what: 'simulated rings: speed, size, and a week of churn', table: simulatorTable },
 }
 
