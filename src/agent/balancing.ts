@@ -237,6 +237,7 @@ export async function startBalancing(
   started = balancer
   deps.journal.poolsFound(balancer.status())
   scope.defer(balancer.onReceipt(receipt => deps.journal.receipt(receipt)))
+  scope.defer(balancer.onCheck(news => deps.journal.check(news)))
   scope.defer(balancer.onGuard(news => deps.journal.guard(guardEntryOf(news))))
   const view = new ServerView(viewConfigOf(inForce.settings, ip), log)
   const paths = socketPaths(settings)

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type Clock, formatAddress, type Log, type Scope } from '../base/index.ts'
 import {
   type AgentEntry,
+  type CheckEntry,
   type CommandEntry,
   type GuardEntry,
   type Journal,
@@ -71,6 +72,11 @@ export class Journaling {
   /** What an operator asked for, and what came of it. */
   command(command: Omit<CommandEntry, 'kind'>): void {
     this.journal.append({ kind: 'command', ...command })
+  }
+
+  /** HAProxy's own checks took a server out of traffic, or let it in again. */
+  check(check: Omit<CheckEntry, 'kind'>): void {
+    this.journal.append({ kind: 'check', ...check })
   }
 
   /** A guard acted, or let go again. */

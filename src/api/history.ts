@@ -1,7 +1,7 @@
 import { QueryError } from './query-error.ts'
 
 /** Of records: of members, of this host's services, changes applied to HAProxy, operators' commands, guards, the agent. */
-export const HISTORY_KINDS = ['member', 'service', 'receipt', 'command', 'guard', 'agent'] as const
+export const HISTORY_KINDS = ['member', 'service', 'receipt', 'command', 'guard', 'check', 'agent'] as const
 
 export type HistoryKind = (typeof HISTORY_KINDS)[number]
 

@@ -8,7 +8,7 @@ import { RuntimeSocketError } from './errors.ts'
 import { missingRetries, type MissingRetry } from './retries.ts'
 import type { GuardNews, GuardReport } from './guards/report.ts'
 import type { Order, Outlook, Passes } from './pass.ts'
-import type { Cause, Receipt } from './receipt.ts'
+import type { Cause, CheckNews, Receipt } from './receipt.ts'
 import { type Entry, entryKey } from './entry.ts'
 import type { MemberStates } from './roster.ts'
 import { endpointOf, type Liveness, refusalOf, type Server } from './server.ts'
@@ -84,6 +84,7 @@ export interface BalancerParts {
   readonly renderOf: (config: BalancerConfig) => Promise<Render>
   readonly receipts: Listeners<Receipt>
   readonly guardNews: Listeners<GuardNews>
+  readonly checkNews: Listeners<CheckNews>
   /** What kept the configuration from being started with; until another one is applied. */
   readonly problem?: string | undefined
   readonly version: string
@@ -132,6 +133,11 @@ export class Balancer implements AsyncDisposable {
   /** Every change that is made to HAProxy from now on. @returns how to stop listening */
   onReceipt(listener: (receipt: Receipt) => void): () => void {
     return this.#parts.receipts.add(listener)
+  }
+
+  /** Every server that HAProxy's own checks take out of traffic, or let in again. @returns how to stop listening */
+  onCheck(listener: (news: CheckNews) => void): () => void {
+    return this.#parts.checkNews.add(listener)
   }
 
   /** Every guard that begins to act, or lets go. @returns how to stop listening */

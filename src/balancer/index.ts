@@ -25,7 +25,7 @@ export type { CheckEvidence, HaproxyEvidence, TrafficEvidence } from './evidence
 export type { Order, Outlook } from './pass.ts'
 export type { GuardNews, GuardReport } from './guards/report.ts'
 export { preview } from './preview.ts'
-export type { Cause, Receipt, ServerChange } from './receipt.ts'
+export type { Cause, CheckNews, Receipt, ServerChange } from './receipt.ts'
 export type { MissingRetry } from './retries.ts'
 export type { MemberStates } from './roster.ts'
 export { type Liveness, refusalOf, type Server } from './server.ts'

@@ -16,7 +16,15 @@ import { type GuardNews, guardNews, type GuardReport } from './guards/report.ts'
 import type { Layout } from './layout.ts'
 import type { Command } from './plan.ts'
 import { type ProbeFunction, Prober } from './prober.ts'
-import { type Cause, changesBetween, firstCommands, type Picture, pictureOf, type Receipt } from './receipt.ts'
+import {
+  type Cause,
+  type CheckNews,
+  changesBetween,
+  firstCommands,
+  type Picture,
+  pictureOf,
+  type Receipt,
+} from './receipt.ts'
 import type { Entry } from './entry.ts'
 import { type MemberStates, placed, Roster } from './roster.ts'
 import type { Server } from './server.ts'
@@ -34,6 +42,7 @@ export interface PassDeps {
   readonly wake: () => void
   readonly onReceipt?: (receipt: Receipt) => void
   readonly onGuard?: (news: GuardNews) => void
+  readonly onCheck?: (news: CheckNews) => void
 }
 
 /** What one pass found out. */
@@ -268,7 +277,8 @@ export class Passes {
     const isSample = this.roster.guards.wantsSample(clock.nowMs())
     const seen = await control.look(isSample || this.#drains())
     const sighting = new Sighting(seen, this.#layout, this.roster)
-    this.roster.observe(entry => sighting.stateOf(entry), clock.nowMs())
+    for (const entry of this.roster.observe(one => sighting.stateOf(one), clock.nowMs()))
+      if (this.#layout.has(entry.server.pool)) this.#deps.onCheck?.(checkNewsOf(entry))
     if (isSample) this.#sample(sighting)
     if (isSample) this.retries = retriesOf(seen)
     if (this.#isBlind) this.#isBlind = !this.#seesRing(seen)
@@ -578,6 +588,13 @@ export class Passes {
 function retryMsAfter(failure: unknown): number {
   if (failure instanceof ReloadFailedError) return 60_000
   return failure instanceof ConfigRefusedError ? 30_000 : 2_000
+}
+
+function checkNewsOf({ server, endpoint, up }: Entry): CheckNews {
+  const about = { pool: server.pool, server: server.name, address: endpoint }
+  return up === true
+    ? { ...about, before: 'down', after: 'ready', reason: "HAProxy's checks pass again" }
+    : { ...about, before: 'ready', after: 'down', reason: "HAProxy's checks fail" }
 }
 
 /** A pool's companion for unsafe methods counts with it. */

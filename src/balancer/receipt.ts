@@ -54,6 +54,16 @@ export interface Receipt {
   readonly problem?: string
 }
 
+/** HAProxy's own checks took a server out of traffic, or let it in again: nothing that we did. */
+export interface CheckNews {
+  readonly pool: string
+  readonly server: string
+  readonly address: string
+  readonly before: 'ready' | 'down'
+  readonly after: 'ready' | 'down'
+  readonly reason: string
+}
+
 /** More stand for a storm, of which a few hundred tell as much. */
 const COMMANDS_KEPT = 500
 

@@ -58,12 +58,18 @@ export class Roster {
     this.#account(nowMs)
   }
 
-  /** Takes over what HAProxy says; `undefined` while it cannot be asked. */
-  observe(stateOf: (entry: Entry) => ServerState | undefined, nowMs: number): void {
+  /**
+   * Takes over what HAProxy says; `undefined` while it cannot be asked.
+   * @returns those that are to be in traffic and that its checks have taken out, or let in again
+   */
+  observe(stateOf: (entry: Entry) => ServerState | undefined, nowMs: number): Entry[] {
+    const turned: Entry[] = []
     for (const entry of this.#entries.values()) {
       const state = stateOf(entry)
       if (this.#isInTraffic(entry) && entry.liveness !== 'withdrawn' && state?.up === false)
         this.guards.fell(entry, nowMs)
+      const isIn = entry.decision.stance === 'ready' && state?.admin === 'ready'
+      if (isIn && entry.up !== undefined && state.up !== entry.up) turned.push(entry)
       entry.up = state?.up
       entry.sessions = state?.sessions
       entry.serving = state !== undefined && state.admin === 'ready' && state.up
@@ -71,6 +77,7 @@ export class Roster {
       const down = state !== undefined && state.admin !== 'maint' && !state.up
       entry.downSinceMs = down ? (entry.downSinceMs ?? nowMs) : undefined
     }
+    return turned
   }
 
   /** Decides about every server. @returns those that are released: no longer remembered, to be put into maintenance */

@@ -14,7 +14,7 @@ import { ConfigRefusedError, HaproxyStartError, TemplateError } from './errors.t
 import type { GuardNews } from './guards/report.ts'
 import { Layout } from './layout.ts'
 import { Passes } from './pass.ts'
-import type { Receipt } from './receipt.ts'
+import type { CheckNews, Receipt } from './receipt.ts'
 import type { HaproxySpec, Supervise } from './supervise.ts'
 import { assertListening, compileTemplate, type Render } from './template.ts'
 
@@ -65,8 +65,18 @@ export async function startBalancer(
   const receipts = new Listeners<Receipt>('receipts', deps.log)
   const onReceipt = (receipt: Receipt): void => receipts.tell(receipt)
   const guardNews = new Listeners<GuardNews>('guards', deps.log)
+  const checkNews = new Listeners<CheckNews>('checks', deps.log)
+  const onCheck = (news: CheckNews): void => checkNews.tell(news)
   const onGuard = (news: GuardNews): void => guardNews.tell(news)
-  const passes = new Passes(new Layout(config, render, maxconn), { ...deps, control, probe, wake, onReceipt, onGuard })
+  const passes = new Passes(new Layout(config, render, maxconn), {
+    ...deps,
+    control,
+    probe,
+    wake,
+    onReceipt,
+    onGuard,
+    onCheck,
+  })
   const adopted = running !== undefined
   const remembered = typeof config.template === 'object' ? await control.rememberedServers() : undefined
   if (adopted) await adopt(control, passes, remembered)
@@ -85,7 +95,18 @@ export async function startBalancer(
       throw failure
     }
   }
-  const parts = { ...deps, control, passes, renderOf, receipts, guardNews, problem, version: haproxy.version, adopted }
+  const parts = {
+    ...deps,
+    control,
+    passes,
+    renderOf,
+    receipts,
+    guardNews,
+    checkNews,
+    problem,
+    version: haproxy.version,
+    adopted,
+  }
   balancer = new Balancer({ ...parts, door })
   scope.move() // the door is the balancer's
   balancer.wake()

@@ -46,6 +46,14 @@ const WORDS: Readonly<Record<string, (record: HistoryRecord) => Partial<RecordWo
   guard: ({ guard, what, reason }) => ({
     ...{ who: `guard ${textOf(guard)}`, what: textOf(what), why: textOf(reason) },
   }),
+  check: ({ pool, server, before, after, reason }) => ({
+    who: 'haproxy',
+    ...{
+      what: `${textOf(pool)}: ${textOf(server)} ${textOf(before)} → ${textOf(after)}`,
+      why: textOf(reason),
+      how: 'check',
+    },
+  }),
   agent: ({ node, event, version, pid, reason, missing }) =>
     event === 'gap'
       ? { who: 'journal', what: `${textOf(missing)} records are missing here`, why: textOf(reason) }

@@ -126,7 +126,7 @@ function historyCommand(muster: Command, socket: readonly [string, string]): voi
     .option('--at <TIME>', `the pools at that time: ${times}`)
     .option('--since <TIME>', 'everything from then on, the same forms of time')
     .option('--until <TIME>', 'up to then')
-    .option('--kind <KINDS>', 'member, service, receipt, command, guard, agent; several with commas')
+    .option('--kind <KINDS>', 'member, service, receipt, command, guard, check, agent; several with commas')
     .option('-n, --number <COUNT>', 'how many, the newest; default 50, with --since 10000')
     .option(...socket)
     .option('-o, --output <FORMAT>', 'text or json')

@@ -18,6 +18,7 @@ export { type JournalPage, type JournalQuery, PAGE_RECORDS_MAX } from './query.t
 export {
   type AgentEntry,
   type AgentThen,
+  type CheckEntry,
   type CommandEntry,
   type GuardEntry,
   type JournalEntry,

@@ -132,3 +132,23 @@ test('records of any shape are looked into without harm', () => {
 test('what a record may be about is seen in its line, however it is written there', () => {
   for (const what of ['web-1', 'ü"\\', '日本']) expect(mayMention(lineOf(record({ guard: what })), what)).toBe(true)
 })
+
+test("HAProxy's checks say how a server of the pool is, and nothing of one that is not there", () => {
+  const pools = new Pools(true)
+  const about = { pool: 'web', server: 'web-2', address: '10.0.0.2:80', reason: "HAProxy's checks fail" }
+  const after = { state: 'ready', weight: 1 }
+  const receipt = { kind: 'receipt', changes: [{ ...about, before: null, after, reason: 'announced ready' }] }
+  pools.apply({ ...record({}), ...receipt } as AnyRecord)
+  pools.apply({ ...record({}), kind: 'check', ...about, before: 'ready', after: 'down' } as AnyRecord)
+  pools.apply({
+    ...record({}),
+    kind: 'check',
+    ...about,
+    address: '10.0.0.9:80',
+    before: 'ready',
+    after: 'down',
+  } as AnyRecord)
+  expect(pools.list().map(({ server, state, reason }) => ({ server, state, reason }))).toEqual([
+    { server: 'web-2', state: 'down', reason: "HAProxy's checks fail" },
+  ])
+})

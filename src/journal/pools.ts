@@ -46,6 +46,7 @@ export class Pools {
   apply(record: AnyRecord): void {
     if (record.kind === 'snapshot') this.#stage(record)
     else if (record.kind === 'agent' && record.event !== 'gap') this.#agent = { event: record.event, at: record.at }
+    else if (record.kind === 'check') this.#check(record)
     else if (record.kind === 'receipt' && Array.isArray(record.changes))
       for (const change of record.changes) if (isChange(change)) this.#change(change, record.at)
   }
@@ -64,6 +65,14 @@ export class Pools {
     const groups = snapshotGroups([...this.#servers.values()]) as PoolServer[][]
     const agent = this.#agent === undefined ? {} : { agent: this.#agent }
     return groups.map((servers, i) => ({ part: i + 1, parts: groups.length, ...agent, servers }))
+  }
+
+  /** Only of a server that is there: who is in the pool is not for the checks to say. */
+  #check({ pool, address, after, reason, at }: Extract<AnyRecord, { readonly kind: 'check' }>): void {
+    const key = keyOf(pool, address)
+    const there = this.#servers.get(key)
+    const isSound = (after === 'ready' || after === 'down') && typeof reason === 'string'
+    if (there !== undefined && isSound) this.#servers.set(key, { ...there, state: after, since: at, reason })
   }
 
   #change({ pool, server, address, after, reason }: ReceiptChange, at: number): void {

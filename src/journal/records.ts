@@ -1,7 +1,7 @@
 /** What is on record. Each is a plain JSON value with its number, its time and its kind. */
 
 /** The words that `--kind` takes. */
-export const RECORD_KINDS = ['member', 'service', 'receipt', 'command', 'guard', 'agent'] as const
+export const RECORD_KINDS = ['member', 'service', 'receipt', 'command', 'guard', 'check', 'agent'] as const
 
 export type RecordKind = (typeof RECORD_KINDS)[number]
 
@@ -102,6 +102,17 @@ export interface GuardEntry {
   readonly server?: string
 }
 
+/** HAProxy's own checks took a server out of traffic, or let it in again. */
+export interface CheckEntry {
+  readonly kind: 'check'
+  readonly pool: string
+  readonly server: string
+  readonly address: string
+  readonly before: 'ready' | 'down'
+  readonly after: 'ready' | 'down'
+  readonly reason: string
+}
+
 /** The agent itself. `gap`: the journal could not be written for a while. */
 export interface AgentEntry {
   readonly kind: 'agent'
@@ -114,7 +125,14 @@ export interface AgentEntry {
   readonly missing?: number
 }
 
-export type JournalEntry = MemberEntry | ServiceEntry | ReceiptEntry | CommandEntry | GuardEntry | AgentEntry
+export type JournalEntry =
+  | MemberEntry
+  | ServiceEntry
+  | ReceiptEntry
+  | CommandEntry
+  | GuardEntry
+  | CheckEntry
+  | AgentEntry
 
 export type JournalRecord = JournalEntry & {
   /** Grows for ever, also over restarts; not always by one. It decides the order, since clocks go back. */
