@@ -29,7 +29,7 @@ export function settingsOf({ parts }: Agent): BalancerSettings | undefined {
 }
 
 async function servicesHere(agent: Agent, what: string | undefined, lookMs: number): Promise<ServiceFacts[]> {
-  const { supervisor, serf, config } = agent.parts
+  const { supervisor, serf } = agent.parts
   const { name: node, ip } = serf.local()
   const isMeant = ({ name, serves }: ServiceStatus) =>
     name === what ||
@@ -40,7 +40,7 @@ async function servicesHere(agent: Agent, what: string | undefined, lookMs: numb
   const meant = supervisor.services().filter(one => isMeant(one) && (one.name !== 'haproxy' || what === 'haproxy'))
   return await Promise.all(
     meant.map(async status => {
-      const service = config.services.find(({ name }) => name === status.name)
+      const service = agent.services.configured(status.name)
       const isAsked = status.pid !== undefined && service?.ready !== undefined
       const look = isAsked ? await lookAt(agent, service.ready as ProbeTarget, lookMs) : undefined
       return serviceFacts(status, node, agent.parts.deps.clock.wallMs(), look)

@@ -310,7 +310,13 @@ const CASES: readonly (readonly [code: string, severity: string, facts: Some, se
     { balancer: { ...BALANCER, haproxy: 'unreachable' } },
     /^web-2 may get no traffic: HAProxy on lb-1 is unreachable$/,
   ],
-  ['weight-zero', 'wrong', server({ weight: 0 }), /^web-2 gets no new clients in pool web: its tag gives it weight 0$/],
+  ['weight-zero', 'wrong', server({ haproxyWeight: 0 }), /: HAProxy has weight 0 for it, its tag 1$/],
+  [
+    'weight-zero',
+    'wished',
+    server({ weight: 0 }),
+    /^web-2 gets no new clients in pool web: its tag gives it weight 0$/,
+  ],
   [
     'flapping',
     'wrong',

@@ -3,7 +3,7 @@
  * has something to say; what the later ones say is said, too, behind it.
  */
 import type { WhyVerdict } from '../../api/index.ts'
-import { type Case, casesOf, type Rule } from './case.ts'
+import { type Case, casesOf, isServing, type Rule } from './case.ts'
 import type { Facts } from './facts.ts'
 import { checkFails, entering } from './rules/checks.ts'
 import { MEMBER_RULES, memberOnly, nameClash, TAG_RULES } from './rules/membership.ts'
@@ -24,8 +24,8 @@ const RANK = { wrong: 0, wished: 1, ok: 2 } as const
 export function verdictsOf(facts: Facts): WhyVerdict[] {
   if (facts.what === undefined || isThisNode(facts)) return nodeVerdicts(facts)
   const pool = facts.isService ? [] : facts.pools.filter(({ name }) => name === facts.what)
-  if (pool.length === 0) return unique(byRank(casesOf(facts).map(verdictsOfCase)))
-  const verdicts = byRank(casesOf(facts).map(verdictsOfCase))
+  if (pool.length === 0) return unique(byRank(worstFirst(facts).map(verdictsOfCase)))
+  const verdicts = byRank(worstFirst(facts).map(verdictsOfCase))
   return unique([...pool.map(one => poolVerdict(facts, one, firstsOf(facts))), ...verdicts])
 }
 
@@ -36,6 +36,11 @@ export function verdictsOfCase(c: Case): WhyVerdict[] {
   return first === undefined ? [] : [first, ...rest.filter(one => one.severity !== 'ok')]
 }
 
+/** Who is out of traffic counts for more than who is in it, whatever else is wrong with either. */
+function worstFirst(facts: Facts): Case[] {
+  return casesOf(facts).toSorted((a, b) => Number(isServing(a)) - Number(isServing(b)))
+}
+
 /** A balancer, or a node without a service: asked about itself. */
 function isThisNode({ what, node, isBalancer, services, servers }: Facts): boolean {
   if (what === 'haproxy' && isBalancer) return true
@@ -43,7 +48,7 @@ function isThisNode({ what, node, isBalancer, services, servers }: Facts): boole
 }
 
 function nodeVerdicts(facts: Facts): WhyVerdict[] {
-  const cases = casesOf(facts).map(c => verdictsOfCase(c).filter(one => one.severity !== 'ok' || TOLD.has(one.code)))
+  const cases = worstFirst(facts).map(c => verdictsOfCase(c).filter(one => one.severity !== 'ok' || TOLD.has(one.code)))
   const empty = facts.pools
     .map(one => poolVerdict(facts, one, firstsOf(facts, one.name)))
     .filter(({ code }) => EMPTY.has(code))
@@ -61,7 +66,7 @@ const EMPTY: ReadonlySet<string> = new Set(['pool-empty', 'pool-below-minimum'])
 const TOLD: ReadonlySet<string> = new Set(['drift', 'restarted', 'below-minimum'])
 
 function firstsOf(facts: Facts, pool = facts.what): WhyVerdict[] {
-  const its = casesOf(facts).filter(
+  const its = worstFirst(facts).filter(
     c =>
       [c.server?.pool, c.service?.pool].includes(pool) ||
       c.member?.endpoints.some(one => one.pool === pool) ||

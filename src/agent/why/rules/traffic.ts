@@ -104,8 +104,9 @@ const notPlaced: Rule = c => {
 const weightZero: Rule = c => {
   const { server } = c
   if (server?.state !== 'ready' || (server.weight !== 0 && server.haproxyWeight !== 0)) return undefined
-  const whose = server.weight === 0 ? 'its tag gives it' : 'HAProxy has'
-  return verdict(c, 'weight-zero', 'wrong', `${c.name} gets no new clients in pool ${server.pool}: ${whose} weight 0`)
+  const none = `${c.name} gets no new clients in pool ${server.pool}`
+  if (server.weight === 0) return verdict(c, 'weight-zero', 'wished', `${none}: its tag gives it weight 0`)
+  return verdict(c, 'weight-zero', 'wrong', `${none}: HAProxy has weight 0 for it, its tag ${server.weight}`)
 }
 
 /** A guard of ours has acted on it, and said so in the journal. */
