@@ -310,6 +310,12 @@ const CASES: readonly (readonly [code: string, severity: string, facts: Some, se
     { balancer: { ...BALANCER, haproxy: 'unreachable' } },
     /^web-2 may get no traffic: HAProxy on lb-1 is unreachable$/,
   ],
+  [
+    'unclaimed',
+    'wrong',
+    { ...server({ reason: 'nobody claims it, under checks' }), members: [] },
+    /^web-2 takes traffic in pool web, and no member announces it: nobody claims it, under checks$/,
+  ],
   ['weight-zero', 'wrong', server({ haproxyWeight: 0 }), /: HAProxy has weight 0 for it, its tag 1$/],
   [
     'weight-zero',

@@ -42,10 +42,18 @@ const haproxyDown: Rule = c => {
   )
 }
 
+/** Found in HAProxy, or vanished from the ring without a word: nobody says that it is theirs. */
+const unclaimed: Rule = c => {
+  const { server } = c
+  if (server === undefined || !/nobody claim|has not been joined/.test(server.reason)) return undefined
+  return verdict(c, 'unclaimed', 'wrong', `${standing(c)}, and no member announces it: ${server.reason}`)
+}
+
 /** Its member, or the ring, wants it out; what runs on it is waited for. */
 const leaving: Rule = c => {
   const { server } = c
-  if (server === undefined || (server.state !== 'drain' && server.state !== 'maint')) return undefined
+  if (server?.state !== 'drain' && server?.state !== 'maint') return undefined
+  if (unclaimed(c) !== undefined) return undefined
   const left = server.traffic === undefined ? '' : `; ${counted(server.traffic.sessions, 'session')} left`
   return verdict(c, 'leaving', 'wished', `${standing(c)}: ${server.reason}${left}`)
 }
@@ -233,7 +241,7 @@ const running: Rule = c => {
   )
 }
 
-export const BALANCER_RULES: readonly Rule[] = [haproxyDown, poked, heldOut, leaving, notPlaced]
+export const BALANCER_RULES: readonly Rule[] = [haproxyDown, poked, heldOut, unclaimed, leaving, notPlaced]
 export const LATE_RULES: readonly Rule[] = [
   weightZero,
   slow,
