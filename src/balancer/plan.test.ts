@@ -101,3 +101,20 @@ test('a reload has its reasons in words; comments, spaces and quotes are not amo
 test('any text is read as some structure', () => {
   fc.assert(fc.property(fc.string(), text => void parseStructure(`backend x\n${text}`)))
 })
+
+test('a server that is known to be down is loaded as such also under another name', () => {
+  const file = (names: readonly string[]) =>
+    parseStructure(`backend web\n${names.map((one, at) => `  server ${one} 10.0.0.${at + 1}:80 check\n`).join('')}`)
+  const ready = { port: 80, weight: 1, admin: 'ready' } as const
+  const servers = new Map<string, LiveServer>([
+    ['web/slot1', { ...ready, ip: '10.0.0.1', up: true }],
+    ['web/slot2', { ...ready, ip: '10.0.0.2', up: false }],
+    ['web/slot3', { ...ready, ip: '10.0.0.2', admin: 'maint', up: true }], // a free slot keeps its last address
+  ])
+  const want = { ip: undefined, port: undefined, weight: undefined, maxconn: undefined, admin: 'ready' } as const
+  const step = plan(
+    { config: file(['slot1', 'slot2', 'slot3']), servers },
+    { config: file(['web-1', 'web-2']), servers: new Map(['web/web-1', 'web/web-2'].map(key => [key, want])) },
+  )
+  expect(step).toMatchObject({ kind: 'reload', down: ['web/web-2'] })
+})

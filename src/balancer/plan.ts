@@ -109,12 +109,14 @@ function afterReload(running: Running, wanted: Wanted): { readonly down: string[
   const down: string[] = []
   const stillDown: Command[] = []
   const serving = servingBackends(running)
+  const known = byEndpoint(running)
   for (const [server, line] of serverLines(wanted.config)) {
     const want = wanted.servers.get(server)
     const loaded = asLoaded(line)
     if (want === undefined || loaded === undefined) continue
-    const waits = isDown(running.servers.get(server), line, want)
-    if (waits && serving.has(backendOf(server))) {
+    const backend = backendOf(server)
+    const waits = isDown(known.get(`${backend} ${endpointOf(loaded)}`), line, want)
+    if (waits && serving.has(backend)) {
       down.push(server)
       planServer(server, { ...loaded, admin: 'maint' }, { ...want, admin: 'ready', entersByCheck: true }, phases)
       continue
@@ -129,7 +131,17 @@ function afterReload(running: Running, wanted: Wanted): { readonly down: string[
 function isDown(live: LiveServer | undefined, line: ServerLine, want: WantedServer): boolean {
   const isIn = !line.disabled && line.track === undefined && line.checked && (want.admin ?? 'ready') === 'ready'
   if (!isIn || want.entersByCheck === true) return isIn
-  return live?.up === false && live.admin === 'ready' && live.ip === line.ip && live.port === line.port
+  return live?.up === false && live.admin === 'ready'
+}
+
+/** `web 10.0.0.2:3000` → who has traffic there, if somebody has: another template may call the same server otherwise. */
+function byEndpoint({ servers }: Running): Map<string, LiveServer> {
+  const found = new Map<string, LiveServer>()
+  for (const [server, live] of servers) {
+    const key = `${backendOf(server)} ${endpointOf(live)}`
+    if (live.admin === 'ready' || !found.has(key)) found.set(key, live)
+  }
+  return found
 }
 
 /** Backends in which somebody takes traffic. */
