@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
@@ -465,4 +465,44 @@ test('the reload that follows an unknown reply forgets no drain, and is nobody e
   await balancer.settle()
   expect(receipts.at(-1)?.method).toBe('reload')
   expect(balancer.status().drifts).toEqual([])
+})
+
+test('what somebody wrote into the file and made HAProxy load is set aside, too, before it is put right', async () => {
+  const made = await rig({ reloadSpacingMs: 1 })
+  const balancer = await started(made)
+  const ours = await readFile(made.config.configPath, 'utf8')
+  await writeFile(made.config.configPath, ours.replace('timeout client 60s', 'timeout client 61s'))
+  process.kill(made.supervise.pid as number, 'SIGUSR2')
+  await until(() => balancer.status().drifts.length === 2)
+  await until(async () => (await readFile(made.config.configPath, 'utf8')) === ours)
+  expect(await readFile(`${made.config.configPath}.edited`, 'utf8')).toContain('timeout client 61s')
+  await until(async () => (await balancer.plan()).method === 'nothing')
+})
+
+test('a file that cannot be read or replaced keeps nobody in traffic', async () => {
+  const made = await rig()
+  const balancer = await started(made)
+  const [a, b] = [await web('127.0.194.2'), await web('127.0.194.3')]
+  balancer.wanted([a.server, b.server])
+  await until(() => balancer.status().pools[0]?.servers.filter(({ state }) => state === 'ready').length === 2)
+  await balancer.settle()
+  await rm(made.config.configPath)
+  await mkdir(made.config.configPath)
+  balancer.wanted([a.server, { ...b.server, liveness: 'withdrawn' }])
+  await until(async () => / slot2 .* 0 5 /.test((await poke(made, 'show servers state web')).split('\n')[3] ?? ''))
+  await until(() => balancer.status().problem?.includes('cannot be written') === true)
+  await rmdir(made.config.configPath)
+  await until(() => balancer.status().problem === undefined)
+  expect(await readFile(made.config.configPath, 'utf8')).toContain(a.server.name)
+})
+
+test('a template with a program of its own beside HAProxy is taken; the program’s files are none of HAProxy’s', async () => {
+  const made = await rig({ reloadSpacingMs: 1 })
+  const [template, list] = [join(made.config.runDir, 't.hbs'), join(made.config.runDir, 'side.list')]
+  await writeFile(list, 'a\nb\n')
+  const text = ownTemplate(`127.0.194.1:${made.port}`, '')
+  await writeFile(template, `${text}program side\n  command /usr/bin/tail -f ${list}\n`)
+  const balancer = await started(made)
+  await balancer.apply({ ...made.config, template: { path: template } }, ORDER)
+  expect((await balancer.plan()).method).toBe('nothing')
 })

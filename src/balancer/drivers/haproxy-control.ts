@@ -229,7 +229,7 @@ export class HaproxyControl {
   async editedFile(): Promise<string | undefined> {
     const mark = await markOf(this.#paths.config)
     if (mark === this.#fileMark) return undefined
-    const text = mark === undefined ? undefined : await readIfThere(this.#paths.config)
+    const text = await readIfThere(this.#paths.config).catch(() => undefined) // a directory, another's file: as if gone
     if (text !== undefined && text !== this.#fileText) return text
     this.#fileMark = mark
     this.#fileText = text // gone: it is written anew
@@ -315,7 +315,10 @@ export class HaproxyControl {
   async #adoptWorker(workerPid: number): Promise<void> {
     this.oldWorkers.expect()
     const record = await readIfThere(this.#recordPath())
-    const text = record?.startsWith(`# worker ${workerPid}\n`) === true ? record : await this.readFile()
+    const text =
+      record?.startsWith(`# worker ${workerPid}\n`) === true
+        ? record
+        : await readIfThere(this.#paths.config).catch(() => undefined)
     this.#isKnown = text !== undefined
     this.#loaded = parseStructure(text ?? '')
     if (text !== undefined && record !== text) await this.#remember(workerPid, text)

@@ -69,7 +69,7 @@ export async function assertAccepted(haproxy: Haproxy, path: string, text: strin
 async function checkedCandidate(haproxy: Haproxy, path: string, text: string): Promise<string> {
   const candidate = `${path}.new`
   await writeFileAtomic(candidate, text)
-  const { exitCode, words } = await run(haproxy.path, ['-c', '-f', candidate])
+  const { exitCode, words } = await run(haproxy.path, ['-W', '-c', '-f', candidate]) // as it is run: `program` needs a master
   if (exitCode !== 0) {
     await rename(candidate, `${path}.refused`)
     await writeFileAtomic(`${path}.refused.txt`, `${words}\n`)
