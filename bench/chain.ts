@@ -33,6 +33,8 @@ export interface BalancerOptions {
   readonly slots?: number
   /** The host that it joins; by default it waits to be joined. */
   readonly joins?: number
+  /** By hand: tags that change are a reload, too; Muster always follows them. */
+  readonly updates?: boolean
 }
 
 /** One chain. Its processes die with the benchmark. */
@@ -176,12 +178,13 @@ export class Chain implements AsyncDisposable {
     return this.#configured('lb', BALANCER_HOST, config, joins).agent
   }
 
-  #handMadeBalancer({ joins }: BalancerOptions): Part {
+  #handMadeBalancer({ joins, updates = false }: BalancerOptions): Part {
     writeFileSync(join(this.#directory, 'members'), '')
     const ip = this.ip(BALANCER_HOST)
     const handlers = [
       `-event-handler=member-join=bash ${HANDLERS}/member-join.sh`,
       `-event-handler=member-leave,member-failed=bash ${HANDLERS}/member-leave.sh`,
+      ...(updates ? [`-event-handler=member-update=bash ${HANDLERS}/reload.sh`] : []),
     ]
     const flags = ['agent', '-node=lb', `-bind=${ip}:7946`, `-rpc-addr=${ip}:7373`, '-tag', 'role=balancer']
     const joined = joins === undefined ? [] : [`-join=${this.ip(joins)}:7946`]

@@ -21,8 +21,10 @@ import { busyTable, idleTable } from './idle.ts'
 import { packetsTable } from './packets.ts'
 import { journalTable } from './journal.ts'
 import { planTable } from './plan.ts'
+import { proverTable } from './prover.ts'
 import { rpcTable } from './rpc.ts'
 import { simulatorTable } from './simulator.ts'
+import { updatesTable } from './updates.ts'
 
 const INSIDE = 'MUSTER_BENCH_DIRECTORY'
 /** Some minutes more than it takes on two processors. */
@@ -40,6 +42,8 @@ const TABLES: Readonly<Record<string, { readonly what: string; readonly table: T
   packets: { what: 'packets per second of one processor', table: packetsTable },
   journal: { what: 'a full journal: writing, memory, and how the pools were', table: journalTable },
   plan: { what: 'one change in pools of 10 to 5,000 servers; 1,000 by commands and by reloads', table: planTable },
+  updates: { what: '10 changes a second: processor time of the balancer', table: updatesTable },
+  prover: { what: "how much prove's own client can send", table: proverTable },
   sim: { what: 'simulated rings: speed, size, and a week of churn', table: simulatorTable },
 }
 
