@@ -17,6 +17,8 @@ export interface RuntimeSession {
 const REPLY_BYTES_MAX = 32 * 1024 * 1024
 /** HAProxy 2.6 never answers and never closes a command longer than its buffer less 1 KiB. */
 const COMMAND_BYTES_MAX = 8_000
+/** Ends each reply in prompt mode. */
+const PROMPT = '\n> '
 /** HAProxy takes payloads of 16 300 bytes. */
 const PAYLOAD_BYTES_MAX = 16_200
 /** The master's answer when the worker asked for has ended, or has not loaded its file yet (3.1 and later). */
@@ -55,8 +57,10 @@ class SocketSession implements RuntimeSession {
   readonly #timeoutMs: number
   readonly #clock: Clock
   readonly #waiting: Waiting[] = []
-  #chunks = ''
-  #scanFrom = 0
+  #pieces: string[] = []
+  #length = 0
+  /** The end of the last piece: the prompt may begin there. */
+  #seam = ''
   #ended: Error | undefined
   #timer: Timer | undefined
 
@@ -91,18 +95,24 @@ class SocketSession implements RuntimeSession {
     this.#end(new RuntimeSocketError(`${this.#path}: closed`))
   }
 
+  /** A dump of megabytes comes in many pieces: only the seam to the one before is looked at again. */
   #read(text: string): void {
-    this.#chunks += text
-    if (this.#chunks.length > REPLY_BYTES_MAX) return this.#end(new RuntimeSocketError(`${this.#path}: reply too long`))
-    for (;;) {
-      const end = this.#chunks.indexOf('\n> ', this.#scanFrom)
-      if (end < 0) break
-      const reply = this.#chunks.slice(0, end)
-      this.#chunks = this.#chunks.slice(end + 3)
-      this.#scanFrom = 0
-      this.#settle(reply.replace(/^(?:\n|\+ )+|\n+$/g, '')) // `+ ` asks for more of a payload
+    for (let rest = text; ; ) {
+      const seam = this.#seam + rest
+      const at = seam.indexOf(PROMPT)
+      this.#pieces.push(rest)
+      this.#length += rest.length
+      if (this.#length > REPLY_BYTES_MAX) return this.#end(new RuntimeSocketError(`${this.#path}: reply too long`))
+      this.#seam = seam.slice(1 - PROMPT.length)
+      if (at < 0) return
+      const all = this.#pieces.join('')
+      const end = all.length - seam.length + at
+      rest = all.slice(end + PROMPT.length)
+      this.#pieces = []
+      this.#length = 0
+      this.#seam = ''
+      this.#settle(all.slice(0, end).replace(/^(?:\n|\+ )+|\n+$/g, '')) // `+ ` asks for more of a payload
     }
-    this.#scanFrom = Math.max(0, this.#chunks.length - 2) // a long dump is not scanned again at every chunk
   }
 
   #settle(reply: string): void {
