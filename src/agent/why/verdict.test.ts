@@ -316,6 +316,28 @@ const CASES: readonly (readonly [code: string, severity: string, facts: Some, se
     { ...server({ reason: 'nobody claims it, under checks' }), members: [] },
     /^web-2 takes traffic in pool web, and no member announces it: nobody claims it, under checks$/,
   ],
+  [
+    'config-invalid',
+    'wrong',
+    ring({ warnings: ['the configuration was not taken, the one before serves: muster.yaml:3: what'] }),
+    /^on lb-1 the configuration was not taken, the one before serves: muster\.yaml:3: what$/,
+  ],
+  [
+    'warning',
+    'wrong',
+    ring({ warnings: ['generation 3 of the configuration serves', 'app waits'] }),
+    /^lb-1 warns: app waits$/,
+  ],
+  [
+    'stop-waits',
+    'wrong',
+    {
+      ...service({ state: 'stopping' }, {}),
+      node: 'web-2',
+      ring: { ...RING, warnings: ['app is being stopped and waits for lb-1, which gives no answer'] },
+    },
+    /: app is being stopped and waits for lb-1, which gives no answer$/,
+  ],
   ['weight-zero', 'wrong', server({ haproxyWeight: 0 }), /: HAProxy has weight 0 for it, its tag 1$/],
   [
     'weight-zero',

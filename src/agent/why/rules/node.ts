@@ -47,6 +47,19 @@ const configuration: NodeRule = f => {
   return verdict(f, what[0], 'wrong', `${what[1]}: ${f.balancer === undefined ? '' : telling(found.words)}`)
 }
 
+/** Of a node that does not balance, as well. */
+const notTaken: NodeRule = f => {
+  const warning = f.ring.warnings.find(one => one.startsWith('the configuration was not taken'))
+  if (warning === undefined || f.balancer?.configuration !== undefined) return undefined
+  return verdict(f, 'config-invalid', 'wrong', `on ${f.node} ${telling(warning)}`)
+}
+
+/** What the agent warns of, and no other rule tells. */
+const warned: NodeRule = f => {
+  const warning = f.ring.warnings.find(one => !TOLD_ELSEWHERE.test(one))
+  return warning === undefined ? undefined : verdict(f, 'warning', 'wrong', `${f.node} warns: ${firstLine(warning)}`)
+}
+
 /** Anything else that keeps the newest pool from being in force. */
 const balancerProblem: NodeRule = f => {
   const problem = f.balancer?.problem
@@ -121,11 +134,13 @@ const failedMembers: NodeRule = f =>
       )
 
 export const NODE_RULES: readonly NodeRule[] = [
-  ...[nameClash, haproxyDown, configuration, diskFull, balancerProblem, alone, cutOff, vanished, foreignKey],
+  ...[nameClash, haproxyDown, configuration, notTaken, diskFull, balancerProblem, alone, cutOff, vanished, foreignKey],
   ...[journal, drifted, rolledBack],
 ]
 /** Said when nothing more telling is. */
-export const NODE_LATE_RULES: readonly NodeRule[] = [failedMembers]
+export const NODE_LATE_RULES: readonly NodeRule[] = [warned, failedMembers]
+
+const TOLD_ELSEWHERE = /^(the configuration was not taken|generation \d|gossip has stopped)|speaks with a key/
 
 const RECENT_MS = 10 * 60_000
 

@@ -59,6 +59,9 @@ const notReady: Rule = c => {
 const stopping: Rule = c => {
   const { service } = c
   if (service?.state !== 'stopping') return undefined
+  const waits = c.facts.ring.warnings.find(one => one.startsWith(`${service.name} is being stopped and waits for`))
+  if (waits !== undefined && service.node === c.facts.node)
+    return verdict(c, 'stop-waits', 'wrong', `${standing(c)}: ${waits}`)
   const left = c.server?.traffic?.sessions
   const words = left === undefined ? '' : `, ${counted(left, 'session')} left`
   return verdict(
