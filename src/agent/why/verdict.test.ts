@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { DrainReport, HistoryRecord } from '../../api/index.ts'
 import type { Facts, MemberFacts, ServerFacts, ServiceFacts } from './facts.ts'
@@ -538,6 +540,12 @@ describe('each rule has its case, and says it first', () => {
     expect(first?.sentence).toMatch(sentence)
     expect(first).toMatchObject({ code, severity })
   })
+})
+
+test('what to do about each verdict is in docs/why.md', () => {
+  const page = readFileSync(resolve(import.meta.dirname, '../../../docs/why.md'), 'utf8')
+  const missing = CASES.filter(([code]) => !page.includes(`\`${code}\``)).map(([code]) => code)
+  expect(missing).toEqual([])
 })
 
 test('what is wrong besides is said behind the verdict, the same sentence once', () => {
