@@ -23,15 +23,16 @@ export function verdict(c: Case, code: string, severity: WhySeverity, sentence: 
 export function casesOf(facts: Facts): Case[] {
   const { servers, members, services } = facts
   const used = new Set<ServiceFacts | MemberFacts>()
+  const named = new Map(members.map(member => [member.name, member]))
   const cases = servers.map(server => {
-    const member = members.find(one => isOf(server, one))
+    const member = named.get(server.name) ?? named.get(withoutPort(server))
     const service = services.find(one => one.node === member?.name && one.pool === server.pool && hasPort(one, server))
     if (member !== undefined) used.add(member)
     if (service !== undefined) used.add(service)
     return caseOf(facts, server.name, { server, member, service })
   })
   for (const service of services.filter(one => !used.has(one))) {
-    const member = members.find(({ name }) => name === service.node)
+    const member = named.get(service.node)
     if (member !== undefined) used.add(member)
     cases.push(caseOf(facts, service.pool === undefined ? service.name : service.node, { member, service }))
   }
@@ -58,11 +59,10 @@ export function isServing({ server }: Case): boolean {
   return server?.state === 'ready' && !/^(MAINT|DRAIN|DOWN)/.test(server.status ?? '')
 }
 
-function isOf(server: ServerFacts, member: MemberFacts): boolean {
-  return (
-    server.name === member.name ||
-    server.name === `${member.name}${server.address.slice(server.address.lastIndexOf(':'))}`
-  )
+/** A member with several servers in a pool has them as `member:port`. */
+function withoutPort({ name, address }: ServerFacts): string {
+  const port = address.slice(address.lastIndexOf(':'))
+  return name.endsWith(port) ? name.slice(0, -port.length) : name
 }
 
 function hasPort(service: ServiceFacts, server: ServerFacts): boolean {

@@ -39,13 +39,16 @@ export async function collectFacts(agent: Agent, what: string | undefined): Prom
   ])
   const all = [here, ...asked.answers]
   const ring = ringFacts(agent)
+  const owners = ownersOf(agent)
   return {
     ...(what === undefined ? {} : { what }),
     ...{ node: config.node.name, isService, isBalancer: balancing !== undefined, drains, records, ring },
     services: all.flatMap(({ services }) => services),
     servers: all.flatMap(({ servers }) => servers),
     pools: all.flatMap(({ pools }) => pools),
-    members: await Promise.all(members.map(one => memberFacts(agent, one, ring, histories.get(one.name)))),
+    members: await Promise.all(
+      members.map(one => memberFacts(agent, one, { ring, owners, changedAtMs: histories.get(one.name) })),
+    ),
     nowMs: deps.clock.wallMs(),
     guards: balancing?.status().guards ?? [],
     ...(balancer === undefined ? {} : { balancer }),
@@ -135,16 +138,20 @@ async function historiesOf(agent: Agent, members: readonly SerfMember[]): Promis
 async function memberFacts(
   agent: Agent,
   member: SerfMember,
-  ring: RingFacts,
-  changedAtMs: number | undefined,
+  known: {
+    readonly ring: RingFacts
+    readonly owners: ReadonlyMap<string, string>
+    readonly changedAtMs: number | undefined
+  },
 ): Promise<MemberFacts> {
+  const { ring, owners, changedAtMs } = known
   const { name, ip, port, status, tags, leftAtMs, flaps = 0, held = false } = member
   const { clock } = agent.parts.deps
   const reading = readEndpoints(tags, { pool: defaultPoolOf(agent) })
   const sinceMs =
     leftAtMs > 0 ? clock.nowMs() - leftAtMs : changedAtMs === undefined ? undefined : clock.wallMs() - changedAtMs
   const addresses = reading.endpoints.map(one => formatAddress({ ip, port: one.port }))
-  const rival = status === 'alive' ? rivalOf(agent, name, addresses) : undefined
+  const rival = status === 'alive' ? rivalOf(owners, name, addresses) : undefined
   return {
     ...{ name, address: formatAddress({ ip, port }), status, tags, isSelf: name === agent.parts.serf.local().name },
     ...(sinceMs === undefined ? {} : { sinceMs: Math.max(0, sinceMs) }),
@@ -180,11 +187,22 @@ async function unsoundOf(
   return refusal === undefined ? [] : [refusal]
 }
 
-function rivalOf({ parts }: Agent, name: string, addresses: readonly string[]): MemberFacts['rival'] {
+/** `ip:port` → the server that has it here. */
+function ownersOf({ parts }: Agent): Map<string, string> {
   const servers = parts.balancing?.status().pools.flatMap(pool => pool.servers) ?? []
-  const isOwn = (server: { readonly name: string }) => server.name === name || server.name.startsWith(`${name}:`)
-  const taken = servers.find(server => addresses.includes(formatAddress(server)) && !isOwn(server))
-  return taken === undefined ? undefined : { name: taken.name, endpoint: formatAddress(taken) }
+  return new Map(servers.map(server => [formatAddress(server), server.name]))
+}
+
+function rivalOf(
+  owners: ReadonlyMap<string, string>,
+  name: string,
+  addresses: readonly string[],
+): MemberFacts['rival'] {
+  for (const endpoint of addresses) {
+    const owner = owners.get(endpoint)
+    if (owner !== undefined && owner !== name && !owner.startsWith(`${name}:`)) return { name: owner, endpoint }
+  }
+  return undefined
 }
 
 function ringFacts(agent: Agent): RingFacts {
