@@ -340,6 +340,12 @@ const CASES: readonly (readonly [code: string, severity: string, facts: Some, se
     },
     /: app is being stopped and waits for lb-1, which gives no answer$/,
   ],
+  [
+    'recovering',
+    'ok',
+    down({ status: 'UP', check: GOOD }),
+    /^web-2 comes back into pool web at this moment: HAProxy says UP$/,
+  ],
   ['weight-zero', 'wrong', server({ haproxyWeight: 0 }), /: HAProxy has weight 0 for it, its tag 1$/],
   [
     'weight-zero',

@@ -58,8 +58,15 @@ export const checkFails: Rule = c => {
   if (c.server?.state !== 'down') return undefined
   const check = failedCheck(c)
   if (check !== undefined) return verdict(c, check.code, 'wrong', `${standing(c)}: ${check.words}`)
-  if (/^(UP|no check)/.test(c.server.status ?? '')) return undefined
-  if (c.server.status === undefined) return undefined
+  const { status, pool } = c.server
+  if (status === undefined) return undefined
+  if (/^(UP|no check)/.test(status))
+    return verdict(
+      c,
+      'recovering',
+      'ok',
+      `${c.name} comes back into pool ${pool} at this moment: HAProxy says ${status}`,
+    )
   return verdict(
     c,
     'recovering',
