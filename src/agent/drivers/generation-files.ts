@@ -1,6 +1,6 @@
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { messageOf, writeFileAtomic } from '../../base/index.ts'
+import { messageOf, readRegularFile, writeFileAtomic } from '../../base/index.ts'
 import type { Generation, Pin } from '../generation.ts'
 
 const PIN = 'pinned.json'
@@ -53,13 +53,11 @@ export class GenerationFiles {
   /** The text of a user's template; undefined for a built-in one, or when it cannot be read. */
   async readTemplate(template: string): Promise<string | undefined> {
     if (!template.startsWith('/')) return undefined
-    return await readFile(template, 'utf8').catch(() => undefined)
+    return await readRegularFile(template, BYTES_MAX).catch(() => undefined)
   }
 
   async #readJson(name: string): Promise<unknown> {
-    const text = await readFile(join(this.#directory, name), 'utf8')
-    if (text.length > BYTES_MAX) throw new Error(`${name}: too large`)
-    return JSON.parse(text)
+    return JSON.parse(await readRegularFile(join(this.#directory, name), BYTES_MAX))
   }
 }
 

@@ -1,12 +1,15 @@
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { messageOf } from '../../base/index.ts'
+import { messageOf, readRegularFile } from '../../base/index.ts'
 import { TemplateError } from '../errors.ts'
+
+/** What is larger is no template, but a mistake in its path. */
+const BYTES_MAX = 1 << 20
 
 /** The source of a user's template. @throws TemplateError when it cannot be read */
 export async function readTemplate(path: string): Promise<string> {
   try {
-    return await readFile(path, 'utf8')
+    return await readRegularFile(path, BYTES_MAX)
   } catch (thrown) {
     throw new TemplateError(`cannot read the template ${path}: ${messageOf(thrown)}`, { cause: thrown })
   }
