@@ -506,3 +506,26 @@ test('a template with a program of its own beside HAProxy is taken; the programâ
   await balancer.apply({ ...made.config, template: { path: template } }, ORDER)
   expect((await balancer.plan()).method).toBe('nothing')
 })
+
+test('who was taken out while a reload waits has a receipt with what was said and why, also when it came during an apply', async () => {
+  const made = await rig({ template: 'named', reloadSpacingMs: 600 })
+  const balancer = await started(made)
+  const [a, b] = [await web('127.0.194.2'), await web('127.0.194.3')]
+  balancer.wanted([a.server, b.server])
+  await until(() => balancer.status().pools[0]?.servers.filter(({ state }) => state === 'ready').length === 2)
+  await balancer.settle()
+  const receipts = receiptsOf(balancer)
+  const applied = balancer.apply({ ...made.config, pools: { web: { timeoutServerMs: 12_000 } } }, ORDER)
+  await until(() => readFile(made.config.configPath, 'utf8').then(text => text.includes('timeout server 12000ms')))
+  const cause = { what: 'member-update', member: b.server.name }
+  balancer.wanted([a.server, { ...b.server, liveness: 'withdrawn' }], { causes: [cause] })
+  await applied
+  await until(() => receipts.some(({ changes }) => changes.some(({ after }) => after === null)))
+  expect(receipts[0]).toMatchObject({ ...ORDER, method: 'reload', changes: [] })
+  expect(receipts[1]).toMatchObject({
+    causes: [cause],
+    method: 'runtime',
+    commands: [`set server web/${b.server.name} state maint`],
+    changes: [{ server: b.server.name, after: null }],
+  })
+})

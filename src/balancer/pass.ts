@@ -14,7 +14,7 @@ import {
 } from './errors.ts'
 import { type GuardNews, guardNews, type GuardReport } from './guards/report.ts'
 import type { Layout } from './layout.ts'
-import type { Command } from './plan.ts'
+import { type Command, commandLine } from './plan.ts'
 import { type ProbeFunction, Prober } from './prober.ts'
 import {
   type Cause,
@@ -105,6 +105,8 @@ export class Passes {
   /** As of the last receipt. */
   #picture: Picture = new Map()
   #causes: Cause[] = []
+  /** Those of them that the last decisions were made after. */
+  #decidedCauses: readonly Cause[] = []
   /** What a pass last brought to its end: while we want the same, whatever differs from it is somebody else's work. */
   #settled: { readonly text: string; readonly picture: Picture; readonly worker: number } | undefined
   /** As HAProxy was seen before, for what a worker that somebody else started has forgotten. */
@@ -351,6 +353,7 @@ export class Passes {
     const { drainTimeoutMs = DRAIN_TIMEOUT_MS } = this.#layout.config
     const era = { nowMs: this.#deps.clock.nowMs(), joinedAtMs: this.joinedAtMs, drainTimeoutMs }
     const { released, lookAtMs } = this.roster.decide(era)
+    this.#decidedCauses = [...this.#causes]
     for (const entry of released.filter(({ server }) => this.#layout.has(server.pool))) {
       const { pool, name } = entry.server
       this.#deps.log.info({ pool, server: name, reason: entry.decision.reason }, 'server taken out')
@@ -377,7 +380,7 @@ export class Passes {
     const isOurs =
       settled?.text !== step.text ||
       changesBetween(settled.picture, pictureOf(this.#layout, this.roster), []).length > 0
-    if (isOurs) return { actor, causes: [...this.#causes], isDrift: false }
+    if (isOurs) return { actor, causes: this.#decidedCauses, isDrift: false }
     if (settled.worker === seen.workerPid || step.plan.kind === 'reload')
       return { actor, causes: [{ what: 'found changed by somebody else' }], isDrift: step.plan.kind !== 'nothing' }
     return { actor, causes: [{ what: 'HAProxy was started or reloaded by somebody else' }], isDrift: false }
@@ -421,10 +424,18 @@ export class Passes {
 
   /** While a reload waits, servers that have a line already need not; the file follows within the second. */
   async #applyWhatRuns(step: Step, ground: Ground, order: Order): Promise<void> {
-    if (step.plan.kind === 'reload') await this.#send(step.plan.out)
+    const out = step.plan.kind === 'reload' ? step.plan.out : []
+    await this.#send(out)
     const now = withoutReload(step, { ...ground, seen: await this.#deps.control.look(false) })
     await this.#send(commandsOf(now))
-    if (now.kind === 'runtime') this.#issue(order, { method: 'runtime', reasons: [], commands: linesOf(now) })
+    const commands = [...out.map(commandLine), ...linesOf(now)]
+    if (commands.length > 0) this.#issue(order, { method: 'runtime', reasons: [], commands })
+  }
+
+  /** They have their receipt; what has come since the decision is for the next one. */
+  #dropCauses(): void {
+    this.#causes = this.#causes.filter(cause => !this.#decidedCauses.includes(cause))
+    this.#decidedCauses = []
   }
 
   /** `web/slot1 (web-1)`. */
@@ -449,7 +460,7 @@ export class Passes {
     this.problem = unwritten ?? this.#unrecorded()
     if (plan.kind === 'runtime')
       return this.#issue(order, { method: 'runtime', reasons: [], commands: linesOf(plan), startedAtMs })
-    this.#causes = []
+    this.#dropCauses()
     if (!isNewFile || unwritten !== undefined) return undefined
     return this.#issue(order, { method: 'file', reasons: [], commands: [], startedAtMs })
   }
@@ -510,12 +521,13 @@ export class Passes {
     const { method, reasons, commands, startedAtMs = nowMs } = done
     const receipt: Receipt = {
       id: `${Math.floor(clock.wallMs()).toString(36)}-${(this.#receipts++).toString(36)}`,
-      ...{ actor, causes, method, reasons, changes },
+      ...{ actor, causes: changes.length === 0 ? causes : [...new Set([...causes, ...this.#decidedCauses])] },
+      ...{ method, reasons, changes },
       commands: firstCommands(commands),
       tookMs: nowMs - startedAtMs,
     }
     this.#picture = picture
-    this.#causes = []
+    this.#dropCauses()
     this.#left = []
     this.#deps.onReceipt?.(receipt)
     return receipt
