@@ -43,7 +43,7 @@ export function casesOf(facts: Facts): Case[] {
 /** `web-2 is out of pool web for 42 s`, as the beginning of a sentence. */
 export function standing({ facts, name, server, service, member }: Case): string {
   if (server === undefined) {
-    const pool = service?.pool ?? member?.endpoints[0]?.pool
+    const pool = service?.pool ?? member?.endpoints[0]?.pool ?? taggedPool(member)
     return pool === undefined ? name : `${name} is not in pool ${pool}`
   }
   const on = server.balancer === facts.node ? '' : ` on ${server.balancer}`
@@ -52,6 +52,12 @@ export function standing({ facts, name, server, service, member }: Case): string
   if (server.state === 'entering') return `${name} is not in ${pool} yet`
   if (server.state === 'drain') return `${name} takes no new clients in ${pool}`
   return `${name} is out of ${pool}${server.sinceMs === undefined ? '' : ` for ${age(server.sinceMs)}`}`
+}
+
+/** Of a member that serves a pool although nothing of it is ready. */
+function taggedPool(member: MemberFacts | undefined): string | undefined {
+  const tag = Object.keys(member?.tags ?? {}).find(key => key.startsWith('pool.'))
+  return tag?.slice('pool.'.length)
 }
 
 /** Whether requests get to it. */

@@ -193,7 +193,7 @@ const CASES: readonly (readonly [code: string, severity: string, facts: Some, se
     'left',
     'wished',
     { ...member({ status: 'left' }), servers: [] },
-    /^web-2 is not in pool web: web-2 left the ring on purpose 9 s ago$/,
+    /^web-2 is not in pool web: it left the ring on purpose 9 s ago$/,
   ],
   ['key-mismatch', 'wrong', member({ hasForeignKey: true }), /web-2 speaks with a gossip key that lb-1 does not have/],
   [
@@ -345,6 +345,12 @@ const CASES: readonly (readonly [code: string, severity: string, facts: Some, se
     'ok',
     down({ status: 'UP', check: GOOD }),
     /^web-2 comes back into pool web at this moment: HAProxy says UP$/,
+  ],
+  [
+    'left',
+    'wished',
+    { ...member({ status: 'left', tags: {}, endpoints: [] }), servers: [] },
+    /^web-2 left the ring on purpose 9 s ago$/,
   ],
   ['weight-zero', 'wrong', server({ haproxyWeight: 0 }), /: HAProxy has weight 0 for it, its tag 1$/],
   [

@@ -14,7 +14,7 @@ export const nameClash: Rule = c => {
 
 const left: Rule = c => {
   if (c.member?.status !== 'left') return undefined
-  return verdict(c, 'left', 'wished', `${standing(c)}: ${c.name} left the ring on purpose${since(c)}`)
+  return verdict(c, 'left', 'wished', `${begun(c, 'it')} left the ring on purpose${since(c)}`)
 }
 
 const foreignKey: Rule = c => {
@@ -37,12 +37,8 @@ const failedAndDown: Rule = c => {
   if (c.member?.status !== 'failed' || isServing(c)) return undefined
   const check = failedCheck(c)
   const and = check === undefined ? '' : `, and HAProxy's checks fail: ${check.words}`
-  return verdict(
-    c,
-    'failed',
-    'wrong',
-    `${standing(c)}: its member failed${since(c)}, its agent or host gives no sign${and}`,
-  )
+  const what = `${begun(c, 'its member')} failed${since(c)}, its agent or host gives no sign`
+  return verdict(c, 'failed', 'wrong', `${what}${and}`)
 }
 
 const failedAndServed: Rule = c => {
@@ -151,6 +147,12 @@ export function isPartition({
 function served(c: Case): string {
   if (c.server === undefined) return 'it is in no pool here'
   return isServing(c) ? `it takes traffic in pool ${c.server.pool} as long as HAProxy's checks pass` : `${standing(c)}`
+}
+
+/** `web-2 is out of pool web: it`, or only `web-2` where no pool is known. */
+function begun(c: Case, pronoun: string): string {
+  const standingNow = standing(c)
+  return standingNow === c.name ? c.name : `${standingNow}: ${pronoun}`
 }
 
 function since({ member }: Case, before = ' '): string {
