@@ -73,6 +73,29 @@ test('plan says what apply then does; rollback goes back, survives kill -9, and 
   expect(history).toContain('rollback to generation 1')
 }, 60_000)
 
+test('what was gone back to serves after a restart also where the files held more that was never applied', async () => {
+  await using tier = await Tier.open('127.0.194')
+  const start = (server: string) => tier.balancer({}, siteWith(tier, { web: { timeouts: { server } } }))
+  const balancer = start('30s')
+  tier.backend('web-1', 2)
+  await untilReady(balancer, ['web-1'])
+  const file = () => readFileSync(join(balancer.directory, 's/haproxy.cfg'), 'utf8')
+  const yaml = join(balancer.directory, 'muster.yaml')
+  const write = (before: string, after: string) =>
+    writeFileSync(yaml, readFileSync(yaml, 'utf8').replace(`"${before}"`, `"${after}"`))
+  write('30s', '12s')
+  await muster(balancer, 'apply')
+  write('12s', '13s')
+  await muster(balancer, 'rollback')
+  expect(file()).toContain('timeout server 30000ms')
+  await tier.signal('lb', 'KILL')
+  start('13s')
+  await untilReady(balancer, ['web-1'])
+  expect(file()).toContain('timeout server 30000ms')
+  await muster(balancer, 'apply')
+  expect(file()).toContain('timeout server 13000ms')
+}, 60_000)
+
 test('watched files are taken over when they have changed; a broken one is said once, and the one before serves', async () => {
   await using tier = await Tier.open('127.0.185')
   const path = join(tier.directory, 'site.hbs')

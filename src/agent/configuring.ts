@@ -53,6 +53,11 @@ export class Configuring {
     this.#config = deps.config
   }
 
+  /** What was taken over last; of what takes a restart, it may be ahead. */
+  get inForce(): AgentConfig {
+    return this.#config
+  }
+
   /** What the files say by now would change, and how. @throws ConfigError, what `Balancing.plan` throws */
   async plan(): Promise<PlanReport> {
     const next = this.#read()
@@ -85,7 +90,7 @@ export class Configuring {
     return this.#logged(ask, `rollback to generation ${goal.number}`, async () => {
       const causes = [{ what: 'muster rollback', configuration: `generation ${goal.number}` }]
       const receipt = await balancing.apply(goal.settings, { actor: ask.actor, causes }, goal.template)
-      await generations.pin(goal, this.#config.balancer)
+      await generations.pin(goal, this.#ofFiles().balancer)
       return { plan, isApplied: true, ...(receipt === undefined ? {} : { receipt }) }
     })
   }
@@ -107,6 +112,15 @@ export class Configuring {
       ...refused,
       `generation ${pinned.number} of the configuration serves, which was gone back to; muster apply takes that of the files`,
     ]
+  }
+
+  /** What a restart would start with; where that could not be read, what was taken over last. */
+  #ofFiles(): AgentConfig {
+    try {
+      return this.#deps.read?.() ?? this.#config
+    } catch {
+      return this.#config // the next start is refused until they are mended, and then they are others
+    }
   }
 
   #read(): AgentConfig {

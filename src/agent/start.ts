@@ -112,7 +112,8 @@ export async function startAgent(given: AgentConfig, deps: AgentDeps, signal?: A
   }
   startJoining(config, { ...deps, serf, supervisor }, () => balancing?.wake(), scope)
   startCatchingUp(config, { ...deps, serf, supervisor, agent }, scope)
-  startWatching(config, { ...deps, apply: () => started.configuring.apply({ actor: 'watch' }) }, scope)
+  const apply = () => started.configuring.apply({ actor: 'watch' })
+  startWatching(() => started.configuring.inForce, { ...deps, apply }, scope)
   journal.ends('stopped')
   agent.own(scope.move())
   return agent

@@ -14,12 +14,13 @@ const LOOK_MS = 1_000
 /**
  * `balancer.watch`: takes over the configuration when its files, the template or the certificates change. They are looked at once a second
  * rather than listened to: that also sees files that are replaced, directories that are mounted, and network disks.
+ * @param inForce at each look: it may name other files by then
  */
-export function startWatching(config: AgentConfig, deps: WatchingDeps, scope: Scope): void {
-  if (config.balancer?.watch !== true) return
-  const paths = watchedPaths(config)
+export function startWatching(inForce: () => AgentConfig, deps: WatchingDeps, scope: Scope): void {
+  if (inForce().balancer?.watch !== true) return
+  const paths = watchedPaths(inForce())
   const ended = new AbortController()
-  const watching = watch(paths, deps, ended.signal)
+  const watching = watch(() => watchedPaths(inForce()), deps, ended.signal)
   scope.defer(async () => {
     ended.abort()
     await watching
@@ -34,20 +35,26 @@ function watchedPaths({ files, balancer }: AgentConfig): string[] {
 }
 
 /** What has changed must stay the same for one more look: an editor, or a copy, may still be writing. */
-async function watch(paths: readonly string[], deps: WatchingDeps, signal: AbortSignal): Promise<void> {
+async function watch(paths: () => readonly string[], deps: WatchingDeps, signal: AbortSignal): Promise<void> {
   const { clock } = deps
-  let known = await marksOf(paths)
+  let known = await marksOf(paths())
   let before = known
   for (;;) {
     await sleep(clock, LOOK_MS, signal).catch(() => undefined) // aborted: it is over
     if (signal.aborted) return
-    const now = await marksOf(paths)
-    if (now !== known && now === before) {
+    const now = await marksOf(paths())
+    if (differs(now, known) && !differs(now, before)) {
       known = now
       await take(deps)
     }
+    // a file that is named only now has been read with what names it
+    known = new Map([...now].map(([path, mark]) => [path, known.get(path) ?? mark]))
     before = now
   }
+}
+
+function differs(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {
+  return [...a].some(([path, mark]) => (b.get(path) ?? mark) !== mark)
 }
 
 /** Said once: the same files are not tried again before they change. */
