@@ -96,6 +96,23 @@ test('what was gone back to serves after a restart also where the files held mor
   expect(file()).toContain('timeout server 13000ms')
 }, 60_000)
 
+test('files of which one part cannot be taken over change nothing at all', async () => {
+  await using tier = await Tier.open('127.0.194')
+  const balancer = tier.balancer({}, siteWith(tier, { web: { timeouts: { server: '30s' } } }))
+  tier.backend('web-1', 2)
+  await untilReady(balancer, ['web-1'])
+  const yaml = join(balancer.directory, 'muster.yaml')
+  const text = readFileSync(yaml, 'utf8').replace('"30s"', '"14s"')
+  writeFileSync(yaml, text.replace('"role": "balancer"', `"role": "balancer", "big": "${'x'.repeat(600)}"`))
+  expect((await muster(balancer, 'apply')).code).toBe(1)
+  expect(readFileSync(join(balancer.directory, 's/haproxy.cfg'), 'utf8')).toContain('timeout server 30000ms')
+  const { stdout } = await muster(balancer, 'status')
+  expect(stdout).toContain('the configuration was not taken, the one before serves: Encoded length of tags')
+  writeFileSync(yaml, text)
+  expect((await muster(balancer, 'apply')).code).toBe(0)
+  expect((await muster(balancer, 'status')).stdout).not.toContain('was not taken')
+}, 60_000)
+
 test('watched files are taken over when they have changed; a broken one is said once, and the one before serves', async () => {
   await using tier = await Tier.open('127.0.185')
   const path = join(tier.directory, 'site.hbs')

@@ -77,6 +77,7 @@ export class Agent implements AsyncDisposable {
       journal,
       log,
       takeOver,
+      assertTakable: next => this.#assertTakable(next),
       services: this.services,
     })
     this.ended = new Promise(resolve => {
@@ -180,12 +181,22 @@ export class Agent implements AsyncDisposable {
     return this.stop()
   }
 
+  /** @throws what `#takeOver` would, before anything is touched */
+  #assertTakable(next: AgentConfig): void {
+    this.services.assertTakable(next.services, this.#tagsBy(next))
+    next.handlers.map(parseHandler)
+  }
+
+  #tagsBy(next: AgentConfig): Record<string, string> {
+    return tagsAfterReload(this.#ownTags, this.#config.node.tags, next.node.tags)
+  }
+
   async #takeOver(next: AgentConfig): Promise<void> {
-    const before = this.#config
-    this.services.change(next.services, tagsAfterReload(this.#ownTags, before.node.tags, next.node.tags))
+    const tags = this.#tagsBy(next)
+    this.services.change(next.services, tags)
     this.#config = next
     this.parts.handlers.replace(next.handlers.map(parseHandler))
-    await this.setOwnTags(tagsAfterReload(this.#ownTags, before.node.tags, next.node.tags))
+    await this.setOwnTags(tags)
   }
 
   async #announceNow(): Promise<void> {

@@ -38,6 +38,8 @@ interface ConfiguringDeps {
   readonly services: HostServices
   /** Takes over what does not concern the balancer. */
   readonly takeOver: (next: AgentConfig) => Promise<void>
+  /** @throws what keeps it from being taken over */
+  readonly assertTakable: (next: AgentConfig) => void
 }
 
 /** What was started of the configuration, what it says by now, and the way from the one to the other. */
@@ -71,6 +73,7 @@ export class Configuring {
   async apply(ask: ApplyAsk, next: AgentConfig = this.#read()): Promise<ApplyReport> {
     if (ask.dryRun === true) return { plan: this.#planReport(next, await this.#outlook(next)), isApplied: false }
     return this.#logged(ask, 'apply', async () => {
+      this.#deps.assertTakable(next) // before HAProxy has any of it
       const plan = this.#planReport(next, undefined)
       const receipt = await this.#applyBalancer(next, ask, plan.settings)
       this.#config = next

@@ -79,8 +79,7 @@ export class HostServices {
    */
   change(next: readonly ServiceConfig[], ownTags: Readonly<Record<string, string>>): void {
     const { endpoints, log, announce } = this.#deps
-    for (const service of next) assertSpec(specOf(service))
-    assertTagsFit(ownTags, endpoints.longest(next))
+    this.assertTakable(next, ownTags)
     const differences = this.#differences(next)
     this.#configured = next
     endpoints.configure(next)
@@ -88,6 +87,12 @@ export class HostServices {
     this.#changing = this.#changing
       .then(() => this.#perform(differences))
       .catch((failure: unknown) => log.error({ reason: messageOf(failure) }, 'not every service is as configured'))
+  }
+
+  /** What `change` asks before it changes anything. @throws ServiceSpecError, TagsTooLargeError */
+  assertTakable(next: readonly ServiceConfig[], ownTags: Readonly<Record<string, string>>): void {
+    for (const service of next) assertSpec(specOf(service))
+    assertTagsFit(ownTags, this.#deps.endpoints.longest(next))
   }
 
   /** Drains a service and starts it as it is configured now. Resolves when the new process is ready, or has failed. */
