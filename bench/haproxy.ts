@@ -3,6 +3,8 @@ import { connect } from 'node:net'
 
 /** srv_op_state of `show servers state`. */
 const OP_UP = '2'
+/** Bit of srv_admin_state: the configuration had it `disabled`, whatever it is by now. */
+const WAS_DISABLED = 0x04
 
 /** A command to a socket, HAProxy's own or its master's. @returns its answer; empty while nobody answers there */
 export function command(socket: string, text: string): Promise<string> {
@@ -19,6 +21,6 @@ export function command(socket: string, text: string): Promise<string> {
 export async function serving(adminSocket: string): Promise<ReadonlySet<string> | undefined> {
   const lines = (await command(adminSocket, 'show servers state')).split('\n')
   const rows = lines.filter(line => /^\d+ /.test(line)).map(line => line.split(' '))
-  const up = rows.filter(([, , , , , state, admin]) => state === OP_UP && admin === '0')
+  const up = rows.filter(([, , , , , state, admin]) => state === OP_UP && (Number(admin) & ~WAS_DISABLED) === 0)
   return lines.length < 2 ? undefined : new Set(up.map(row => row[4] ?? ''))
 }

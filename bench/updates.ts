@@ -46,15 +46,18 @@ async function costOf(make: Make, net: string, bench: Bench): Promise<Cost> {
       up => up?.size === HOSTS.length,
       60_000,
     )
+    bench.note(`${make}: all serve`)
     await pause(SETTLE_MS)
     const before = await chain.reloads()
     const idle = await processorOf(chain, () => pause(SECONDS * 500))
+    bench.note(`${make}: changes begin`)
     const changing = await processorOf(chain, () => change(members))
     const cost = {
       idle: idle / (SECONDS / 2),
       changing: changing / SECONDS,
       reloads: (await chain.reloads()) - before,
     }
+    bench.note(`${make}: changes are over`)
     bench.each(make, cost)
     return cost
   } finally {
@@ -72,11 +75,13 @@ async function memberOn(chain: Chain, host: number): Promise<Serf> {
 
 async function change(members: readonly Serf[]): Promise<void> {
   const startedAtMs = performance.now()
+  const gossiped: Promise<void>[] = []
   for (let turn = 0; turn < PER_SECOND * SECONDS; turn++) {
     await pause(Math.max(0, startedAtMs + (turn * 1_000) / PER_SECOND - performance.now()))
     const member = members[turn % members.length] as Serf
-    await member.setTags({ role: 'backend', weight: String(2 + (turn % 97)) })
+    gossiped.push(member.setTags({ role: 'backend', weight: String(2 + (turn % 97)) })) // known at once, told to all a while later
   }
+  await Promise.all(gossiped)
   await pause(SETTLE_MS)
 }
 
