@@ -1,4 +1,4 @@
-import { type Clock, type Listeners, type Log, messageOf, type Random, type Timer } from '../base/index.ts'
+import { type Clock, type Listeners, type Log, messageOf, type Random, sleep, type Timer } from '../base/index.ts'
 import { assertSound, type BalancerConfig } from './config.ts'
 import type { DriftReport } from './drift.ts'
 import { type Door, doorPools } from './drivers/door.ts'
@@ -125,7 +125,7 @@ export class Balancer implements AsyncDisposable {
   /** The whole list, every time; applied soon. Unsound endpoints are refused, and change nothing but a counter. */
   wanted(servers: readonly Server[], options: WantedOptions = {}): void {
     const { passes } = this.#parts
-    if (options.joinedAtMs !== undefined) passes.joinedAtMs ??= options.joinedAtMs
+    if (options.joinedAtMs !== undefined) passes.lookout.joinedAtMs ??= options.joinedAtMs
     passes.update(this.#sound(servers), options.members, options.causes)
     this.wake()
   }
@@ -164,6 +164,8 @@ export class Balancer implements AsyncDisposable {
    */
   async apply(config: BalancerConfig | undefined, order: Order): Promise<Receipt | undefined> {
     const [next, render] = await this.#rendered(config)
+    const { clock, passes } = this.#parts
+    await sleep(clock, passes.reloadWaitMs(), this.#abort.signal) // not in its turn: servers come and go meanwhile
     const receipt = await this.#inTurn(() => this.#change(next, render, order))
     this.#startProblem = undefined
     this.wake()
@@ -223,7 +225,7 @@ export class Balancer implements AsyncDisposable {
   async remaining(names: readonly string[]): Promise<{ readonly name: string; readonly sessions: number }[]> {
     const { control, passes } = this.#parts
     const [seen, old] = [await control.look(true), await control.oldSessions()]
-    return names.map(name => ({ name, sessions: passes.sessionsOf(name, seen, old) }))
+    return names.map(name => ({ name, sessions: passes.lookout.sessionsOf(name, seen, old) }))
   }
 
   /**
@@ -233,7 +235,7 @@ export class Balancer implements AsyncDisposable {
    */
   async sessions(): Promise<(pool: string, server: { readonly ip: string; readonly port: number }) => number> {
     const { control, passes } = this.#parts
-    const counts = passes.sessions(await control.look(true), await control.oldSessions())
+    const counts = passes.lookout.sessions(await control.look(true), await control.oldSessions())
     return (pool, server) => counts.get(entryKey(pool, endpointOf(server))) ?? 0
   }
 
@@ -257,7 +259,7 @@ export class Balancer implements AsyncDisposable {
       },
       pools: passes.layout.poolNames().map(name => ({
         ...{ name, servers: this.#serverStatuses(name) },
-        ...{ retries: passes.retries.get(name) ?? 0, waiting: door.waitingFor(name) },
+        ...{ retries: passes.lookout.retries.get(name) ?? 0, waiting: door.waitingFor(name) },
       })),
       reloads: passes.reloads,
       runtimeCommands: passes.runtimeChanges,
@@ -266,7 +268,7 @@ export class Balancer implements AsyncDisposable {
         passes.problem ?? this.#startProblem ?? (this.#failure === undefined ? undefined : messageOf(this.#failure)),
       missingRetries: missingRetries(control.loaded),
       drifts: passes.drifts,
-      guards: passes.guards,
+      guards: passes.lookout.guards,
     }
   }
 
@@ -348,12 +350,12 @@ export class Balancer implements AsyncDisposable {
 
   #serverStatuses(pool: string): ServerStatus[] {
     const { passes } = this.#parts
-    const entries = passes.roster.entries().filter(entry => entry.server.pool === pool)
+    const entries = passes.lookout.roster.entries().filter(entry => entry.server.pool === pool)
     return entries.map(entry => {
       const { name, ip, port, weight } = entry.server
       const { stance, reason } = entry.decision
       const isDown = stance === 'ready' && entry.up !== true
-      const probeReason = stance === 'entering' ? passes.probeReasonOf(entry) : undefined
+      const probeReason = stance === 'entering' ? passes.lookout.probeReasonOf(entry) : undefined
       const words =
         probeReason !== undefined ? `${reason}: ${probeReason}` : isDown ? `${reason}; ${absence(entry)}` : reason
       return {

@@ -1,6 +1,6 @@
 import type { Log } from '../base/index.ts'
-import { commandLine, type Command, type Plan } from './plan.ts'
-import { commandsOf } from './step.ts'
+import type { Plan } from './plan.ts'
+import { commandsOf, subjectOf } from './step.ts'
 
 /** What to do about a change that is not ours: put right, or keep. */
 export type DriftPolicy = 'restore' | 'adopt'
@@ -17,7 +17,8 @@ export interface DriftReport {
 
 /** The subject of a file that was edited by hand. */
 export const FILE = "HAProxy's file"
-const CONFIGURATION = "HAProxy's configuration"
+/** The subject of a configuration that somebody else has loaded. */
+export const CONFIGURATION = "HAProxy's configuration"
 
 /** So often in a row the same thing is put right before it is left alone for a while: somebody else insists. */
 const RESTORES_IN_A_ROW = 3
@@ -40,6 +41,7 @@ interface Row {
 export class Drift {
   readonly #rows = new Map<string, Row>()
   readonly #reports: DriftReport[] = []
+  readonly #kept = new Set<string>()
   readonly #log: Log
 
   constructor(log: Log) {
@@ -51,28 +53,37 @@ export class Drift {
     return this.#reports
   }
 
+  /** What is somebody else's until an operator says otherwise (`adopt`). */
+  get kept(): ReadonlySet<string> {
+    return this.#kept
+  }
+
   /**
    * These were found changed by somebody else.
-   * @returns undefined: put it right now; else when to look again, ms of the clock
+   * @returns those that are left as they are, and when to look again at each, ms of the clock; the others are put right now
    */
   judge(
     subjects: readonly string[],
     policy: DriftPolicy,
     nowMs: number,
     named: (subject: string) => string,
-  ): number | undefined {
+  ): ReadonlyMap<string, number> {
+    const spared = new Map<string, number>()
+    if (policy === 'restore') this.#kept.clear()
     for (const subject of subjects) {
       const untilMs = policy === 'adopt' ? nowMs + LOOK_MS : this.#truce(subject, nowMs)
       const outcome = policy === 'adopt' ? KEPT : untilMs === undefined ? 'put right' : LEFT_ALONE
       this.#note({ what: named(subject), outcome, atMs: nowMs })
-      if (untilMs !== undefined) return untilMs
+      if (untilMs !== undefined) spared.set(subject, untilMs)
+      if (policy === 'adopt' && this.#kept.size < SUBJECTS_MAX) this.#kept.add(subject)
     }
-    return undefined
+    return spared
   }
 
   /** An operator has said what is wanted: everything is put right again, at once. */
   forget(): void {
     this.#rows.clear()
+    this.#kept.clear()
   }
 
   /** @returns until when it is left alone; undefined: not yet */
@@ -115,8 +126,4 @@ const LEFT_ALONE = 'left alone for a while: somebody changes it again and again;
 export function subjectsOf(step: Plan): string[] {
   if (step.kind === 'reload') return [CONFIGURATION]
   return [...new Set(commandsOf(step).map(subjectOf))]
-}
-
-function subjectOf(command: Command): string {
-  return 'server' in command ? command.server : 'path' in command ? command.path : commandLine(command)
 }

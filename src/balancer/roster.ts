@@ -1,3 +1,4 @@
+import { groupBy } from '../base/index.ts'
 import type { PlacedServer } from './data.ts'
 import type { ServerState } from './runtime-state.ts'
 import { type Entry, entryKey, keyOf, newEntry } from './entry.ts'
@@ -64,10 +65,11 @@ export class Roster {
    */
   observe(stateOf: (entry: Entry) => ServerState | undefined, nowMs: number): Entry[] {
     const turned: Entry[] = []
+    const fallen: Entry[] = []
+    const serving = this.#serving()
     for (const entry of this.#entries.values()) {
       const state = stateOf(entry)
-      if (this.#isInTraffic(entry) && entry.liveness !== 'withdrawn' && state?.up === false)
-        this.guards.fell(entry, nowMs)
+      if (this.#isInTraffic(entry) && entry.liveness !== 'withdrawn' && state?.up === false) fallen.push(entry)
       const isIn = entry.decision.stance === 'ready' && state?.admin === 'ready'
       if (isIn && entry.up !== undefined && state.up !== entry.up) turned.push(entry)
       entry.up = state?.up
@@ -76,6 +78,10 @@ export class Roster {
       if (entry.serving && entry.server.state !== 'ready') entry.proven = true
       const down = state !== undefined && state.admin !== 'maint' && !state.up
       entry.downSinceMs = down ? (entry.downSinceMs ?? nowMs) : undefined
+    }
+    for (const [pool, entries] of groupBy(fallen, entry => entry.server.pool)) {
+      const isOurs = entries.length > 1 && entries.length * 2 >= (serving.get(pool) ?? 0) // of half a pool at once: our own network
+      if (!isOurs) for (const entry of entries) this.guards.fell(entry, nowMs)
     }
     return turned
   }

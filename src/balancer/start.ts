@@ -184,9 +184,9 @@ async function adopt(
 ): Promise<void> {
   await control.attach()
   const { servers } = await control.look(false)
-  if (passes.layout.tellsOurs) passes.adopt(control.fileText ?? '', control.loaded, servers)
-  passes.adoptRemembered(remembered ?? [])
-  if (remembered === undefined) passes.waitIfBlind(servers)
+  if (passes.layout.tellsOurs) passes.lookout.adopt(control.fileText ?? '', control.loaded, servers)
+  passes.lookout.adoptRemembered(remembered ?? [])
+  if (remembered === undefined) passes.lookout.waitIfBlind(servers)
 }
 
 /** The file for a cold start: the last known pool, in today's template; the last good file itself if that is refused. */
@@ -197,8 +197,8 @@ async function prepare(
   log: Log,
 ): Promise<void> {
   const last = await control.readFile()
-  if (passes.layout.tellsOurs) passes.adopt(last ?? '', parseStructure(last ?? ''), undefined)
-  passes.adoptRemembered(remembered ?? [])
+  if (passes.layout.tellsOurs) passes.lookout.adopt(last ?? '', parseStructure(last ?? ''), undefined)
+  passes.lookout.adoptRemembered(remembered ?? [])
   passes.decideOffline()
   const text = passes.text()
   await assertBindable(bindAddresses(parseStructure(text)), []) // SO_REUSEPORT: HAProxy would share it without a word

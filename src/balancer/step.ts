@@ -52,6 +52,28 @@ export function withoutReload({ wanted }: Step, { seen, loaded }: Ground): Plan 
   return plan({ config: [], servers: withMaxconn(seen, loaded) }, { config: [], servers })
 }
 
+/**
+ * The same step without what is about these subjects, unless somebody else is behind them by now.
+ * @param subjects servers, files
+ */
+export function sparing(step: Step, subjects: ReadonlySet<string>): Step {
+  const { plan: planned } = step
+  if (subjects.size === 0 || planned.kind === 'nothing') return step
+  const moved = new Set(commandsOf(planned).flatMap(one => (one.kind === 'addr' ? [one.server] : [])))
+  const rest = (commands: readonly Command[]) =>
+    commands.filter(command => !subjects.has(subjectOf(command)) || moved.has(subjectOf(command)))
+  if (planned.kind === 'reload')
+    return { ...step, plan: { ...planned, out: rest(planned.out), after: rest(planned.after) } }
+  const left = { out: rest(planned.out), in: rest(planned.in) }
+  const isNothing = left.out.length + left.in.length === 0
+  return { ...step, plan: isNothing ? { kind: 'nothing' } : { kind: 'runtime', ...left } }
+}
+
+/** What a command is about. */
+export function subjectOf(command: Command): string {
+  return 'server' in command ? command.server : 'path' in command ? command.path : commandLine(command)
+}
+
 /** What is sent to the socket, in order; a reload comes between `out` and `after`. */
 export function commandsOf(step: Plan): readonly Command[] {
   if (step.kind === 'nothing') return []
