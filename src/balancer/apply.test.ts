@@ -529,3 +529,24 @@ test('who was taken out while a reload waits has a receipt with what was said an
     changes: [{ server: b.server.name, after: null }],
   })
 })
+
+test("where drift is adopted, a server in somebody else's hands stays so while others come, until an operator applies", async () => {
+  const made = await rig({ drift: 'adopt' })
+  const balancer = await started(made)
+  const [a, b] = [await web('127.0.21.2'), await web('127.0.21.3')]
+  balancer.wanted([a.server])
+  const ready = () => balancer.status().pools[0]?.servers.filter(({ state }) => state === 'ready').length
+  await until(() => ready() === 1)
+  await balancer.settle()
+  const adminOf = async (slot: number) =>
+    Number((await poke(made, 'show servers state web')).split('\n')[slot + 1]?.split(' ')[6]) & ~4
+  await poke(made, 'set server web/slot1 state maint')
+  balancer.wake()
+  await until(() => balancer.status().drifts.at(-1)?.outcome.startsWith('kept') === true)
+  balancer.wanted([a.server, b.server])
+  await until(async () => (await adminOf(2)) === 0)
+  await balancer.settle()
+  expect(await adminOf(1)).not.toBe(0)
+  await balancer.apply(undefined, ORDER)
+  expect(await adminOf(1)).toBe(0)
+})
