@@ -49,6 +49,8 @@ export class Configuring {
   #config: AgentConfig
   /** Why what the files say is not in force, in words. */
   #refusal: string | undefined
+  /** One configuration after the other, whoever asks. */
+  #turn: Promise<unknown> = Promise.resolve()
 
   constructor(deps: ConfiguringDeps) {
     this.#deps = deps
@@ -74,6 +76,7 @@ export class Configuring {
     if (ask.dryRun === true) return { plan: this.#planReport(next, await this.#outlook(next)), isApplied: false }
     return this.#logged(ask, 'apply', async () => {
       this.#deps.assertTakable(next) // before HAProxy has any of it
+      if (ask.actor === 'watch' && (await this.#isPinnedOver(next))) return this.#applyPinned(ask, next)
       const plan = this.#planReport(next, undefined)
       const receipt = await this.#applyBalancer(next, ask, plan.settings)
       this.#config = next
@@ -87,7 +90,7 @@ export class Configuring {
     const { generations, balancing } = this.#deps
     if (balancing === undefined) throw new NotConfigurableError(NO_BALANCER)
     const goal = generations.find(ask.to)
-    const outlook = await balancing.plan(goal.settings, goal.template)
+    const outlook = await planOfGeneration(balancing, goal)
     const plan: PlanReport = { ...planOf(outlook), settings: [], services: [], restart: [], generation: goal.number }
     if (ask.dryRun === true) return { plan, isApplied: false }
     return this.#logged(ask, `rollback to generation ${goal.number}`, async () => {
@@ -96,6 +99,21 @@ export class Configuring {
       await generations.pin(goal, this.#ofFiles().balancer)
       return { plan, isApplied: true, ...(receipt === undefined ? {} : { receipt }) }
     })
+  }
+
+  /** The files say what they said when another configuration was gone back to: only what they name (a certificate) has changed. */
+  async #isPinnedOver({ balancer }: AgentConfig): Promise<boolean> {
+    return balancer !== undefined && (await this.#deps.generations.isPinnedOver(balancer))
+  }
+
+  async #applyPinned(ask: ApplyAsk, next: AgentConfig): Promise<ApplyReport> {
+    const { balancing, generations } = this.#deps
+    const plan = this.#planReport(next, undefined)
+    const { pinned } = generations
+    if (balancing === undefined || pinned === undefined) return { plan, isApplied: false }
+    const order = { actor: ask.actor, causes: [{ what: ask.actor }] }
+    const receipt = await balancing.apply(pinned.settings, order, pinned.template)
+    return { plan, isApplied: true, ...(receipt === undefined ? {} : { receipt }) }
   }
 
   /** The configurations that can be gone back to, the newest last. */
@@ -158,8 +176,10 @@ export class Configuring {
 
   async #logged(ask: ApplyAsk, command: string, work: () => Promise<ApplyReport>): Promise<ApplyReport> {
     const { journal } = this.#deps
+    const working = this.#turn.then(work)
+    this.#turn = working.catch(() => undefined) // told below
     try {
-      const report = await work()
+      const report = await working
       this.#refusal = undefined
       journal.command({ actor: ask.actor, command, outcome: outcomeOf(report) })
       return report
@@ -168,6 +188,19 @@ export class Configuring {
       journal.command({ actor: ask.actor, command, outcome: `refused: ${messageOf(failure)}` })
       throw failure
     }
+  }
+}
+
+/** @throws NotConfigurableError where this version cannot read what another one has kept */
+async function planOfGeneration(balancing: Balancing, { settings, template, number }: Generation): Promise<Outlook> {
+  try {
+    return await balancing.plan(settings, template)
+  } catch (failure) {
+    if (!(failure instanceof TypeError)) throw failure
+    throw new NotConfigurableError(
+      `generation ${number} was kept by another version of Muster, and cannot be gone back to`,
+      { cause: failure },
+    )
   }
 }
 

@@ -87,6 +87,13 @@ export class Generations {
     return generation
   }
 
+  /** Whether these are the settings, their template included, that the pinned generation is preferred to. */
+  async isPinnedOver(settings: BalancerSettings): Promise<boolean> {
+    if (this.#pin === undefined || this.pinned === undefined) return false
+    const template = await this.#files.readTemplate(settings.template)
+    return this.#pin.insteadOf === digestOf(configured(settings, template))
+  }
+
   /** Which one `muster rollback` goes to. @throws NoGenerationError */
   find(number: number | undefined): Generation {
     const current = this.current()
