@@ -32,19 +32,37 @@ const SECTIONS = new Set(
   ].flatMap(words => words.split(' ')),
 )
 
-/** Reads a configuration as HAProxy splits it: words, quotes, escapes, comments. Never throws: it is compared, not judged. */
-export function parseStructure(text: string): Structure {
+/** Server lines as they were read, by their text: from one file to the next nearly all stay the same. */
+export type KnownLines = Map<string, ServerLine>
+
+/** Beyond it they are forgotten: more than HAProxy bears. */
+const KNOWN_LINES_MAX = 100_000
+
+/**
+ * Reads a configuration as HAProxy splits it: words, quotes, escapes, comments. Never throws: it is compared, not judged.
+ * @param known lines of files before; grows
+ */
+export function parseStructure(text: string, known: KnownLines = new Map()): Structure {
+  if (known.size > KNOWN_LINES_MAX) known.clear()
   const sections: { title: string; lines: string[]; servers: ServerLine[]; checks: boolean }[] = []
   const titles = new Map<string, number>()
   for (const line of text.split('\n')) {
+    const section = sections.at(-1)
+    const before = section?.checks === false ? known.get(line) : undefined
+    if (before !== undefined) {
+      section?.servers.push(before)
+      continue
+    }
     const words = splitWords(line)
     const [first] = words
-    const section = sections.at(-1)
     if (first === undefined) continue
     if (SECTIONS.has(first)) {
       sections.push({ title: numbered(words.join(' '), titles), lines: [], servers: [], checks: false })
-    } else if (first === 'server' && words.length >= 3) section?.servers.push(parseServer(words, section.checks))
-    else section?.lines.push(plainLine(words) + placeOf(first, section.servers))
+    } else if (first === 'server' && words.length >= 3) {
+      const server = parseServer(words, section?.checks === true)
+      section?.servers.push(server)
+      if (section?.checks === false) known.set(line, server)
+    } else section?.lines.push(plainLine(words) + placeOf(first, section.servers))
     if (first === 'default-server' && section !== undefined) section.checks ||= words.includes('check')
   }
   return sections
@@ -114,6 +132,7 @@ const PLAIN_KEY = /^[A-Za-z0-9_.-]{1,128}$/
 
 /** What only a reload can bring about, in words; empty when the runtime socket is enough. */
 export function structuralDifferences(running: Structure, wanted: Structure): string[] {
+  if (running === wanted) return []
   const before = new Map(running.map(section => [section.title, section]))
   const after = new Map(wanted.map(section => [section.title, section]))
   const reasons: string[] = []

@@ -1,5 +1,5 @@
 import type { BalancerConfig } from './config.ts'
-import type { ServerLine } from './config-structure.ts'
+import { type KnownLines, parseStructure, type ServerLine, type Structure } from './config-structure.ts'
 import { templateData } from './data.ts'
 import type { Entry } from './entry.ts'
 import { placed, type Roster } from './roster.ts'
@@ -25,6 +25,9 @@ export class Layout {
   readonly #slots: Map<string, SlotMap>
   /** `web/slot1` → the member that is there, or was last. */
   readonly #members: Map<string, string>
+  readonly #known: KnownLines
+  /** The file of the pass before, by what it was made of: mostly nothing has changed. */
+  #last: { readonly made: string; readonly text: string; readonly structure: Structure } | undefined
 
   constructor(config: BalancerConfig, render: Render, maxconnFor: MaxconnFor, before?: Layout) {
     this.config = config
@@ -37,6 +40,7 @@ export class Layout {
       Object.entries(config.pools).map(([pool, { slots: sizeMin }]) => [pool, slotsFor(sizeMin, slots.get(pool))]),
     )
     this.#members = new Map(before === undefined ? [] : before.#members)
+    this.#known = before === undefined ? new Map() : before.#known
   }
 
   /** The same servers in the same slots, under another configuration; this layout stays as it is. */
@@ -97,6 +101,29 @@ export class Layout {
 
   /** HAProxy's file. @throws TemplateError when the template fails while it renders */
   text(roster: Roster): string {
+    return this.file(roster).text
+  }
+
+  /** The same, and its structure. @throws TemplateError when the template fails while it renders */
+  file(roster: Roster): { readonly text: string; readonly structure: Structure } {
+    const made = this.#signature(roster)
+    if (this.#last?.made === made) return this.#last
+    const text = this.#rendered(roster)
+    this.#last = { made, text, structure: parseStructure(text, this.#known) }
+    return this.#last
+  }
+
+  /** Everything of the servers that the file depends on. */
+  #signature(roster: Roster): string {
+    const sizes = [...this.#slots.values()].map(({ size }) => size)
+    const servers = this.inFile(roster).map(entry => {
+      const { key, server, weight, decision } = entry
+      return `${key} ${this.slotOf(entry) ?? ''} ${server.name} ${server.host} ${server.state} ${weight} ${decision.stance}`
+    })
+    return [sizes.join(), ...servers].join('\n')
+  }
+
+  #rendered(roster: Roster): string {
     const servers = this.inFile(roster).map(placed)
     const slots = [...this.#slots.values()].reduce((sum, { size }) => sum + size, 0)
     const seats = new Map([...this.#slots].map(([pool, map]) => [pool, this.usesSlots ? map.slots() : []]))

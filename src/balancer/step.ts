@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Attachments } from './attachments.ts'
-import { parseStructure, serverLines, type Structure, withDisabled } from './config-structure.ts'
+import { serverLines, type Structure, withDisabled } from './config-structure.ts'
 import type { Seen } from './drivers/haproxy-control.ts'
 import type { Layout } from './layout.ts'
 import { type Command, commandLine, payloadOf, type Plan, plan, type Running, type Wanted } from './plan.ts'
@@ -34,8 +34,7 @@ export interface Ground {
 /** Plans without touching anything. @throws TemplateError when the template fails while it renders */
 export function stepFor(layout: Layout, roster: Roster, ground: Ground): Step {
   const { seen, loaded, attachments, released, asked } = ground
-  const text = layout.text(roster)
-  const config = parseStructure(text)
+  const { text, structure: config } = layout.file(roster)
   const running: Running = { config: loaded, servers: withMaxconn(seen, loaded), attachments: attachments.running }
   const servers = wantedServers(config, layout.placement(roster))
   for (const [key, server] of leavers(running.servers, servers, loaded, released)) servers.set(key, server)
