@@ -29,7 +29,7 @@ test('what is wrong is said with what to do', () => {
   })
   expect(findings).toEqual([
     'web-3 speaks with a key that this node does not have',
-    'pool web has no server that takes requests. To see why: muster status',
+    'pool web has no server that takes requests. To see why: muster why web',
     'service web is in quarantined: exit 1',
     '2 members have failed. To see which: muster members -status failed',
     'check is missing',

@@ -22,6 +22,6 @@ export function findingsOf({ members, services, balancer, warnings = [] }: Agent
     balancer === undefined || balancer.haproxy.state === 'ready' ? [] : [`haproxy is ${balancer.haproxy.state}`]
   const empty = (balancer?.pools ?? [])
     .filter(pool => !pool.servers.some(({ state }) => state === 'ready'))
-    .map(({ name }) => `pool ${name} has no server that takes requests. To see why: muster status`)
+    .map(({ name }) => `pool ${name} has no server that takes requests. To see why: muster why ${name}`)
   return [...warnings, ...haproxy, ...empty, ...sick, ...lost, ...(balancer?.advice ?? [])]
 }
