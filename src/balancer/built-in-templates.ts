@@ -10,6 +10,10 @@
  * lives: then a request's body is waited for first, since HAProxy repeats only what was whole in its buffer at once. What cannot
  * be repeated gets a 503, never the 425, and keeps its cookie. Who closes while it waits is forgotten: `abortonclose`, in
  * the defaults, since frontends do not take it and do not see the close without it.
+ *
+ * `x-muster-door` tells the door which process a request waits in: what waits in one that a reload has left behind, whose servers
+ * stay as they were, the door passes on itself. Of its answers only HAProxy's sticky cookie for the door is taken out; where the
+ * application sets cookies an empty `set-cookie` is left in its place, since no rule deletes one header of several.
  */
 const HEAD = `# Written by Muster from its template. Changes made here are lost.
 global
@@ -143,8 +147,13 @@ const DOOR_ROOM = 2_000_000_000
 const HOLD = `
 {{#if door}}
     http-request wait-for-body time {{holdMs}}ms if { be_conn_free ge ${DOOR_ROOM / 2} }
+    http-request del-header x-muster-door
+    http-request set-header x-muster-door %pid if { be_conn_free ge ${DOOR_ROOM / 2} }
     http-response return status 503 hdr Retry-After 1 content-type text/plain string "No server is available.\\n" if { status 425 } { srv_name door }
-    http-after-response del-header set-cookie if { srv_name door }
+{{#if sticky}}
+    http-after-response del-header set-cookie if { srv_name door } { res.fhdr_cnt(set-cookie) eq 1 } { res.fhdr(set-cookie) -m beg {{cookieName}}= }
+    http-after-response replace-header set-cookie ^{{cookieName}}=.* %[var(txn.nothing)] if { srv_name door }
+{{/if}}
 {{/if}}`
 
 const DOOR = `

@@ -1,14 +1,14 @@
 import { readdirSync, statSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { Agent, createServer, request } from 'node:http'
+import { Agent, createServer, request, type ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { silentLog, systemClock } from '../../base/index.ts'
 import type { Server } from '../index.ts'
 import { endAll, endings, freshPort, rig, until } from '../../testing/index.ts'
-import { Door } from './door.ts'
-import { activeServers } from './door-served.ts'
+import { Door, type DoorPool, type Served } from './door.ts'
+import { activeServers, servingAddresses, workerOf } from './door-served.ts'
 
 afterEach(endAll)
 
@@ -26,12 +26,14 @@ interface Asked {
   readonly chunked?: boolean
   readonly signal?: AbortSignal
   readonly headers?: Record<string, string>
+  readonly agent?: Agent
 }
 
+const ALONE = new Agent({ keepAlive: false })
+
 function ask(where: { host: string; port: number } | { socketPath: string }, o: Asked = {}): Promise<Answer> {
-  const { method = 'GET', path = '/', body, chunked = false, signal, headers = {} } = o
+  const { method = 'GET', path = '/', body, chunked = false, signal, headers = {}, agent = ALONE } = o
   const length = body === undefined || chunked ? {} : { 'content-length': String(body.length) }
-  const agent = new Agent({ keepAlive: false })
   return new Promise((resolve, reject) => {
     const sent = request(
       {
@@ -56,14 +58,14 @@ function ask(where: { host: string; port: number } | { socketPath: string }, o: 
 }
 
 /** Counts what it executes, `POST /x 2000`; can go and come back. */
-async function ledgerServer(ip: string) {
+async function ledgerServer(ip: string, respond = (answer: ServerResponse) => void answer.end()) {
   const executed: string[] = []
   const http = createServer((asked, answer) => {
     let bytes = 0
     asked.on('data', (chunk: Buffer) => (bytes += chunk.length))
     asked.on('end', () => {
       executed.push(`${asked.method} ${asked.url} ${bytes}`)
-      answer.end()
+      respond(answer)
     })
   })
   const port = freshPort()
@@ -209,22 +211,105 @@ test('without an agent there is no door: 503 at once, as ever', async () => {
   expect(await ask({ host: IP, port }, { method: 'POST', body: 'x' })).toMatchObject({ status: 503 })
 })
 
-async function doorFor(served: () => Promise<ReadonlySet<string>>) {
+const ORDER = { actor: 'test', causes: [] }
+
+/** What a client without retries of its own sees of a server that goes and comes back while HAProxy is reloaded. */
+async function clientsOf(site: { host: string; port: number }) {
+  const agents = Array.from({ length: 10 }, () => new Agent({ keepAlive: true, maxSockets: 1 }))
+  const asked: Promise<string>[] = []
+  let nth = 0
+  const timer = setInterval(() => {
+    const post = ++nth % 4 < 2 ? {} : { method: 'POST', body: 'x' }
+    const agent = nth % 2 === 0 ? ALONE : (agents[(nth >> 1) % agents.length] as Agent)
+    asked.push(
+      ask(site, { path: `/${nth}`, agent, ...post }).then(
+        answer => `${answer.status}`,
+        (error: Error) => error.message,
+      ),
+    )
+  }, 10)
+  const stop = async () => {
+    clearInterval(timer)
+    const outcomes = await Promise.all(asked)
+    for (const agent of agents) agent.destroy()
+    return outcomes
+  }
+  endings.push(async () => clearInterval(timer))
+  return { stop }
+}
+
+const pause = (ms: number) => new Promise<void>(resolve => void systemClock.after(ms, resolve))
+
+test.each([
+  ['slots', 'same', 1],
+  ['slots', 'another', 1],
+  ['named', 'another', 0],
+  ['named', 'another', 1],
+  ['named', 'same', 2],
+] as const)(
+  'what waits in a process that a reload leaves behind is lost no more: %s, back at %s address, %i applied meanwhile',
+  async (template, back, applied) => {
+    const port = freshPort()
+    const pools = { web: { check: { http: '/up', intervalMs: 100 } } }
+    const { start, config } = await rig({
+      ...{ template, reloadSpacingMs: 100, pools },
+      frontends: { www: { bind: `${IP}:${port}`, pool: 'web' } },
+    })
+    const balancer = await start()
+    const first = await ledgerServer('127.0.196.31')
+    const second = back === 'same' ? first : await ledgerServer('127.0.196.32')
+    const isReady = () => until(() => balancer.status().pools[0]?.servers.some(one => one.state === 'ready') === true)
+    balancer.wanted([first.server])
+    await isReady()
+    await balancer.settle()
+    const { reloads } = balancer.status()
+    const clients = await clientsOf({ host: IP, port })
+    await until(() => first.executed.length > 20)
+    balancer.wanted([]) // what is closed before it has been taken out may have executed what it does not answer
+    await balancer.settle()
+    await first.go()
+    await until(() => (balancer.status().pools[0]?.waiting ?? 0) > 10)
+    for (let nth = 1; nth <= applied; nth++) {
+      await balancer.apply({ ...config, pools: { web: { ...pools.web, timeoutQueueMs: 5_000 + nth } } }, ORDER)
+      await pause(200)
+    }
+    const before = second.executed.length
+    if (back === 'same') await first.come()
+    balancer.wanted([second.server])
+    await until(() => second.executed.filter(line => !line.includes('/up')).length > before + 50)
+    const outcomes = await clients.stop()
+    expect(outcomes.filter(outcome => outcome !== '200')).toEqual([])
+    expect(balancer.status().reloads - reloads).toBeGreaterThanOrEqual(
+      template === 'named' && back === 'another' ? applied + 1 : applied,
+    )
+    const executed = [...new Set([first, second])].flatMap(one => one.executed.filter(line => !line.includes('/up')))
+    expect(executed.length).toBe(outcomes.length)
+    expect(new Set(executed).size).toBe(outcomes.length)
+  },
+  20_000,
+)
+
+const WORKER = { pid: 7, ageMs: 60_000 }
+const NOTHING: Served = { worker: WORKER, pools: new Map() }
+const servedAt = (...addresses: string[]): Served => ({ worker: WORKER, pools: new Map([['web', addresses]]) })
+
+async function doorFor(served: () => Promise<Served>) {
   const directory = await mkdtemp(join(tmpdir(), 'door-'))
   const door = new Door({ clock: systemClock, log: silentLog, served })
   endings.push(
     () => rm(directory, { recursive: true }),
     () => door.stop(),
   )
-  const pool = { name: 'web', path: join(directory, 'web.sock'), timeMs: 10_000, requests: 10 }
+  const pass = { connectMs: 250, answerMs: 5_000 }
+  const pool: DoorPool = { name: 'web', path: join(directory, 'web.sock'), timeMs: 10_000, requests: 10, pass }
   return { directory, door, pool }
 }
 
 test('its socket is for this user alone, ends with it, and is left to the next agent that has put its own there', async () => {
-  const { directory, door, pool } = await doorFor(async () => new Set())
+  const { directory, door, pool } = await doorFor(async () => NOTHING)
   await door.follow([pool])
   expect(statSync(pool.path).mode & 0o777).toBe(0o600)
-  const next = new Door({ clock: systemClock, log: silentLog, served: async () => new Set(['web']) })
+  const next = new Door({ clock: systemClock, log: silentLog, served: async () => servedAt() })
   await next.follow([pool])
   await door.stop()
   expect(await ask({ socketPath: pool.path })).toMatchObject({ status: 425 })
@@ -238,7 +323,7 @@ test('HAProxy is asked only while somebody waits, and not being able to ask it e
   const { door, pool } = await doorFor(async () => {
     asked++
     if (!isServed) throw new Error('gone')
-    return new Set(['web'])
+    return servedAt()
   })
   await door.follow([pool])
   const waiting = ask({ socketPath: pool.path })
@@ -251,7 +336,7 @@ test('HAProxy is asked only while somebody waits, and not being able to ask it e
 })
 
 test('a pool that is no longer held sends back who waits; a socket that cannot be made hinders no other', async () => {
-  const { door, pool } = await doorFor(async () => new Set())
+  const { door, pool } = await doorFor(async () => NOTHING)
   await door.follow([{ ...pool, name: 'x', path: '/nowhere/at/all.sock' }, pool])
   const waiting = ask({ socketPath: pool.path })
   await until(() => door.waiting === 1)

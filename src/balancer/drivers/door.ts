@@ -1,7 +1,8 @@
 import { chmod, rename, rm, stat } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { type Clock, type Log, messageOf, type Timer } from '../../base/index.ts'
-import { type BalancerConfig, doorPath, holdOf } from '../config.ts'
+import { type BalancerConfig, doorPath, holdOf, timeoutServerOf } from '../config.ts'
+import { type Outcome, passOn, type PassLimits, WORKER_HEADER } from './door-pass.ts'
 
 /** A pool whose requests wait here while it has no server. */
 export interface DoorPool {
@@ -10,18 +11,30 @@ export interface DoorPool {
   readonly path: string
   readonly timeMs: number
   readonly requests: number
+  /** Of a request that the door passes on itself; undefined where only HAProxy knows how to speak to the servers. */
+  readonly pass: PassLimits | undefined
 }
 
 /** What this configuration holds. */
 export function doorPools(config: BalancerConfig): DoorPool[] {
   return Object.entries(config.pools).flatMap(([name, pool]) => {
     const hold = holdOf(pool)
-    return hold === undefined ? [] : [{ name, path: doorPath(config, name), ...hold }]
+    const pass = { connectMs: pool.timeoutConnectMs ?? 250, answerMs: timeoutServerOf(pool) }
+    const isPlain = pool.serverTls === undefined && pool.sendProxy === undefined
+    return hold === undefined ? [] : [{ name, path: doorPath(config, name), ...hold, pass: isPlain ? pass : undefined }]
   })
 }
 
-/** Which of these pools have a server that takes traffic. @throws when HAProxy cannot be asked; they wait on */
-export type AskServed = (pools: readonly string[]) => Promise<ReadonlySet<string>>
+/** What HAProxy's newest process says. */
+export interface Served {
+  /** Undefined when it does not say who it is; then all requests are taken for its own. */
+  readonly worker: { readonly pid: number; readonly ageMs: number } | undefined
+  /** Those with servers that take traffic, and their `ip:port`s. */
+  readonly pools: ReadonlyMap<string, readonly string[]>
+}
+
+/** Which of these pools are served, and where. @throws when HAProxy cannot be asked; they wait on */
+export type AskServed = (pools: readonly string[]) => Promise<Served>
 
 export interface DoorDeps {
   readonly clock: Clock
@@ -38,15 +51,42 @@ const FITS_BYTES = 14_336
 /** Beside those that wait: connections that are answered at once, as many as HAProxy may well open in a burst. */
 const SPARE_CONNECTIONS = 4_096
 
+/**
+ * A request that does not say which process it is from was on its way to a server that died. From a process before the last reload
+ * it comes within its attempts: a second each, and a wait for a free server.
+ */
+const STRAY_MS = 15_000
+/** A server that takes no connections is tried so much later each time. */
+const BACKOFF_MS = 50
+/** Those that are passed on have so long to end when the door is shut. */
+const LAST_ANSWERS_MS = 2_000
+const SAFE = /^(GET|HEAD|OPTIONS)$/
+
 interface Waiting {
+  readonly request: IncomingMessage
   readonly response: ServerResponse
+  readonly sinceMs: number
   readonly untilMs: number
+  /** HAProxy's process that it is from, as the templates say it; NaN when nothing does. */
+  readonly pid: number
+  /** At most `FITS_BYTES`. */
+  readonly chunks: Buffer[]
+  isWhole: boolean
+  /** How often it was to be passed on, and when it may be again. */
+  tries: number
+  notBeforeMs: number
+  /** Some server may have executed it. */
+  wasLost: boolean
 }
 
 /**
  * Keeps requests waiting for a pool that has no server. It is the backup server of the pool's backend: as soon as a real one takes
  * traffic it answers 425, which HAProxy takes for a reason to send the request again, itself. Beyond the time or the number, and
- * for what is too large to be sent again, 503 with `Retry-After`. Nothing of a request is kept but its connection.
+ * for what is too large to be sent again, 503 with `Retry-After`.
+ *
+ * A process that a reload has left behind checks nothing and takes no orders: its servers stay as they were, and a request that it
+ * sent again would come back until its attempts are used up. Such requests the door passes on itself, to a server of the new
+ * process. One that reached no server waits on; one that reached a server is sent once more if its method allows.
  */
 export class Door {
   readonly #deps: DoorDeps
@@ -117,11 +157,11 @@ export class Door {
     const busy = [...this.#listeners.values()].filter(listener => listener.waiting.size > 0)
     const served = await this.#deps.served(busy.map(({ pool }) => pool.name)).catch((failure: unknown) => {
       this.#deps.log.debug({ error: messageOf(failure) }, 'haproxy cannot be asked whether a pool is served')
-      return new Set<string>()
+      return undefined
     })
     const nowMs = this.#deps.clock.nowMs()
     for (const listener of busy) {
-      if (served.has(listener.pool.name)) listener.letIn(BATCH)
+      if (served !== undefined) listener.letIn(served, BATCH)
       listener.giveUp(nowMs)
     }
   }
@@ -135,6 +175,9 @@ class Listener {
   readonly #clock: Clock
   readonly #onWaiting: () => void
   #inode: number | undefined
+  #passing = 0
+  #passed = 0
+  #isClosed = false
 
   private constructor(pool: DoorPool, clock: Clock, onWaiting: () => void) {
     this.pool = pool
@@ -173,12 +216,51 @@ class Listener {
     return listener
   }
 
-  letIn(most: number): void {
+  letIn({ worker, pools }: Served, most: number): void {
+    const addresses = pools.get(this.pool.name)
+    if (addresses === undefined) return
+    const nowMs = this.#clock.nowMs()
     let left = most
     for (const one of this.waiting) {
+      if (one.notBeforeMs > nowMs) continue
       if (left-- <= 0) return
-      this.#answer(one, 425)
+      this.#letOneIn(one, worker, addresses)
     }
+  }
+
+  #letOneIn(one: Waiting, worker: Served['worker'], addresses: readonly string[]): void {
+    const isMarked = !Number.isNaN(one.pid)
+    const ownAgeMs = this.#clock.nowMs() - one.sinceMs
+    const isStray = worker !== undefined && !isMarked && worker.ageMs - ownAgeMs < STRAY_MS
+    const isOld = worker !== undefined && isMarked && one.pid !== worker.pid
+    if (!isOld && !isStray) return this.#answer(one, 425)
+    const { pass } = this.pool
+    const to = addresses[this.#passed++ % addresses.length]
+    const isTunnel = one.request.headers.upgrade !== undefined
+    if (pass === undefined || to === undefined || isTunnel) return this.#answer(one, isOld ? 503 : 425)
+    if (one.isWhole) void this.#passOn(one, to, pass)
+  }
+
+  async #passOn(one: Waiting, to: string, limits: PassLimits): Promise<void> {
+    this.waiting.delete(one)
+    this.#passing++
+    const { request, response, chunks } = one
+    const outcome = await passOn({ request, response, body: Buffer.concat(chunks) }, to, limits, this.#clock).catch(
+      (): Outcome => 'lost', // a byte in its head that Node does not write
+    )
+    this.#passing--
+    if (outcome === 'late') return this.#answer(one, 504)
+    if (outcome === 'done') return
+    const nowMs = this.#clock.nowMs()
+    if (outcome === 'lost') {
+      if (one.wasLost || !SAFE.test(request.method ?? '')) return this.#answer(one, 502)
+      one.wasLost = true
+    }
+    if (this.#isClosed || nowMs >= one.untilMs) return this.#answer(one, 503)
+    one.tries++
+    one.notBeforeMs = nowMs + Math.min(one.tries * BACKOFF_MS, 1_000)
+    this.waiting.add(one)
+    this.#onWaiting()
   }
 
   giveUp(nowMs: number): void {
@@ -186,7 +268,8 @@ class Listener {
   }
 
   async close(): Promise<void> {
-    this.letIn(Number.POSITIVE_INFINITY)
+    this.#isClosed = true
+    for (const one of this.waiting) this.#answer(one, 425)
     const closed = new Promise<void>(resolve => this.#server.close(() => resolve()))
     const inode = await stat(this.pool.path).then(
       found => found.ino,
@@ -194,13 +277,14 @@ class Listener {
     )
     if (inode !== undefined && inode === this.#inode) await rm(this.pool.path, { force: true }) // not the next agent's
     this.#server.closeIdleConnections()
-    await Promise.race([closed, new Promise<void>(resolve => void this.#clock.after(100, resolve))])
+    const patienceMs = this.#passing > 0 ? LAST_ANSWERS_MS : 100
+    await Promise.race([closed, new Promise<void>(resolve => void this.#clock.after(patienceMs, resolve))])
     this.#server.closeAllConnections()
     await closed
   }
 
   #receive(request: IncomingMessage, response: ServerResponse): void {
-    const one = { response, untilMs: this.#clock.nowMs() + this.pool.timeMs }
+    const one = this.#waitingFor(request, response)
     let bytes = request.rawHeaders.reduce((sum, text) => sum + text.length + 2, (request.url ?? '').length)
     const announced = Number(request.headers['content-length'] ?? 0)
     response.on('close', () => void this.waiting.delete(one))
@@ -211,15 +295,24 @@ class Listener {
     request.on('data', (chunk: Buffer) => {
       bytes += chunk.length
       if (bytes > FITS_BYTES) this.#answer(one, 503)
+      else one.chunks.push(chunk)
     })
+    request.on('end', () => (one.isWhole = true))
     this.#onWaiting()
   }
 
-  #answer(one: Waiting, status: 425 | 503): void {
+  #waitingFor(request: IncomingMessage, response: ServerResponse): Waiting {
+    const sinceMs = this.#clock.nowMs()
+    const pid = Number.parseInt(String(request.headers[WORKER_HEADER]), 10)
+    const times = { sinceMs, untilMs: sinceMs + this.pool.timeMs, notBeforeMs: 0 }
+    return { request, response, pid, ...times, chunks: [], isWhole: false, tries: 0, wasLost: false }
+  }
+
+  #answer(one: Waiting, status: 425 | 502 | 503 | 504): void {
     this.waiting.delete(one)
     const { response } = one
     if (response.headersSent || response.destroyed) return
-    const body = 'No server is available.\n'
+    const body = status === 502 || status === 504 ? 'The server gave no answer.\n' : 'No server is available.\n'
     const headers = { connection: 'close', 'content-type': 'text/plain', 'content-length': body.length }
     response.writeHead(status, status === 503 ? { ...headers, 'retry-after': '1' } : headers)
     response.end(body)
