@@ -24,7 +24,7 @@ export interface ChangesCost {
 }
 
 export interface ManyCost {
-  /** Milliseconds for all, one after the other. */
+  /** Milliseconds for all, one after the other: `IN_TURN` of them measured, in a pool with all others. */
   readonly addMs: number
   readonly drainMs: number
   readonly removeMs: number
@@ -40,6 +40,8 @@ export interface ManyCost {
 }
 
 const EACH_RELOADED = 50
+const IN_TURN = 100
+const OTHERS = MANY - IN_TURN
 /** Longer than a pass in any of the pools, and no divisor of a second: some changes meet the look of each second, as they do in life. */
 const BETWEEN_MS = 37
 const IDLE_MS = 4_000
@@ -87,22 +89,23 @@ async function manyCost(directory: string): Promise<ManyCost> {
   await using pool = await BenchPool.open(`${directory}/s`, { template: 'slots', slots })
   await pool.balancer.settle()
   const { reloads } = pool.balancer.status()
-  const addMs = await eachMs(pool, at => all.slice(0, at + 1))
+  const { ms: addAtOnceMs } = await pool.change(all)
+  await pool.balancer.settle()
+  const { ms: drainAtOnceMs } = await pool.change(draining)
+  const { ms: removeAtOnceMs } = await pool.change(gone(draining))
+  await pool.settle(all.slice(0, OTHERS))
+  const addMs = await eachMs(pool, at => all.slice(0, OTHERS + at + 1))
   await pool.settle(all)
   const drainMs = await eachMs(pool, at => [...draining.slice(0, at + 1), ...all.slice(at + 1)])
   const removeMs = await eachMs(pool, at => [...gone(draining.slice(0, at + 1)), ...draining.slice(at + 1)])
-  await pool.balancer.settle()
-  const { ms: addAtOnceMs } = await pool.change(all)
   await pool.settle(all)
   const reloadMs: number[] = []
   const byCommands = pool.balancer.status().reloads - reloads
   for (let i = 0; i < 5; i++) {
     const asked = { actor: 'bench', causes: [], reload: true }
     reloadMs.push(...(await timesOf(1, () => pool.balancer.apply(undefined, asked))))
-    await pool.settle(all)
+    await pool.balancer.settle()
   }
-  const { ms: drainAtOnceMs } = await pool.change(draining)
-  const { ms: removeAtOnceMs } = await pool.change(gone(draining))
   await pool[Symbol.asyncDispose]()
   const eachReloadMs = await reloadedMs(`${directory}/n`, all)
   const one = { addMs, drainMs, removeMs }
@@ -126,8 +129,8 @@ async function reloadedMs(directory: string, all: readonly Server[]): Promise<nu
 
 async function eachMs(pool: BenchPool, listAt: (at: number) => Server[]): Promise<number> {
   let sum = 0
-  for (let at = 0; at < MANY; at++) sum += (await pool.change(listAt(at))).ms
-  return sum
+  for (let at = 0; at < IN_TURN; at++) sum += (await pool.change(listAt(at))).ms
+  return (sum * MANY) / IN_TURN
 }
 
 function gone(servers: readonly Server[]): Server[] {
