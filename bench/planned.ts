@@ -114,7 +114,7 @@ async function manyCost(directory: string): Promise<ManyCost> {
 
 /** One line per server: who joins a pool that is as large as it will be makes a reload. */
 async function reloadedMs(directory: string, all: readonly Server[]): Promise<number[]> {
-  await using pool = await BenchPool.open(directory, { template: 'named', slots: 0 })
+  await using pool = await BenchPool.open(directory, { template: 'named', slots: 1 })
   const present = all.slice(0, all.length - EACH_RELOADED)
   await pool.settle(present)
   const times: number[] = []
