@@ -30,8 +30,6 @@ import {
 
 export interface PassDeps extends LookoutDeps {
   readonly onReceipt?: (receipt: Receipt) => void
-  /** Another worker serves from now on; the one before still has what it had begun. */
-  readonly onReload?: () => void
 }
 
 /** What one pass found out. */
@@ -241,7 +239,6 @@ export class Passes {
     const before = this.#lastSeen
     this.#lastSeen = seen
     if (before === undefined || before.workerPid === seen.workerPid) return
-    this.#deps.onReload?.()
     await this.#send(reminders(before, seen, this.#deps.control.loaded))
   }
 
@@ -362,7 +359,6 @@ export class Passes {
     this.#lastReloadAtMs = startedAtMs
     await this.#send(plan.out)
     const worker = await control.reload(step.loadText, signal)
-    this.#deps.onReload?.()
     this.reloads++
     this.#refused = undefined
     await this.lookout.surroundings.loaded(step.config)

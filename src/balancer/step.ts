@@ -3,7 +3,16 @@ import type { Attachments } from './attachments.ts'
 import { serverLines, type Structure, withDisabled } from './config-structure.ts'
 import type { Seen } from './drivers/haproxy-control.ts'
 import type { Layout } from './layout.ts'
-import { type Command, commandLine, payloadOf, type Plan, plan, type Running, type Wanted } from './plan.ts'
+import {
+  type Command,
+  commandLine,
+  type LiveServer,
+  payloadOf,
+  type Plan,
+  plan,
+  type Running,
+  type Wanted,
+} from './plan.ts'
 import type { Entry } from './entry.ts'
 import type { Roster } from './roster.ts'
 import { leavers, wantedServers } from './wanted.ts'
@@ -94,9 +103,16 @@ export function idOf({ text, plan: step }: Step): string {
     .slice(0, 12)
 }
 
+/** Of most servers HAProxy's own state is all there is. */
 function withMaxconn(seen: Seen, config: Structure): Running['servers'] {
-  const lines = serverLines(config)
-  return new Map([...seen.servers].map(([key, state]) => [key, { ...state, maxconn: lines.get(key)?.maxconn }]))
+  const limited = [...serverLines(config)].filter(([, { maxconn }]) => maxconn !== undefined)
+  if (limited.length === 0) return seen.servers
+  const servers = new Map<string, LiveServer>(seen.servers)
+  for (const [key, { maxconn }] of limited) {
+    const state = seen.servers.get(key)
+    if (state !== undefined) servers.set(key, { ...state, maxconn })
+  }
+  return servers
 }
 
 /** What a worker that somebody else started has forgotten: these were down. @param loaded what it runs */

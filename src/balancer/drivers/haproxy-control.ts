@@ -13,6 +13,7 @@ import { assertBindable } from './test-bind.ts'
 import { askMaster, masterSession, openRuntimeSession, type RuntimeSession } from './runtime-socket.ts'
 
 const TIMEOUT_MS = 2_000
+const NO_SESSIONS = { sessions: 0 } as const
 const NO_FIGURES: ReadonlyMap<string, ServerFigures> = new Map()
 /** `hard-stop-after` bounds their number; more than this were reloaded in bulk. */
 const OLD_WORKERS_MAX = 8
@@ -140,7 +141,7 @@ export class HaproxyControl {
       const states = parseServersState(await session.command('show servers state'))
       const figures = withFigures ? parseFigures(await session.command('show stat -1 4 -1')) : NO_FIGURES
       const servers = new Map<string, ServerState>()
-      for (const [key, state] of states) servers.set(key, { ...state, sessions: 0, ...figures.get(key) })
+      for (const [key, state] of states) servers.set(key, Object.assign(state, NO_SESSIONS, figures.get(key))) // made here
       return new Seen(workerPid, servers, this.#loaded)
     })
   }
