@@ -134,7 +134,7 @@ export interface BalancerConfig {
  * A request that the door lets in is sent again by HAProxy, which counts as an attempt, after those that the death of the last
  * server has cost it: one in flight, three refused (`error-limit`), one more by the other thread. So many more than a pool asks for.
  */
-const DOOR_ATTEMPTS = 3
+const DOOR_ATTEMPTS = 6
 /** The door answers so long before HAProxy would stop waiting for it. */
 const HOLD_SPARE_MS = 500
 
