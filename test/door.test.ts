@@ -54,20 +54,8 @@ class Clients {
   }
 }
 
-/**
- * A GET on a kept connection that is closed without a byte of answer is sent once more, as every browser does it: HAProxy closes such
- * a connection in silence when a server's kept connection broke under it, and leaves that to the client (RFC 9112, 9.3.1).
- * @returns the status, or why there was none
- */
-async function ask(site: string, method: string, id: string, agent: Agent, body = ''): Promise<string> {
-  const first = await askOnce(site, method, id, agent, body)
-  return first === CLOSED ? askOnce(site, method, id, agent, body) : first
-}
-
-const CLOSED = 'the kept connection was closed'
-
-/** @returns the status, or why there was none; `CLOSED` for a GET that another connection may answer */
-function askOnce(site: string, method: string, id: string, agent: Agent, body = ''): Promise<string> {
+/** @returns the status, or why there was none */
+function ask(site: string, method: string, id: string, agent: Agent, body = ''): Promise<string> {
   return new Promise(resolve => {
     const headers = { 'x-request-id': id, ...(method === 'POST' ? { 'content-length': Buffer.byteLength(body) } : {}) }
     const sent = request(site, { method, agent, headers, timeout: 15_000 }, answer => {
@@ -76,7 +64,7 @@ function askOnce(site: string, method: string, id: string, agent: Agent, body = 
       answer.on('error', error => resolve(error.message))
     })
     sent.on('timeout', () => void sent.destroy(new Error('no answer')))
-    sent.on('error', error => resolve(method === 'GET' && sent.reusedSocket ? CLOSED : error.message))
+    sent.on('error', error => resolve(error.message))
     sent.end(body)
   })
 }
