@@ -255,8 +255,8 @@ test('a file that is edited by hand is set aside and written anew, or kept where
   expect(await readFile(made.config.configPath, 'utf8')).toBe(`${ours}# mine\n`)
 })
 
-test('a reload sends nobody to servers that are known to be dead, not even for the moment before it is told', async () => {
-  const made = await rig({ template: 'named', reloadSpacingMs: 1 })
+test('no reload, whoever asks for it, sends anybody to servers that are known to be dead, not even for the moment before it is told', async () => {
+  const made = await rig({ template: 'named', reloadSpacingMs: 1, pools: { web: { timeoutConnectMs: 20 } } })
   const balancer = await started(made)
   const all = await Promise.all(['127.0.21.2', '127.0.21.3', '127.0.21.4', '127.0.21.5'].map(ip => web(ip)))
   balancer.wanted(all.map(({ server }) => server))
@@ -274,19 +274,33 @@ test('a reload sends nobody to servers that are known to be dead, not even for t
   expect(plan.commands.filter(line => line.endsWith('health down')).length).toBe(3)
   const statuses = new Map<number, number>()
   let isOver = false
-  const asking = Array.from({ length: 8 }, async () => {
+  const asking = Array.from({ length: 8 }, async (_, i) => {
+    const method = i % 2 === 0 ? 'GET' : 'POST'
     while (!isOver) {
-      const { status } = await get(made.port)
+      const { status } = await get(made.port, method)
       statuses.set(status, (statuses.get(status) ?? 0) + 1)
     }
   })
   for (let i = 0; i < 8; i++) await balancer.apply(config(20_000 + i), ORDER)
+  const disabled = async () => (await readFile(made.config.configPath, 'utf8')).split(' disabled').length - 1
+  expect(await disabled()).toBe(3)
+  for (let i = 0; i < 8; i++) {
+    const before = balancer.status().haproxy.workerPid
+    process.kill(made.supervise.pid as number, 'SIGUSR2')
+    await until(() => {
+      balancer.wake()
+      return balancer.status().haproxy.workerPid !== before
+    })
+    await balancer.settle()
+    expect(servers().filter(({ state }) => state === 'down').length).toBe(3)
+  }
   isOver = true
   await Promise.all(asking)
   expect([...statuses.keys()]).toEqual([200])
-  const file = await readFile(made.config.configPath, 'utf8')
-  expect(file).not.toContain(' disabled')
-  expect(servers().filter(({ state }) => state === 'down').length).toBe(3)
+  const back = all[1] as (typeof all)[number]
+  await web(back.server.ip, back.server.port)
+  await until(() => servers().filter(({ state }) => state === 'ready').length === 2)
+  await until(async () => (await disabled()) === 2)
 })
 
 async function rigWith(made: Rig, template: string): Promise<Balancer> {

@@ -19,6 +19,8 @@ export interface Entry {
   weight: number
   /** Its own checks, as HAProxy last told; undefined while it is not there. */
   up: boolean | undefined
+  /** What they said last, also after somebody has put it into maintenance. */
+  checksFail: boolean
   decision: Decision
 }
 
@@ -40,6 +42,7 @@ export function newEntry(server: Server, nowMs: number): Entry {
     serving: false,
     weight: server.weight,
     up: undefined,
+    checksFail: false,
     decision: NEW,
   }
 }

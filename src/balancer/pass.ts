@@ -162,14 +162,15 @@ export class Passes {
   async outlook(next: NextLayout): Promise<Outlook> {
     const { step } = await this.#candidate(next)
     const { plan } = step
+    const method = plan.kind !== 'nothing' ? plan.kind : this.#isNewFile(step) ? 'file' : 'nothing'
     const before = this.#deps.control.fileText ?? ''
     return {
       id: idOf(step),
-      method: plan.kind !== 'nothing' ? plan.kind : before === step.text ? 'nothing' : 'file',
+      method,
       reasons: plan.kind === 'reload' ? plan.reasons : [],
       commands: linesOf(plan),
       before,
-      after: step.text,
+      after: method === 'nothing' ? before : step.file,
     }
   }
 
@@ -182,7 +183,7 @@ export class Passes {
     const { layout, ground, step } = await this.#candidate(next, order.reload === true ? ['asked for'] : [])
     if (order.expected !== undefined && idOf(step) !== order.expected) throw new PlanStaleError(order.expected)
     if (step.plan.kind === 'reload') {
-      await this.#deps.control.check(step.text) // before anything is taken out for it
+      await this.#deps.control.check(step.file) // before anything is taken out for it
       await sleep(this.#deps.clock, this.reloadWaitMs(), signal)
     }
     const before = this.#layout
@@ -309,11 +310,11 @@ export class Passes {
   async #applyNow(step: Step, ground: Ground, order: Order, signal: AbortSignal): Promise<Receipt | undefined> {
     const { control, clock } = this.#deps
     const startedAtMs = clock.nowMs()
-    const { plan, text } = step
+    const { plan, text, file } = step
     if (plan.kind === 'reload') return this.#reloadNow(step, order, signal)
     if (plan.kind === 'runtime') await this.#send(plan.out)
-    const isNewFile = text !== control.fileText
-    const unwritten = await this.#writeFile(text)
+    const isNewFile = this.#isNewFile(step)
+    const unwritten = await this.#writeFile(file)
     if (plan.kind === 'runtime') await this.#send(plan.in)
     control.assume(step.config)
     this.lookout.surroundings.assume(ground.attachments.wanted)
@@ -324,6 +325,12 @@ export class Passes {
     this.#books.drop()
     if (!isNewFile || unwritten !== undefined) return undefined
     return this.#issue(order, { method: 'file', reasons: [], commands: [], startedAtMs })
+  }
+
+  /** Whose checks fail changes the file, too, but that is nothing anybody has to be told. */
+  #isNewFile({ text, file }: Step): boolean {
+    const { fileText } = this.#deps.control
+    return fileText !== file && (fileText === undefined || text !== this.#settled?.text)
   }
 
   #settle(text: string, worker: number): void {
@@ -358,13 +365,13 @@ export class Passes {
     const startedAtMs = clock.nowMs()
     this.#lastReloadAtMs = startedAtMs
     await this.#send(plan.out)
-    const worker = await control.reload(step.loadText, signal)
+    const worker = await control.reload(step.file, signal)
     this.reloads++
     this.#refused = undefined
     await this.lookout.surroundings.loaded(step.config)
     log.info({ reasons: plan.reasons, tookMs: Math.round(clock.nowMs() - startedAtMs) }, 'haproxy reloaded')
     await this.#send(plan.after)
-    this.problem = await this.#writeFile(step.text)
+    this.problem = this.#unrecorded()
     control.assume(step.config)
     this.#lastSeen = undefined
     this.#settle(step.text, worker)

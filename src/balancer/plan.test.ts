@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { parseStructure } from './config-structure.ts'
-import { type Admin, type Command, commandLine, type LiveServer, plan, type WantedServer } from './plan.ts'
+import { type Admin, type Command, commandLine, knownDown, type LiveServer, plan, type WantedServer } from './plan.ts'
 
 const admin = fc.constantFrom<Admin>('ready', 'drain', 'maint')
 const ip = fc.constantFrom('10.0.0.1', '10.0.0.2', '2001:db8::1')
@@ -112,9 +112,14 @@ test('a server that is known to be down is loaded as such also under another nam
     ['web/slot3', { ...ready, ip: '10.0.0.2', admin: 'maint', up: true }], // a free slot keeps its last address
   ])
   const want = { ip: undefined, port: undefined, weight: undefined, maxconn: undefined, admin: 'ready' } as const
-  const step = plan(
-    { config: file(['slot1', 'slot2', 'slot3']), servers },
-    { config: file(['web-1', 'web-2']), servers: new Map(['web/web-1', 'web/web-2'].map(key => [key, want])) },
-  )
-  expect(step).toMatchObject({ kind: 'reload', down: ['web/web-2'] })
+  const running = { config: file(['slot1', 'slot2', 'slot3']), servers }
+  const wanted = (first: Admin) => ({
+    config: file(['web-1', 'web-2']),
+    servers: new Map<string, WantedServer>([
+      ['web/web-1', { ...want, admin: first }],
+      ['web/web-2', want],
+    ]),
+  })
+  expect(knownDown(running, wanted('ready'))).toEqual(['web/web-2'])
+  expect(knownDown(running, wanted('drain')), 'nobody else is left').toEqual([])
 })

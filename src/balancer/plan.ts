@@ -60,8 +60,6 @@ export type Plan =
       readonly kind: 'reload'
       readonly reasons: readonly string[]
       readonly out: readonly Command[]
-      /** Servers that the new worker is to load as `disabled`. */
-      readonly down: readonly string[]
       readonly after: readonly Command[]
     }
 
@@ -79,7 +77,7 @@ export function plan(running: Running, wanted: Wanted, asked: readonly string[] 
     else if (reasons.length === 0) reasons.push(`server ${server}: in the file, unknown to HAProxy`)
   }
   const { out, addresses, states } = phases
-  if (reasons.length > 0) return { kind: 'reload', reasons, out, ...afterReload(running, wanted) }
+  if (reasons.length > 0) return { kind: 'reload', reasons, out, after: afterReload(running, wanted) }
   const values = [...attached.commands, ...keyChanges(running.config, wanted.config), ...addresses]
   if (out.length + values.length + states.length === 0) return { kind: 'nothing' }
   return { kind: 'runtime', out, in: [...values, ...states] }
@@ -101,37 +99,60 @@ function keyChanges(running: Structure, wanted: Structure): Command[] {
 
 /**
  * A new worker has every server as its line says, and takes all that are not `disabled` for UP. Those known to be down, or never seen
- * up, would get requests until they are told apart, and `leastconn` prefers them: nobody is on them. So they are loaded as `disabled`
- * and let in behind a good check; all but those of a backend where nobody else serves.
+ * up, would get requests until they are told apart, and `leastconn` prefers them: nobody is on them. So they are in the file as
+ * `disabled`, whoever loads it, and let in behind a good check; all but those of a backend where nobody else would serve.
+ * @returns `web/slot1`, in the order of the file
  */
-function afterReload(running: Running, wanted: Wanted): { readonly down: string[]; readonly after: Command[] } {
-  const phases = newPhases()
-  const down: string[] = []
-  const stillDown: Command[] = []
-  const serving = servingBackends(running)
+export function knownDown(running: Running, wanted: Wanted): string[] {
+  const waiting = waitingServers(running, wanted)
+  if (waiting.size === 0) return []
   const known = byEndpoint(running)
+  const serving = new Set<string>()
+  for (const [server, line] of serverLines(wanted.config)) {
+    const live = known.get(placeOf(server, line))
+    const isWanted = !line.disabled && (wanted.servers.get(server)?.admin ?? 'ready') === 'ready'
+    if (isWanted && !waiting.has(server) && live?.admin === 'ready' && live.up !== false) serving.add(backendOf(server))
+  }
+  const isOurs = (server: string) => wanted.servers.get(server)?.admin === 'ready' // nobody would let the user's own in again
+  return [...waiting].filter(server => isOurs(server) && serving.has(backendOf(server)))
+}
+
+/** Servers that the file has in traffic, and that must wait for a good check. */
+function waitingServers(running: Running, wanted: Wanted): Set<string> {
+  const live = [...running.servers.values()]
+  const isDown = ({ admin, up }: LiveServer) => admin === 'ready' && up === false
+  const mayWait = live.some(isDown) || [...wanted.servers.values()].some(({ entersByCheck }) => entersByCheck === true)
+  if (!mayWait) return new Set() // as nearly always, in pools of thousands
+  const known = byEndpoint(running)
+  const waiting = new Set<string>()
+  for (const [server, line] of serverLines(wanted.config)) {
+    const want = wanted.servers.get(server)
+    if (want === undefined || line.disabled || line.track !== undefined || !line.checked) continue
+    if ((want.admin ?? 'ready') !== 'ready') continue
+    const there = known.get(placeOf(server, line))
+    if (want.entersByCheck === true || (there !== undefined && isDown(there))) waiting.add(server)
+  }
+  return waiting
+}
+
+/** What a new worker, which has loaded the file, is still to be told. */
+function afterReload(running: Running, wanted: Wanted): Command[] {
+  const phases = newPhases()
+  const stillDown: Command[] = []
+  const waiting = waitingServers(running, wanted)
+  const down = new Set(knownDown(running, wanted))
   for (const [server, line] of serverLines(wanted.config)) {
     const want = wanted.servers.get(server)
     const loaded = asLoaded(line)
     if (want === undefined || loaded === undefined) continue
-    const backend = backendOf(server)
-    const waits = isDown(known.get(`${backend} ${endpointOf(loaded)}`), line, want)
-    if (waits && serving.has(backend)) {
-      down.push(server)
-      planServer(server, { ...loaded, admin: 'maint' }, { ...want, admin: 'ready', entersByCheck: true }, phases)
+    if (down.has(server)) {
+      planServer(server, { ...loaded, admin: 'maint' }, { ...want, entersByCheck: true }, phases)
       continue
     }
     planServer(server, loaded, want, phases)
-    if (waits) stillDown.push({ kind: 'health-down', server })
+    if (waiting.has(server)) stillDown.push({ kind: 'health-down', server })
   }
-  return { down, after: [...phases.out, ...phases.addresses, ...phases.states, ...stillDown] }
-}
-
-/** Whether a server that the file has in traffic must wait for a good check. */
-function isDown(live: LiveServer | undefined, line: ServerLine, want: WantedServer): boolean {
-  const isIn = !line.disabled && line.track === undefined && line.checked && (want.admin ?? 'ready') === 'ready'
-  if (!isIn || want.entersByCheck === true) return isIn
-  return live?.up === false && live.admin === 'ready'
+  return [...phases.out, ...phases.addresses, ...phases.states, ...stillDown]
 }
 
 /** `web 10.0.0.2:3000` → who has traffic there, if somebody has: another template may call the same server otherwise. */
@@ -144,10 +165,8 @@ function byEndpoint({ servers }: Running): Map<string, LiveServer> {
   return found
 }
 
-/** Backends in which somebody takes traffic. */
-function servingBackends({ servers }: Running): Set<string> {
-  const serving = [...servers].filter(([, live]) => live.admin === 'ready' && live.up !== false)
-  return new Set(serving.map(([server]) => backendOf(server)))
+function placeOf(server: string, { ip = '', port = 0 }: ServerLine): string {
+  return `${backendOf(server)} ${endpointOf({ ip, port })}`
 }
 
 function backendOf(server: string): string {

@@ -73,6 +73,7 @@ export class Roster {
       const isIn = entry.decision.stance === 'ready' && state?.admin === 'ready'
       if (isIn && entry.up !== undefined && state.up !== entry.up) turned.push(entry)
       entry.up = state?.up
+      if (state !== undefined && state.admin !== 'maint') entry.checksFail = !state.up
       entry.sessions = state?.sessions
       entry.serving = state !== undefined && state.admin === 'ready' && state.up
       if (entry.serving && entry.server.state !== 'ready') entry.proven = true

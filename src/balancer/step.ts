@@ -6,6 +6,7 @@ import type { Layout } from './layout.ts'
 import {
   type Command,
   commandLine,
+  knownDown,
   type LiveServer,
   payloadOf,
   type Plan,
@@ -19,10 +20,10 @@ import { leavers, wantedServers } from './wanted.ts'
 
 /** From what runs to what one layout wants: the file, and how it comes into force. */
 export interface Step {
-  /** The file as it will be. */
+  /** The configuration that is wanted; it tells one step from another. */
   readonly text: string
-  /** What a reload loads: the same, with those `disabled` that are known to be down. */
-  readonly loadText: string
+  /** The file as it will be: the same, with those `disabled` that are known to be down. */
+  readonly file: string
   readonly config: Structure
   readonly wanted: Wanted
   readonly plan: Plan
@@ -49,8 +50,7 @@ export function stepFor(layout: Layout, roster: Roster, ground: Ground): Step {
   for (const [key, server] of leavers(running.servers, servers, loaded, released)) servers.set(key, server)
   const wanted: Wanted = { config, servers, attachments: attachments.wanted }
   const planned = plan(running, wanted, asked)
-  const loadText = planned.kind === 'reload' ? withDisabled(text, planned.down) : text
-  return { text, loadText, config, wanted, plan: planned }
+  return { text, file: withDisabled(text, knownDown(running, wanted)), config, wanted, plan: planned }
 }
 
 /** The part of a step that needs no reload: servers that have a line already. */

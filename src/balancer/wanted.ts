@@ -35,7 +35,7 @@ function wantedServer(line: ServerLine, entry: Entry | 'free' | undefined): Want
     weight: stance === 'drain' ? undefined : isEntering ? entry.weight : weight,
     maxconn,
     admin: follows ? undefined : ADMIN[stance],
-    entersByCheck: !entry.proven,
+    entersByCheck: !entry.proven || entry.checksFail,
   }
 }
 
