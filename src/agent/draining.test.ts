@@ -21,6 +21,7 @@ class FakeRing {
   readonly names: string[]
   /** Balancers that are alive and answer nothing. */
   readonly frozen = new Set<string>()
+  queries = 0
   readonly #listeners = new Map<string, (event: SerfEvent) => void>()
 
   constructor(names: readonly string[]) {
@@ -54,6 +55,7 @@ class FakeRing {
   }
 
   async *#ask(params: Parameters<Engine['query']>[0]): AsyncIterable<QueryAnswer> {
+    this.queries++
     const asked = this.names.filter(name => !this.frozen.has(name) && (params.filters?.nodes ?? [name]).includes(name))
     for (const from of asked) {
       const listener = this.#listeners.get(from)
@@ -111,8 +113,8 @@ async function hold(ring: FakeRing, name: string, balancer = new FakeBalancer(),
   return { held, balancer, drained, stop, [Symbol.dispose]: stop }
 }
 
-function operator(ring: FakeRing): Drains & Disposable {
-  const drains = new Drains({ clock: systemClock, log: silentLog, serf: ring.engine('lb-1') })
+function operator(ring: FakeRing, at = 'lb-1', clock: Clock = systemClock): Drains & Disposable {
+  const drains = new Drains({ clock, log: silentLog, serf: ring.engine(at) })
   return Object.assign(drains, { [Symbol.dispose]: () => drains.stop() })
 }
 
@@ -168,6 +170,28 @@ test('a balancer that is silent is named, and holds it as soon as it answers', a
   expect(late.drained()).toEqual([])
   ring.frozen.delete('lb-2')
   await vi.waitFor(() => expect(late.drained()).toEqual(['web-2']), 5_000)
+})
+
+test('an agent whose drain was taken back at another one tells nobody of it any more', async () => {
+  const ring = new FakeRing(['lb-1', 'lb-2'])
+  const clock = new VirtualClock()
+  using one = await hold(ring, 'lb-1')
+  using late = await hold(ring, 'lb-2')
+  ring.frozen.add('lb-2')
+  using first = operator(ring, 'lb-1', clock)
+  using second = operator(ring, 'web-1', clock)
+  await first.drain(ORDER)
+  await second.undo({ server: 'web-2' })
+  ring.frozen.delete('lb-2')
+  const { queries } = ring
+  await clock.advance(20_000)
+  const afterOneEach = queries + 2
+  await vi.waitFor(() => expect(ring.queries).toBe(afterOneEach))
+  await vi.waitFor(() => expect(late.drained()).toEqual([]))
+  await clock.advance(600_000)
+  await new Promise(resolve => setImmediate(resolve))
+  expect(ring.queries).toBe(afterOneEach)
+  expect([one.drained(), late.drained()]).toEqual([[], []])
 })
 
 test('a new balancer asks the others', async () => {

@@ -19,6 +19,7 @@ import {
   DrainBook,
   type DrainRecord,
   encodeRecord,
+  isLater,
   isPoolName,
   isServerName,
   REASON_MAX,
@@ -81,7 +82,7 @@ export class Drains {
       this.#tell({ ...record, atMs: record.atMs + 1, undone: true }) // some may hold it already
       assertAbove(`${target.server} is not drained`, put)
     }
-    this.#tell(record)
+    this.#tell(record, put)
     return this.#report(record, put)
   }
 
@@ -106,7 +107,7 @@ export class Drains {
       const order = { ...given, server, ...(pool === undefined ? {} : { pool }), force: false }
       const tombstone: DrainRecord = { ...this.#newRecord(order, [one]), undone: true }
       const put = await this.#ask({ op: 'put', record: tombstone })
-      this.#tell(tombstone)
+      this.#tell(tombstone, put)
       drains.push(this.#report(tombstone, put))
     }
     return { drains, silent: [...new Set([...silent, ...drains.flatMap(drain => drain.silent)])] }
@@ -200,8 +201,8 @@ export class Drains {
     return { records: book.active(), silent: balancersIn(serf).filter(name => !answered.has(name)) }
   }
 
-  /** In the background, until every balancer that is alive holds it. */
-  #tell(record: DrainRecord): void {
+  /** In the background, until every balancer that is alive holds it. @param told who has answered already */
+  #tell(record: DrainRecord, told?: Answers): void {
     const key = `${record.server} ${record.pool ?? ''}`
     this.#telling.get(key)?.abort()
     const telling = new AbortController()
@@ -209,27 +210,26 @@ export class Drains {
     const done = () => {
       if (this.#telling.get(key) === telling) this.#telling.delete(key)
     }
-    this.#untilHeld(record, telling.signal).then(done, failure => {
+    this.#untilHeld(record, told, telling.signal).then(done, failure => {
       done()
       if (!telling.signal.aborted) this.#deps.log.warn({ reason: messageOf(failure) }, 'balancers could not be told')
     })
   }
 
-  async #untilHeld(record: DrainRecord, signal: AbortSignal): Promise<void> {
+  async #untilHeld(record: DrainRecord, told: Answers | undefined, signal: AbortSignal): Promise<void> {
     const { clock, log, serf } = this.#deps
     const untilMs = clock.nowMs() + TELL_FOR_MS
     let pauseMs = TELL_MS_MIN
-    while (!signal.aborted) {
-      const held = await this.#ask({ op: 'put', record })
-      const isHeld = (name: string) => isSame(held.get(name)?.record, record)
-      const missing = balancersIn(serf).filter(name => !isHeld(name))
+    for (let held = told; !signal.aborted; pauseMs = Math.min(TELL_MS_MAX, pauseMs * 2)) {
+      held ??= await this.#ask({ op: 'put', record })
+      const missing = missingIn(held, record, balancersIn(serf))
       if (missing.length === 0) return
       if (clock.nowMs() >= untilMs) {
         log.warn({ server: record.server, silent: missing }, 'not every balancer has confirmed what an operator drains')
         return
       }
+      held = undefined
       await sleep(clock, pauseMs, signal)
-      pauseMs = Math.min(TELL_MS_MAX, pauseMs * 2)
     }
   }
 
@@ -274,6 +274,14 @@ function targetOf({ server, pool }: DrainTarget): DrainTarget {
 
 function isSame(a: DrainRecord | undefined, b: DrainRecord): boolean {
   return a !== undefined && JSON.stringify(encodeRecord(a)) === JSON.stringify(encodeRecord(b))
+}
+
+/** Balancers that hold neither this nor a later word about the same server, which somebody gave at another agent. */
+function missingIn(held: Answers, record: DrainRecord, balancers: readonly string[]): string[] {
+  return balancers.filter(name => {
+    const there = held.get(name)?.record
+    return there === undefined || !(isSame(there, record) || isLater(there, record))
+  })
 }
 
 /** @throws RefusedError when a balancer would have too few left */

@@ -21,7 +21,7 @@ export interface DrainOptions extends ApiOptions {
 
 /** As long as a service of ours is drained before it is stopped. */
 const TIMEOUT_DEFAULT = '30s'
-const PROGRESS_MS = 1_000
+const PROGRESS_MS = 2_000
 /** The first look comes sooner: most servers are empty as soon as they are out of traffic. */
 const FIRST_LOOK_MS = 250
 
@@ -68,7 +68,7 @@ async function drain(options: DrainOptions, server: string): Promise<void> {
   if (options.wait && !last.done) process.exitCode = process.exitCode ?? EXIT.timedOut
 }
 
-/** Shows each second what is left, until nothing is, the time has come, or somebody presses Ctrl-C. */
+/** Shows every two seconds what is left, until nothing is, the time has come, or somebody presses Ctrl-C. */
 async function untilDone(
   options: DrainOptions,
   server: string,

@@ -54,6 +54,12 @@ test('it ends when every balancer has nothing left, bound clients included', asy
   expect(ring.rounds()).toBe(5)
 })
 
+test('while something is left for long it asks once a second, and at its time once more', async () => {
+  const ring = cluster({ a: ['12'], b: ['0'] })
+  expect(await drain(ring, { untilMs: 30_200 })).toMatchObject({ left: new Map([['a', 12]]) })
+  expect(ring.rounds()).toBe(33)
+})
+
 test('at its time what is left is told, by balancer, from the last answer of each', async () => {
   const ring = cluster({ a: ['3'], b: ['0 1', undefined, undefined], c: ['0 0 web 1 1 1'] })
   expect(await drain(ring, { untilMs: 600 })).toEqual({

@@ -17,8 +17,13 @@ export function isOwnBusiness(event: { readonly kind: string; readonly name?: st
 
 const OWN_QUERIES: ReadonlySet<string> = new Set([DRAIN_QUERY, DRAINS_QUERY, WHY_QUERY])
 
-/** Between two questions; also how long each waits for its answers. */
+/** How long a question waits for its answers, and the least between two of them. */
 const ASK_AGAIN_MS = 250
+/**
+ * Between two questions while something is left: every agent of the ring passes each of them on, and some ten a second of all that
+ * leave at a time are what gossip carries (docs/decisions/0004).
+ */
+const ASK_AGAIN_MS_MAX = 1_000
 /**
  * So many rounds in a row must find nothing before a process may be stopped: a request that has its server, but not yet its
  * connection, is counted nowhere in HAProxy.
@@ -84,21 +89,26 @@ export async function drainEverywhere(
   patience: DrainPatience = {},
 ): Promise<DrainOutcome> {
   const payload = encodeDrainRequest(request)
-  const silence = new Silence(clock.nowMs(), patience.onSilent)
+  const silence = new Silence(patience.onSilent)
+  const { untilMs = Number.POSITIVE_INFINITY } = patience
   let rounds = 0
+  let pauseMs = ASK_AGAIN_MS / 2 // doubled before the first
   for (;;) {
     const startedMs = clock.nowMs()
     const answers = await cluster.ask(payload, ASK_AGAIN_MS)
     const balancers = cluster.balancers()
     const now = new Map([...answers].map(([from, answer]) => [from, decodeDrainLeft(answer)]))
-    const silent = silence.after(balancers, now, clock.nowMs())
+    const silent = silence.after(balancers, now, startedMs, clock.nowMs())
     const isEmpty = balancers.every(name => now.has(name) && !isBusy(now.get(name) as DrainLeft))
     rounds = isEmpty ? rounds + 1 : 0
     const isAgreed = rounds >= (request.phase === 'out' && balancers.length > 0 ? ROUNDS_OUT : 1)
-    const isLate = clock.nowMs() >= (patience.untilMs ?? Number.POSITIVE_INFINITY)
+    const isLate = clock.nowMs() >= untilMs
     const mayGo = isLate && (silent.length === 0 || patience.silent !== 'wait')
     if (signal.aborted || isAgreed || mayGo) return outcomeOf(balancers, isAgreed ? now : silence.last, silent)
-    await sleep(clock, Math.max(0, startedMs + ASK_AGAIN_MS - clock.nowMs()), signal).catch(() => undefined) // aborted: ask once more
+    const isLost = balancers.some(name => !now.has(name) && !silence.named.includes(name))
+    pauseMs = isEmpty || isLost ? ASK_AGAIN_MS : Math.min(ASK_AGAIN_MS_MAX, pauseMs * 2)
+    const againMs = Math.min(startedMs + pauseMs, Math.max(untilMs, startedMs + ASK_AGAIN_MS))
+    await sleep(clock, Math.max(0, againMs - clock.nowMs()), signal).catch(() => undefined) // aborted: ask once more
   }
 }
 
@@ -106,27 +116,34 @@ export async function drainEverywhere(
 class Silence {
   /** What each balancer has said last. */
   readonly last = new Map<string, DrainLeft>()
-  readonly #startMs: number
+  /** Those that have not answered for a second. */
+  named: readonly string[] = []
   readonly #tell: ((names: readonly string[]) => void) | undefined
-  readonly #heardMs = new Map<string, number>()
+  /** When the first question was asked that a balancer left open. */
+  readonly #askedMs = new Map<string, number>()
   #told = ''
 
-  constructor(startMs: number, tell: ((names: readonly string[]) => void) | undefined) {
-    this.#startMs = startMs
+  constructor(tell: ((names: readonly string[]) => void) | undefined) {
     this.#tell = tell
   }
 
   /** @returns those that have not answered for a second, or not at all */
-  after(balancers: readonly string[], answers: ReadonlyMap<string, DrainLeft>, nowMs: number): string[] {
+  after(
+    balancers: readonly string[],
+    answers: ReadonlyMap<string, DrainLeft>,
+    askedMs: number,
+    nowMs: number,
+  ): string[] {
     for (const [name, answer] of answers) {
-      this.#heardMs.set(name, nowMs)
+      this.#askedMs.delete(name)
       this.last.set(name, answer)
     }
-    const sinceMs = (name: string) => nowMs - (this.#heardMs.get(name) ?? this.#startMs)
-    const named = balancers.filter(name => sinceMs(name) >= SILENT_MS)
+    for (const name of balancers) if (!answers.has(name) && !this.#askedMs.has(name)) this.#askedMs.set(name, askedMs)
+    const named = balancers.filter(name => nowMs - (this.#askedMs.get(name) ?? nowMs) >= SILENT_MS)
+    this.named = named
     if (named.join() !== this.#told) this.#tell?.(named)
     this.#told = named.join()
-    return balancers.filter(name => !this.#heardMs.has(name) || named.includes(name))
+    return balancers.filter(name => !this.last.has(name) || named.includes(name))
   }
 }
 
