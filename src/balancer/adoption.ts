@@ -58,7 +58,8 @@ function adoptServer({ roster, layout, nowMs }: Adopter, { key, line, member, li
   const ip = live?.ip ?? line?.ip
   const port = live?.port ?? line?.port
   if (ip === undefined || port === undefined || port < 1) return
-  if (live === undefined ? line?.disabled : live.admin === 'maint') return
+  const isFree = layout.usesSlots && line?.disabled === true && member === undefined // others were down, or put away
+  if (live === undefined ? isFree : live.admin === 'maint') return
   const name = member ?? server
   if (!SERVER_NAME.test(name) || !POOL_NAME.test(pool)) return
   const weight = live?.admin === 'drain' || line?.weight === 0 ? 1 : (live?.weight ?? line?.weight ?? 1)

@@ -542,6 +542,8 @@ test('who was taken out while a reload waits has a receipt with what was said an
     commands: [`set server web/${b.server.name} state maint`],
     changes: [{ server: b.server.name, after: null }],
   })
+  await until(() => receipts.length === 3)
+  expect(receipts[2], 'its line goes from the file').toMatchObject({ causes: [cause], method: 'reload', changes: [] })
 })
 
 test("where drift is adopted, a server in somebody else's hands stays so while others come, until an operator applies", async () => {

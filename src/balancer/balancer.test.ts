@@ -409,6 +409,27 @@ test('a server killed under load loses no GET, and its return is a new entry', a
   await until(() => stateOf(balancer, a.server) === 'down')
 })
 
+test.each(['slots', 'named'] as const)(
+  'a cold start has every server of the last file in traffic, also those that were down then (template %s)',
+  async template => {
+    const { start, config } = await rig({ template, reloadSpacingMs: 1 })
+    const first = await start()
+    const [a, b] = [await web('127.0.21.2'), await web('127.0.21.3')]
+    first.wanted([a.server, b.server])
+    await until(() => [a, b].every(({ server }) => stateOf(first, server) === 'ready'))
+    a.http.closeAllConnections()
+    a.http.close()
+    const lines = async () => (await readFile(config.configPath, 'utf8')).split('\n')
+    const lineOf = async () => (await lines()).find(line => line.includes(`${a.server.ip}:${a.server.port}`)) ?? ''
+    await until(async () => (await lineOf()).includes(' disabled'))
+    await first.stop({ keepHaproxy: false })
+    await web(a.server.ip, a.server.port)
+    const second = await start()
+    expect(await lineOf()).not.toContain(' disabled')
+    await until(() => stateOf(second, a.server) === 'ready')
+  },
+)
+
 test('HAProxy that is stopped leaves no sockets behind', async () => {
   const { start, config } = await rig()
   const balancer = await start()

@@ -21,6 +21,8 @@ export class Books {
   #decided: readonly Cause[] = []
   /** Taken out since the last receipt; for the reasons in the next one. */
   #left: readonly Entry[] = []
+  /** Of changes of which a part has been done, and the rest waits for a reload. */
+  #postponed: readonly Cause[] = []
   #receipts = 0
 
   constructor(clock: Clock, onReceipt: (receipt: Receipt) => void) {
@@ -59,6 +61,16 @@ export class Books {
     this.#decided = []
   }
 
+  /** What they led to is not all done: a reload follows, and is about them, too. */
+  postpone(causes: readonly Cause[]): void {
+    this.#postponed = [...new Set([...this.#postponed, ...causes])].slice(0, CAUSES_MAX)
+  }
+
+  /** No reload has to follow any more. */
+  caughtUp(): void {
+    this.#postponed = []
+  }
+
   /** @param picture how the servers stand now; @param leaving being taken out, and perhaps still in HAProxy */
   issue(
     { actor, causes }: { readonly actor: string; readonly causes: readonly Cause[] },
@@ -68,15 +80,18 @@ export class Books {
   ): Receipt {
     const nowMs = this.#clock.nowMs()
     const changes = changesBetween(this.#picture, picture, [...this.#left, ...leaving])
+    const earlier = method === 'reload' ? this.#postponed : []
+    const all = [...earlier, ...causes, ...(changes.length === 0 ? [] : this.#decided)]
     const receipt: Receipt = {
       id: `${Math.floor(this.#clock.wallMs()).toString(36)}-${(this.#receipts++).toString(36)}`,
-      ...{ actor, causes: changes.length === 0 ? causes : [...new Set([...causes, ...this.#decided])] },
+      ...{ actor, causes: [...new Set(all)] },
       ...{ method, reasons, changes },
       commands: firstCommands(commands),
       tookMs: nowMs - (startedAtMs ?? nowMs),
     }
     this.#picture = picture
     this.#left = []
+    if (method === 'reload') this.caughtUp()
     this.drop()
     this.#onReceipt(receipt)
     return receipt

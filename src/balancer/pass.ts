@@ -275,6 +275,7 @@ export class Passes {
     const dueMs = Math.max(clock.nowMs() + this.reloadWaitMs(), this.#refusedUntilMs(step.config))
     if (clock.nowMs() >= dueMs) return this.#reload(step, order, signal)
     await this.#applyWhatRuns(step, ground, order)
+    this.#books.postpone(order.causes)
     return earliest(dueMs, lookAtMs)
   }
 
@@ -319,6 +320,7 @@ export class Passes {
     control.assume(step.config)
     this.lookout.surroundings.assume(ground.attachments.wanted)
     this.#settle(text, ground.seen.workerPid)
+    this.#books.caughtUp()
     this.problem = unwritten ?? this.#unrecorded()
     if (plan.kind === 'runtime')
       return this.#issue(order, { method: 'runtime', reasons: [], commands: linesOf(plan), startedAtMs })

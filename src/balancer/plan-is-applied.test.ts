@@ -70,16 +70,39 @@ interface World {
   readonly directory: string
 }
 
-/** The next configuration, and with it the files that it names. */
-async function randomConfig(random: Random, { made, directory }: World): Promise<BalancerConfig> {
+/** The next configuration, and with it the files that it names: half of the time much like the one before. */
+async function nextConfig(random: Random, before: BalancerConfig | undefined, world: World): Promise<BalancerConfig> {
+  if (before === undefined || random.below(2) === 0) return anyConfig(random, world)
+  const pools = Object.entries(before.pools).map(([name, pool]) => {
+    const cookieKey = any(random, ['first', 'second', 'third'])
+    return [name, { ...pool, cookieKey, ...(pool.maxconn === undefined ? {} : { maxconn: any(random, [50, 100]) }) }]
+  })
+  const { template } = before
+  if (typeof template === 'object') await touch(random, template.path as string, world)
+  return { ...before, pools: Object.fromEntries(pools) }
+}
+
+/** Another comment in a user's template, or other entries in the map that it names. */
+async function touch(random: Random, path: string, { directory }: World): Promise<void> {
+  const text = await readFile(path, 'utf8')
+  if (random.below(2) === 0) await writeFile(path, text.replace(/^# .*/, `# ${random.below(1_000)}`))
+  else await writeMap(random, directory)
+}
+
+async function writeMap(random: Random, directory: string): Promise<string> {
+  const path = join(directory, 'sites.map')
+  const names = ['a.example', 'b.example', 'c.example', 'd.example'].filter(() => random.below(2) === 0)
+  await writeFile(path, names.map(name => `${name} ${any(random, ['one', 'two', 'three words here'])}\n`).join(''))
+  return path
+}
+
+async function anyConfig(random: Random, { made, directory }: World): Promise<BalancerConfig> {
   const template = any(random, ['slots', 'slots', 'named', 'own', 'own'] as const)
   const pools = { web: randomPool(random), ...(random.below(3) === 0 ? { api: randomPool(random) } : {}) }
   const config = { ...made.config, pools }
   if (template !== 'own') return { ...config, template }
-  const [path, map] = [join(directory, 'own.hbs'), join(directory, 'sites.map')]
-  const names = ['a.example', 'b.example', 'c.example', 'd.example'].filter(() => random.below(2) === 0)
-  await writeFile(map, names.map(name => `${name} ${any(random, ['one', 'two', 'three words here'])}\n`).join(''))
-  await writeFile(path, ownTemplate(random, map))
+  const path = join(directory, 'own.hbs')
+  await writeFile(path, ownTemplate(random, await writeMap(random, directory)))
   return { ...config, template: { path } }
 }
 
@@ -103,13 +126,14 @@ test(`a plan equals what is applied, byte for byte, for ${PAIRS} random pairs of
   const listeners = await Promise.all(['127.0.21.2', '127.0.21.3', '127.0.21.4', '127.0.21.5'].map(ip => web(ip)))
   const world = { made, balancer, servers: listeners.map(({ server }) => server), directory }
   const methods = new Map<string, number>()
+  let config: BalancerConfig | undefined
   for (let pair = 0; pair < PAIRS; pair++) {
     const wanted = randomServers(random, world)
     balancer.wanted(wanted)
     const here = wanted.filter(({ liveness }) => liveness === 'alive').length
     await until(() => isQuiet(balancer, here))
     await balancer.settle()
-    const config = await randomConfig(random, world)
+    config = await nextConfig(random, config, world)
     const outlook = await balancer.plan(config)
     methods.set(outlook.method, (methods.get(outlook.method) ?? 0) + 1)
     expect(await readFile(made.config.configPath, 'utf8')).toBe(outlook.before)
