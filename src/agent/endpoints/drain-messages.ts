@@ -1,12 +1,10 @@
 /** The Serf query by which drains of operators travel: JSON, below Serf's 1024 bytes, from strangers until it is checked. */
+import { ANSWER_BYTES_MAX, decodeJson, encodeJson } from '../query-json.ts'
 import { decodeRecord, type DrainRecord, encodeRecord, isPoolName, isServerName } from './drain-records.ts'
 
 /** The query's name. */
 export const DRAINS_QUERY = 'muster-drains'
 
-/** A whole answer, bytes; Serf's bound is 1024 with its own head. */
-const ANSWER_BYTES_MAX = 900
-const PAYLOAD_BYTES_MAX = 1024
 /** Plausible counts end here. */
 const COUNT_MAX = 1e9
 
@@ -60,14 +58,14 @@ export interface DrainsPage {
 }
 
 export function encodeDrainsRequest(request: DrainsRequest): Uint8Array {
-  if (request.op === 'look') return bytes(['look', request.server, request.pool ?? ''])
-  if (request.op === 'put') return bytes(['put', encodeRecord(request.record)])
-  return bytes(['list', request.from])
+  if (request.op === 'look') return encodeJson(['look', request.server, request.pool ?? ''])
+  if (request.op === 'put') return encodeJson(['put', encodeRecord(request.record)])
+  return encodeJson(['list', request.from])
 }
 
 /** Undefined for anything else. */
 export function decodeDrainsRequest(payload: Uint8Array): DrainsRequest | undefined {
-  const value = parsed(payload)
+  const value = decodeJson(payload)
   if (!Array.isArray(value)) return undefined
   const [op, first, second] = value as unknown[]
   if (op === 'look' && typeof first === 'string' && isServerName(first) && typeof second === 'string') {
@@ -82,7 +80,7 @@ export function decodeDrainsRequest(payload: Uint8Array): DrainsRequest | undefi
 }
 
 export function encodeDrainAnswer(a: DrainAnswer): Uint8Array {
-  return bytes({
+  return encodeJson({
     n: a.servers,
     c: a.sessions,
     ...(a.oldestMs === undefined ? {} : { o: a.oldestMs }),
@@ -96,7 +94,7 @@ export function encodeDrainAnswer(a: DrainAnswer): Uint8Array {
 
 /** Undefined for anything else: such a balancer counts as silent. */
 export function decodeDrainAnswer(payload: Uint8Array): DrainAnswer | undefined {
-  const value = parsed(payload)
+  const value = decodeJson(payload)
   if (typeof value !== 'object' || value === null) return undefined
   const { n, c, o, t, b, h, m, r } = value as Record<string, unknown>
   if (!isCount(n) || !isCount(c) || (o !== undefined && !isCount(o))) return undefined
@@ -122,11 +120,11 @@ export function encodePage(records: readonly DrainRecord[], from: number): Uint8
     if (size > ANSWER_BYTES_MAX) break
     page.push(one)
   }
-  return bytes(at < records.length ? [page, at] : [page])
+  return encodeJson(at < records.length ? [page, at] : [page])
 }
 
 export function decodePage(payload: Uint8Array): DrainsPage | undefined {
-  const value = parsed(payload)
+  const value = decodeJson(payload)
   if (!Array.isArray(value) || !Array.isArray(value[0])) return undefined
   const [found, next] = value as [unknown[], unknown]
   const records = found.map(decodeRecord).filter(record => record !== undefined)
@@ -143,17 +141,4 @@ function decodeBelow(value: unknown): BelowMinimum | undefined {
 
 function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= COUNT_MAX
-}
-
-function bytes(value: unknown): Uint8Array {
-  return Buffer.from(JSON.stringify(value))
-}
-
-function parsed(payload: Uint8Array): unknown {
-  if (payload.length > PAYLOAD_BYTES_MAX) return undefined
-  try {
-    return JSON.parse(Buffer.from(payload).toString('utf8')) as unknown
-  } catch {
-    return undefined // not ours
-  }
 }

@@ -59,42 +59,22 @@ function gossipOf(node: string, member: MemberFacts): WhyEvidence {
 }
 
 function haproxyOf(server: ServerFacts): WhyEvidence[] {
-  const {
-    balancer,
-    pool,
-    name,
-    address,
-    state,
-    reason,
-    weight,
-    slot,
-    status,
-    haproxyWeight,
-    sinceMs,
-    downs,
-    check,
-    traffic,
-    look,
-    drift,
-  } = server
+  const { balancer, pool, name, check, traffic, look, drift } = server
+  const { address, state, reason, slot, status, sinceMs, weight, haproxyWeight, downs } = server
   const about = `${pool}/${name}`
-  const checked =
-    check === undefined
-      ? {}
-      : {
-          check: check.status,
-          checkCode: check.code,
-          checkTookMs: check.tookMs,
-          checkWords: check.words,
-          checksFailed: check.failed,
-        }
   const own = { address, state, reason, slot, status, sinceMs, weight, haproxyWeight, timesDown: downs }
   const drifted = drift === undefined ? undefined : `${drift.outcome}, ${Math.round(drift.agoMs / 1000)} s ago`
   return [
-    block('haproxy', about, balancer, { ...own, ...checked, changedByHand: drifted }),
+    block('haproxy', about, balancer, { ...own, ...checkFacts(check), changedByHand: drifted }),
     ...(look === undefined ? [] : [block('readiness', about, balancer, lookFacts(look))]),
     ...(traffic === undefined ? [] : [block('traffic', about, balancer, { ...traffic })]),
   ]
+}
+
+function checkFacts(check: ServerFacts['check']) {
+  if (check === undefined) return {}
+  const { status, code, tookMs, words, failed } = check
+  return { check: status, checkCode: code, checkTookMs: tookMs, checkWords: words, checksFailed: failed }
 }
 
 function lookFacts({ asked, problem, code, body, tookMs }: LookFacts) {

@@ -37,6 +37,17 @@ test('what one agent knows comes back as it was, with who said so', () => {
   expect(decodeWhyRequest(encodeWhyRequest('10.0.0.7:3000'))).toBe('10.0.0.7:3000')
 })
 
+test('rows keep their order, since agents of other releases read them', () => {
+  const { look: _, drift: __, ...server } = SERVER
+  const rows = [
+    '["s","app","backoff",60000,2,812,"exit status 3","web",3000,"no database",1,[3000,3001],["GET /up","connect ECONNREFUSED",0,"",2]]',
+    '["p","web",2,3,1,10000]',
+    '["b","web","web-2","10.0.0.7:3000","down","announced ready",1,"DOWN",1,42,1,["L7STS",500,1,"Internal Server Error",3],[1,0,4,9,1,0,0,0,0,1,1,-1],0,0]',
+  ]
+  const answer = encodeWhyAnswer({ services: [SERVICE], servers: [server], pools: [POOL] })
+  expect(Buffer.from(answer).toString()).toBe(`[${rows.join(',')}]`)
+})
+
 test('an answer fits a Serf query whatever is in it; what is not well is kept first', () => {
   const long = 'ü'.repeat(2_000)
   const servers = Array.from({ length: 500 }, (_, at) => ({ ...SERVER, name: `web-${at}`, state: 'ready' as const }))
