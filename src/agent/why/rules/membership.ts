@@ -1,6 +1,6 @@
 /** What gossip says of the member, and what its tags announce. */
 import { type Case, isServing, type Rule, standing, verdict } from '../case.ts'
-import { age, counted, listed, quoted } from '../words.ts'
+import { age, counted, listed } from '../words.ts'
 import { failedCheck } from './checks.ts'
 
 /** This node's gossip has ended: it lost the vote over its name, or the agent ends. */
@@ -170,9 +170,4 @@ function lastChange({ facts, name }: Case): { readonly pool: string; readonly at
       return { pool: found.pool, atMs: Date.parse(record.at) }
   }
   return undefined
-}
-
-/** For the sentence of a reason in somebody else's words. */
-export function inQuotes(text: string | undefined): string {
-  return text === undefined ? '' : ` (${quoted(text)})`
 }

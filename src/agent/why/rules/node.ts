@@ -39,12 +39,12 @@ const diskFull: NodeRule = f => {
 const configuration: NodeRule = f => {
   const found = f.balancer?.configuration
   if (found === undefined) return undefined
-  const what = {
-    template: ['template', `the template of ${f.node} is bad and not in force, the one before serves`],
-    refused: ['config-refused', `HAProxy refuses the newest configuration of ${f.node}, the one before serves`],
-    invalid: ['config-invalid', `the configuration in the files of ${f.node} is not in force`],
-  }[found.kind] as [string, string]
-  return verdict(f, what[0], 'wrong', `${what[1]}: ${f.balancer === undefined ? '' : telling(found.words)}`)
+  const wrong = (code: string, what: string) => verdict(f, code, 'wrong', `${what}: ${telling(found.words)}`)
+  if (found.kind === 'template')
+    return wrong('template', `the template of ${f.node} is bad and not in force, the one before serves`)
+  if (found.kind === 'refused')
+    return wrong('config-refused', `HAProxy refuses the newest configuration of ${f.node}, the one before serves`)
+  return wrong('config-invalid', `the configuration in the files of ${f.node} is not in force`)
 }
 
 /** Of a node that does not balance, as well. */
