@@ -98,15 +98,58 @@ export function withDisabled(text: string, servers: readonly string[]): string {
   return lines.join('\n')
 }
 
+/** A pass asks for the lines of the same two structures again and again. */
+const LINES = new WeakMap<Structure, ReadonlyMap<string, ServerLine>>()
+
 /** `web/slot1` → its line, over all sections that have servers. */
-export function serverLines(structure: Structure): Map<string, ServerLine> {
+export function serverLines(structure: Structure): ReadonlyMap<string, ServerLine> {
+  const known = LINES.get(structure)
+  if (known !== undefined) return known
   const lines = new Map<string, ServerLine>()
   for (const section of structure) {
-    const [kind, name = ''] = section.title.split(' ')
-    if (kind !== 'backend' && kind !== 'listen') continue
-    for (const line of section.servers) lines.set(`${name}/${line.name}`, line)
+    const backend = backendIn(section)
+    if (backend === undefined) continue
+    for (const line of section.servers) lines.set(`${backend}/${line.name}`, line)
   }
+  LINES.set(structure, lines)
   return lines
+}
+
+/** The name of a section that has servers. */
+function backendIn({ title }: Section): string | undefined {
+  const [kind, name = ''] = title.split(' ')
+  return kind === 'backend' || kind === 'listen' ? name : undefined
+}
+
+/**
+ * The same structure with some server lines of a later file in the place of those of the same names.
+ * @param part all sections of that file, and of its servers those, in their order
+ * @returns undefined when anything else differs
+ */
+export function withServers(structure: Structure, part: Structure): Structure | undefined {
+  if (structure.length !== part.length) return undefined
+  const lines = new Map(serverLines(structure))
+  const sections: Section[] = []
+  for (const [i, section] of structure.entries()) {
+    const { title, lines: plain, servers: later } = part[i] as Section
+    if (title !== section.title || !isSameList(plain, section.lines)) return undefined
+    const servers = [...section.servers]
+    const backend = backendIn(section)
+    let at = 0
+    for (const line of later) {
+      while (at < servers.length && servers[at]?.name !== line.name) at++
+      if (at === servers.length) return undefined
+      servers[at] = line
+      if (backend !== undefined) lines.set(`${backend}/${line.name}`, line)
+    }
+    sections.push({ ...section, servers })
+  }
+  LINES.set(sections, lines)
+  return sections
+}
+
+function isSameList<T>(a: readonly T[], b: readonly T[]): boolean {
+  return a === b || (a.length === b.length && a.every((item, i) => item === b[i]))
 }
 
 /** The addresses of all `bind` lines, one per word between commas. */
@@ -152,6 +195,7 @@ export function structuralDifferences(running: Structure, wanted: Structure): st
 }
 
 function lineDifferences(title: string, old: Section, section: Section): string[] {
+  if (isSameList(old.lines, section.lines)) return []
   const [before, after] = [old.lines.map(withoutKey), section.lines.map(withoutKey)]
   if (before.join('\n') === after.join('\n')) return []
   const changed = [...after.filter(line => !before.includes(line)), ...before.filter(line => !after.includes(line))]
@@ -166,6 +210,7 @@ function withoutKey(line: string): string {
 }
 
 function serverDifferences(title: string, old: Section, section: Section): string[] {
+  if (isSameForRuntime(old.servers, section.servers)) return [] // as nearly always
   const before = new Map(old.servers.map(line => [line.name, line]))
   const names = new Set(section.servers.map(line => line.name))
   const added = section.servers.filter(line => !before.has(line.name)).length
@@ -181,6 +226,12 @@ function serverDifferences(title: string, old: Section, section: Section): strin
   if (added + removed === 0 && section.servers.some((line, i) => line.name !== old.servers[i]?.name))
     reasons.push(`${title}: order of servers changed`) // it counts for some algorithms
   return reasons
+}
+
+function isSameForRuntime(a: readonly ServerLine[], b: readonly ServerLine[]): boolean {
+  const isSame = (line: ServerLine, other: ServerLine | undefined) =>
+    line === other || (line.name === other?.name && sameButForRuntime(line, other))
+  return a.length === b.length && a.every((line, i) => isSame(line, b[i]))
 }
 
 /** A maxconn that appears or disappears needs a reload: at run time nobody knows the default it would return to. */

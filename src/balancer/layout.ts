@@ -1,14 +1,24 @@
 import type { BalancerConfig } from './config.ts'
-import { type KnownLines, parseStructure, type ServerLine, type Structure } from './config-structure.ts'
-import { templateData } from './data.ts'
+import { type KnownLines, parseStructure, type ServerLine } from './config-structure.ts'
+import { type PlacedServer, templateData } from './data.ts'
 import type { Entry } from './entry.ts'
-import { placed, type Roster } from './roster.ts'
-import { SlotMap } from './slots.ts'
+import { isAsPlaced, placed, type Roster } from './roster.ts'
+import { type Slot, SlotMap } from './slots.ts'
+import { type File, redrawn } from './redrawn.ts'
 import type { Render } from './template.ts'
 import type { Placement } from './wanted.ts'
 
 /** HAProxy's `maxconn` for so many checked servers in the file. */
 export type MaxconnFor = (checks: number) => number
+
+/** A server in the file, and its slot, where the template has slots. */
+interface Seated {
+  readonly server: PlacedServer
+  readonly slot: Readonly<Slot> | undefined
+}
+
+/** By the key of the entry. */
+type Seating = ReadonlyMap<string, Seated>
 
 /**
  * One configuration and its template, and where every server stands in the file they make: the numbered slots of
@@ -26,8 +36,8 @@ export class Layout {
   /** `web/slot1` → the member that is there, or was last. */
   readonly #members: Map<string, string>
   readonly #known: KnownLines
-  /** The file of the pass before, by what it was made of: mostly nothing has changed. */
-  #last: { readonly made: string; readonly text: string; readonly structure: Structure } | undefined
+  /** The file of the pass before, and what it was made of: mostly nothing has changed, or one server. */
+  #last: { readonly seating: Seating; readonly sizes: string; readonly file: File } | undefined
 
   constructor(config: BalancerConfig, render: Render, maxconnFor: MaxconnFor, before?: Layout) {
     this.config = config
@@ -90,8 +100,7 @@ export class Layout {
   }
 
   slotOf({ server, endpoint }: Entry): string | undefined {
-    const number = this.#slots.get(server.pool)?.slotOf(endpoint)
-    return this.usesSlots && number !== undefined ? `slot${number}` : undefined
+    return this.usesSlots ? this.#slots.get(server.pool)?.slotOf(endpoint)?.name : undefined
   }
 
   /** The member that is in a slot, or was last: `web/slot1`, and the same of a pool's companion backend. */
@@ -105,30 +114,54 @@ export class Layout {
   }
 
   /** The same, and its structure. @throws TemplateError when the template fails while it renders */
-  file(roster: Roster): { readonly text: string; readonly structure: Structure } {
-    const made = this.#signature(roster)
-    if (this.#last?.made === made) return this.#last
-    const text = this.#rendered(roster)
-    this.#last = { made, text, structure: parseStructure(text, this.#known) }
-    return this.#last
+  file(roster: Roster): File {
+    const last = this.#last
+    const sizes = [...this.#slots.values()].map(({ size }) => size).join()
+    const seating = this.#seating(roster, last?.seating)
+    const isSameSize = last?.sizes === sizes
+    const changed = isSameSize ? changedBetween(last.seating, seating) : undefined
+    if (isSameSize && changed?.length === 0) return last.file
+    const part = changed === undefined || changed.length > seating.size / 2 ? undefined : this.#part(seating, changed)
+    const file = last === undefined || part === undefined ? undefined : redrawn(last.file, part)
+    this.#last = { seating, sizes, file: file ?? this.#drawn([...seating.values()], this.#allSlots()) }
+    return this.#last.file
   }
 
-  /** Everything of the servers that the file depends on. */
-  #signature(roster: Roster): string {
-    const sizes = [...this.#slots.values()].map(({ size }) => size)
-    const servers = this.inFile(roster).map(entry => {
-      const { key, server, weight, decision } = entry
-      return `${key} ${this.slotOf(entry) ?? ''} ${server.name} ${server.host} ${server.state} ${weight} ${decision.stance}`
-    })
-    return [sizes.join(), ...servers].join('\n')
+  /** Everything of the servers that the file depends on. @param before whose objects stand for what has not changed */
+  #seating(roster: Roster, before: Seating = new Map()): Seating {
+    const seating = new Map<string, Seated>()
+    for (const entry of this.inFile(roster)) {
+      const slot = this.usesSlots ? this.#slots.get(entry.server.pool)?.slotOf(entry.endpoint) : undefined
+      const old = before.get(entry.key)
+      const isSame = old !== undefined && old.slot === slot && isAsPlaced(entry, old.server)
+      seating.set(entry.key, isSame ? old : { server: placed(entry), slot })
+    }
+    return seating
   }
 
-  #rendered(roster: Roster): string {
-    const servers = this.inFile(roster).map(placed)
-    const slots = [...this.#slots.values()].reduce((sum, { size }) => sum + size, 0)
-    const seats = new Map([...this.#slots].map(([pool, map]) => [pool, this.usesSlots ? map.slots() : []]))
-    const maxconn = this.#maxconnFor(this.usesSlots ? slots : servers.length)
-    return this.#render(templateData(this.config, servers, seats, maxconn))
+  /**
+   * In the template `slots` a line depends on who is in its slot and on nobody else: the file with the changed ones alone has them as
+   * they are in the whole one. To render all of a thousand would be a third of a pass.
+   */
+  #part(seating: Seating, changed: readonly Seated[]): File | undefined {
+    if (this.config.template !== 'slots') return undefined
+    const slots = new Map(this.poolNames().map(pool => [pool, new Set<Readonly<Slot>>()]))
+    for (const { server, slot } of changed) if (slot !== undefined) slots.get(server.pool)?.add(slot)
+    const present = [...seating.values()].filter(({ server, slot }) => slot && slots.get(server.pool)?.has(slot))
+    const inOrder = [...slots].map(([pool, some]) => [pool, [...some].sort((a, b) => a.number - b.number)] as const)
+    return this.#drawn(present, new Map(inOrder))
+  }
+
+  #allSlots(): Map<string, readonly Readonly<Slot>[]> {
+    return new Map([...this.#slots].map(([pool, map]) => [pool, this.usesSlots ? map.slots() : []]))
+  }
+
+  #drawn(seated: readonly Seated[], slots: ReadonlyMap<string, readonly Readonly<Slot>[]>): File {
+    const servers = seated.map(({ server }) => server)
+    const sum = [...this.#slots.values()].reduce((before, { size }) => before + size, 0)
+    const maxconn = this.#maxconnFor(this.usesSlots ? sum : servers.length)
+    const text = this.#render(templateData(this.config, servers, slots, maxconn))
+    return { text, structure: parseStructure(text, this.#known) }
   }
 
   /** Whose server line is whose. */
@@ -138,11 +171,23 @@ export class Layout {
 
   #inSlot(roster: Roster, backend: string, line: ServerLine): Entry | 'free' | undefined {
     const pool = poolOf(backend)
-    const number = slotNumber(line.name)
-    const slot = number === undefined ? undefined : this.#slots.get(pool)?.slots()[number - 1]
+    const slot = this.#slots.get(pool)?.named(line.name)
     if (slot === undefined) return undefined
     return slot.occupant === undefined ? 'free' : roster.get(pool, slot.occupant)
   }
+}
+
+/** Who is or was in the slots that changed. */
+function changedBetween(before: Seating, now: Seating): Seated[] {
+  const changed: Seated[] = []
+  for (const [key, seated] of now) {
+    const old = before.get(key)
+    if (old === seated) continue
+    changed.push(seated)
+    if (old !== undefined) changed.push(old)
+  }
+  for (const [key, old] of before) if (!now.has(key)) changed.push(old)
+  return changed
 }
 
 /** In a file of one line per server: by address, else by name; of the backend's own pool, if there is one of that name. */
@@ -178,9 +223,11 @@ function add({ byAddress, byHost }: Lookup, entry: Entry): void {
   if (!byHost.has(host)) byHost.set(host, entry)
 }
 
+const COMPANION = '.unsafe'
+
 /** A pool's companion backend, `web.unsafe`, has the same servers. */
 function poolOf(backend: string): string {
-  return backend.replace(/\.unsafe$/, '')
+  return backend.endsWith(COMPANION) ? backend.slice(0, -COMPANION.length) : backend
 }
 
 function slotNumber(server: string): number | undefined {

@@ -127,7 +127,7 @@ export class Lookout {
   async look(rereads = false): Promise<Outcome | undefined> {
     const { clock, control } = this.#deps
     const isSample = this.roster.guards.wantsSample(clock.nowMs())
-    const seen = await control.look(isSample || this.#drains())
+    const seen = await control.look(isSample || this.#counts())
     const sighting = new Sighting(seen, this.#layout, this.roster)
     for (const entry of this.roster.observe(one => sighting.stateOf(one), clock.nowMs()))
       if (this.#layout.has(entry.server.pool)) this.#deps.onCheck?.(checkNewsOf(entry))
@@ -216,8 +216,9 @@ export class Lookout {
     return true
   }
 
-  #drains(): boolean {
-    return this.roster.entries().some(entry => entry.liveness === 'left' || entry.decision.stance === 'drain')
+  /** Some go when nothing is left on them. */
+  #counts(): boolean {
+    return this.roster.entries().some(entry => entry.liveness === 'left' || entry.drainingSinceMs !== undefined)
   }
 
   #targets(): Map<string, ProbeTarget> {

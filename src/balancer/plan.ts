@@ -119,10 +119,9 @@ export function knownDown(running: Running, wanted: Wanted): string[] {
 
 /** Servers that the file has in traffic, and that must wait for a good check. */
 function waitingServers(running: Running, wanted: Wanted): Set<string> {
-  const live = [...running.servers.values()]
   const isDown = ({ admin, up }: LiveServer) => admin === 'ready' && up === false
-  const mayWait = live.some(isDown) || [...wanted.servers.values()].some(({ entersByCheck }) => entersByCheck === true)
-  if (!mayWait) return new Set() // as nearly always, in pools of thousands
+  const waits = ({ entersByCheck }: WantedServer) => entersByCheck === true
+  if (!isAny(running.servers, isDown) && !isAny(wanted.servers, waits)) return new Set() // as nearly always, in pools of thousands
   const known = byEndpoint(running)
   const waiting = new Set<string>()
   for (const [server, line] of serverLines(wanted.config)) {
@@ -133,6 +132,11 @@ function waitingServers(running: Running, wanted: Wanted): Set<string> {
     if (want.entersByCheck === true || (there !== undefined && isDown(there))) waiting.add(server)
   }
   return waiting
+}
+
+function isAny<T>(servers: ReadonlyMap<string, T>, what: (server: T) => boolean): boolean {
+  for (const server of servers.values()) if (what(server)) return true
+  return false
 }
 
 /** What a new worker, which has loaded the file, is still to be told. */
@@ -188,10 +192,7 @@ interface Phases {
 
 /** An address never changes under traffic (kubernetes-ingress 825: 503s): maintenance first, the new address, then back. */
 function planServer(server: string, live: LiveServer, want: WantedServer, phases: Phases): void {
-  const moves =
-    want.ip !== undefined &&
-    want.port !== undefined &&
-    endpointOf(live) !== endpointOf({ ip: want.ip, port: want.port })
+  const moves = want.ip !== undefined && want.port !== undefined && (live.ip !== want.ip || live.port !== want.port)
   const admin = moves && want.admin !== undefined ? leaveTraffic(server, live.admin, phases) : live.admin
   if (want.admin !== undefined && admin !== want.admin) changeAdmin(server, admin, want, phases)
   if (moves) phases.addresses.push({ kind: 'addr', server, ip: want.ip as string, port: want.port as number })

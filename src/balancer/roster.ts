@@ -238,6 +238,13 @@ export function placed(entry: Entry): PlacedServer {
   return { pool, name, host, ip, port, weight: entry.weight, state, stance: entry.decision.stance }
 }
 
+/** Whether templates see it as they did. @param before of the same endpoint */
+export function isAsPlaced({ server, weight, decision }: Entry, before: PlacedServer): boolean {
+  const { name, host, state } = server
+  const isSame = name === before.name && host === before.host && state === before.state
+  return isSame && weight === before.weight && decision.stance === before.stance
+}
+
 /** Where a member has several endpoints in a pool its servers are called `member:port`; of adopted ones only that is known. */
 function memberState({ name, host, port }: Server, members: MemberStates | undefined) {
   const suffix = `:${port}`

@@ -9,8 +9,8 @@ export interface ServerState {
   readonly admin: Admin
   /** Checks let it take traffic, whatever its administrative state. */
   readonly up: boolean
-  /** Requests, sessions and queue on it at this moment; 0 when they were not asked for. */
-  readonly sessions: number
+  /** Requests, sessions and queue on it at this moment; undefined when they were not asked for. */
+  readonly sessions?: number
   /** Average of its last 1024 answers, ms, and its requests since HAProxy's start; undefined when they were not asked for. */
   readonly responseMs?: number
   readonly requests?: number
@@ -25,29 +25,52 @@ export interface ServerState {
 const MAINT_BITS = 0x01 | 0x02 | 0x20 | 0x40
 const DRAIN_BITS = 0x08 | 0x10
 
-/** Reads `show servers state`, by column names, which grow with versions. Lines that do not fit are left out. */
-export function parseServersState(text: string): Map<string, Omit<ServerState, 'sessions'>> {
-  const servers = new Map<string, Omit<ServerState, 'sessions'>>()
-  const rows = text.split('\n')
-  const names = rows.find(row => row.startsWith('# ')) ?? ''
-  const header = names.slice(2).trim().split(' ')
-  const at = (name: string): number => header.indexOf(name)
-  const [backend, server, ip, port] = [at('be_name'), at('srv_name'), at('srv_addr'), at('srv_port')]
-  const [weight, admin, operation] = [at('srv_uweight'), at('srv_admin_state'), at('srv_op_state')]
-  for (const row of rows) {
-    if (row.startsWith('#')) continue
-    const cells = row.trim().split(' ')
-    if (cells.length < 15) continue
-    const bits = Number(cells[admin])
-    servers.set(`${cells[backend] ?? ''}/${cells[server] ?? ''}`, {
-      ip: cells[ip] ?? '',
-      port: Number(cells[port]),
-      weight: Number(cells[weight]),
-      admin: (bits & MAINT_BITS) !== 0 ? 'maint' : (bits & DRAIN_BITS) !== 0 ? 'drain' : 'ready',
-      up: Number(cells[operation]) !== 0,
-    })
+/** Where `show servers state` has what we read; they grow with versions. */
+export interface StateColumns {
+  readonly backend: number
+  readonly server: number
+  readonly ip: number
+  readonly operation: number
+  readonly admin: number
+  readonly weight: number
+  readonly port: number
+}
+
+const CELLS_MIN = 15
+
+/** @param header `# be_id be_name …` */
+export function stateColumns(header: string): StateColumns {
+  const names = header.slice(2).trim().split(' ')
+  const at = (name: string): number => names.indexOf(name)
+  return {
+    ...{ backend: at('be_name'), server: at('srv_name'), ip: at('srv_addr'), operation: at('srv_op_state') },
+    ...{ admin: at('srv_admin_state'), weight: at('srv_uweight'), port: at('srv_port') },
   }
-  return servers
+}
+
+/** One row of it; undefined for one that does not fit. */
+export function stateIn(
+  cells: readonly string[],
+  at: StateColumns,
+): { readonly key: string; readonly state: ServerState } | undefined {
+  if (cells.length < CELLS_MIN || cells[0] === '#') return undefined
+  const bits = Number(cells[at.admin])
+  const state: ServerState = {
+    ip: cells[at.ip] ?? '',
+    port: Number(cells[at.port]),
+    weight: Number(cells[at.weight]),
+    admin: (bits & MAINT_BITS) !== 0 ? 'maint' : (bits & DRAIN_BITS) !== 0 ? 'drain' : 'ready',
+    up: Number(cells[at.operation]) !== 0,
+  }
+  return { key: `${cells[at.backend] ?? ''}/${cells[at.server] ?? ''}`, state }
+}
+
+/** Reads `show servers state`, by column names, which grow with versions. Lines that do not fit are left out. */
+export function parseServersState(text: string): Map<string, ServerState> {
+  const rows = text.split('\n')
+  const columns = stateColumns(rows.find(row => row.startsWith('# ')) ?? '')
+  const found = rows.flatMap(row => stateIn(row.trim().split(' '), columns) ?? [])
+  return new Map(found.map(({ key, state }) => [key, state]))
 }
 
 /** What `show stat` tells of one server. */

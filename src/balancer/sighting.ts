@@ -42,6 +42,7 @@ export class Sighting {
   }
 
   #withTwin(entry: Entry, name: string, state: ServerState): ServerState {
+    if (state.sessions === undefined) return state
     const twin = this.#seen.servers.get(`${entry.server.pool}.unsafe/${name}`)
     return { ...state, sessions: state.sessions + (twin?.sessions ?? 0) }
   }

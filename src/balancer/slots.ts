@@ -1,6 +1,8 @@
 /** One numbered `server` line. */
 export interface Slot {
   readonly number: number
+  /** `slot1`. */
+  readonly name: string
   /** `ip:port` of the occupant, or undefined while free. */
   occupant: string | undefined
   /** Who was here last, so that a server that returns finds its cookie and its place in the hash ring again. */
@@ -18,6 +20,7 @@ const BLOCK = 20
 export class SlotMap {
   readonly #slots: Slot[] = []
   readonly #byOccupant = new Map<string, Slot>()
+  readonly #byName = new Map<string, Slot>()
   #releases = 0
 
   /** @param sizeMin slots to begin with, 20 by default; a running HAProxy's own number on adoption */
@@ -28,8 +31,7 @@ export class SlotMap {
   /** The same servers in the same slots; what happens to one of the two is not seen in the other. */
   clone(): SlotMap {
     const copy = new SlotMap(0)
-    copy.#slots.push(...this.#slots.map(slot => ({ ...slot })))
-    for (const slot of copy.#slots) if (slot.occupant !== undefined) copy.#byOccupant.set(slot.occupant, slot)
+    for (const slot of this.#slots) copy.#add({ ...slot })
     copy.#releases = this.#releases
     return copy
   }
@@ -47,8 +49,13 @@ export class SlotMap {
     return this.#slots
   }
 
-  slotOf(endpoint: string): number | undefined {
-    return this.#byOccupant.get(endpoint)?.number
+  slotOf(endpoint: string): Readonly<Slot> | undefined {
+    return this.#byOccupant.get(endpoint)
+  }
+
+  /** @param name `slot1` */
+  named(name: string): Readonly<Slot> | undefined {
+    return this.#byName.get(name)
   }
 
   /**
@@ -57,7 +64,7 @@ export class SlotMap {
    */
   occupy(endpoint: string): number {
     const held = this.slotOf(endpoint)
-    if (held !== undefined) return held
+    if (held !== undefined) return held.number
     if (this.free === 0) this.#extend(grownSize(this.size + 1))
     const slot = this.#pick(endpoint)
     this.#seat(slot, endpoint)
@@ -109,8 +116,16 @@ export class SlotMap {
   }
 
   #extend(size: number): void {
-    while (this.#slots.length < size)
-      this.#slots.push({ number: this.#slots.length + 1, occupant: undefined, last: undefined, freedAt: 0 })
+    while (this.#slots.length < size) {
+      const number = this.#slots.length + 1
+      this.#add({ number, name: `slot${number}`, occupant: undefined, last: undefined, freedAt: 0 })
+    }
+  }
+
+  #add(slot: Slot): void {
+    this.#slots.push(slot)
+    this.#byName.set(slot.name, slot)
+    if (slot.occupant !== undefined) this.#byOccupant.set(slot.occupant, slot)
   }
 }
 

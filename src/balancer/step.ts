@@ -105,14 +105,12 @@ export function idOf({ text, plan: step }: Step): string {
 
 /** Of most servers HAProxy's own state is all there is. */
 function withMaxconn(seen: Seen, config: Structure): Running['servers'] {
-  const limited = [...serverLines(config)].filter(([, { maxconn }]) => maxconn !== undefined)
-  if (limited.length === 0) return seen.servers
-  const servers = new Map<string, LiveServer>(seen.servers)
-  for (const [key, { maxconn }] of limited) {
-    const state = seen.servers.get(key)
-    if (state !== undefined) servers.set(key, { ...state, maxconn })
+  let servers: Map<string, LiveServer> | undefined
+  for (const [key, { maxconn }] of serverLines(config)) {
+    const state = maxconn === undefined ? undefined : seen.servers.get(key)
+    if (state !== undefined) (servers ??= new Map(seen.servers)).set(key, { ...state, maxconn })
   }
-  return servers
+  return servers ?? seen.servers
 }
 
 /** What a worker that somebody else started has forgotten: these were down. @param loaded what it runs */

@@ -46,6 +46,7 @@ export function leavers(
   running: Structure,
   released: readonly Entry[],
 ): Map<string, WantedServer> {
+  if (released.length === 0) return new Map()
   const endpoints = new Set(released.map(entry => entry.endpoint))
   const lines = serverLines(running)
   const found = new Map<string, WantedServer>()

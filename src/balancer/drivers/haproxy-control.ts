@@ -4,7 +4,8 @@ import { type Attachment, type Attachments, parseFingerprint, parseShown, type R
 import { bindAddresses, parseStructure, serverLines, type Structure } from '../config-structure.ts'
 import { endpointOf } from '../server.ts'
 import { commandLine, type Command, payloadOf } from '../plan.ts'
-import { assertDone, parseFigures, parseServersState, type ServerFigures, type ServerState } from '../runtime-state.ts'
+import { assertDone, parseFigures, parseServersState, type ServerState } from '../runtime-state.ts'
+import { StatesReader } from '../states-reader.ts'
 import { RuntimeSocketError } from '../errors.ts'
 import { assertAccepted, type Haproxy, installChecked, readIfThere, reload, showProcesses } from './haproxy-process.ts'
 import { OldWorkers } from './old-workers.ts'
@@ -13,8 +14,6 @@ import { assertBindable } from './test-bind.ts'
 import { askMaster, masterSession, openRuntimeSession, type RuntimeSession } from './runtime-socket.ts'
 
 const TIMEOUT_MS = 2_000
-const NO_SESSIONS = { sessions: 0 } as const
-const NO_FIGURES: ReadonlyMap<string, ServerFigures> = new Map()
 /** `hard-stop-after` bounds their number; more than this were reloaded in bulk. */
 const OLD_WORKERS_MAX = 8
 
@@ -79,6 +78,7 @@ export class HaproxyControl {
   readonly #log: Log
   /** What reloads have left behind. */
   readonly oldWorkers: OldWorkers
+  readonly #states = new StatesReader()
   #fileText: string | undefined
   /** Tells the file that `fileText` is from one that somebody else wrote. */
   #fileMark: string | undefined
@@ -138,10 +138,10 @@ export class HaproxyControl {
     return this.#withSession(async session => {
       const workerPid = await pidOf(session)
       if (workerPid !== this.#workerPid) await this.#adoptWorker(workerPid)
-      const states = parseServersState(await session.command('show servers state'))
-      const figures = withFigures ? parseFigures(await session.command('show stat -1 4 -1')) : NO_FIGURES
-      const servers = new Map<string, ServerState>()
-      for (const [key, state] of states) servers.set(key, Object.assign(state, NO_SESSIONS, figures.get(key))) // made here
+      const states = this.#states.read(await session.command('show servers state'))
+      if (!withFigures) return new Seen(workerPid, states, this.#loaded)
+      const figures = parseFigures(await session.command('show stat -1 4 -1'))
+      const servers = new Map([...states].map(([key, state]) => [key, { ...state, ...figures.get(key) }]))
       return new Seen(workerPid, servers, this.#loaded)
     })
   }
