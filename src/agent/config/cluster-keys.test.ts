@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { schemaDocument } from './document.ts'
-import type { ConfigWorld } from './drivers/world.ts'
+import { fakeWorld } from './fake-world.ts'
 import { loadConfig } from './load.ts'
 import type { AgentConfig } from './types.ts'
 
@@ -44,19 +44,11 @@ const SAMPLES: Readonly<Record<string, unknown>> = {
 }
 
 function load(cluster: Record<string, unknown>): AgentConfig {
-  const texts: Record<string, string> = {
+  const world = fakeWorld({
     '/muster.yaml': JSON.stringify({ cluster }),
     '/keyring.json': JSON.stringify([KEY]),
     '/tags.json': '{"kept": "yes"}',
-  }
-  const world: ConfigWorld = {
-    readText: path => texts[path] ?? '',
-    list: () => [],
-    exists: path => Object.hasOwn(texts, path),
-    hostName: () => 'host-1',
-    addressesOf: () => ['10.0.0.9', '10.0.0.1'],
-    workingDirectory: () => '/',
-  }
+  })
   const { origin: _, ...config } = loadConfig({ files: [{ kind: 'file', path: '/muster.yaml' }] }, world)
   return config
 }

@@ -1,25 +1,9 @@
 import { expect, test } from 'vitest'
-import type { ConfigWorld } from './drivers/world.ts'
+import { fakeWorld } from './fake-world.ts'
 import { type ConfigInput, loadConfig } from './load.ts'
 import { ConfigError } from './problems.ts'
 
-function worldWith(files: Record<string, string>): ConfigWorld {
-  return {
-    readText(path) {
-      const text = files[path]
-      if (text === undefined) throw new Error('ENOENT: no such file or directory')
-      return text
-    },
-    list: folder =>
-      Object.keys(files)
-        .filter(one => one.startsWith(`${folder}/`))
-        .map(one => one.slice(folder.length + 1)),
-    exists: path => Object.hasOwn(files, path),
-    hostName: () => 'host-1',
-    addressesOf: name => (name === 'eth0' ? ['fe80::1', '10.0.0.9'] : undefined),
-    workingDirectory: () => '/home/me',
-  }
-}
+const worldWith = (files: Readonly<Record<string, string>>) => fakeWorld(files, '/home/me')
 
 /** One `muster.yaml` in the working directory. */
 function load(yaml: string, more: Omit<ConfigInput, 'files'> = {}) {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import type { ConfigWorld } from './drivers/world.ts'
+import { fakeWorld } from './fake-world.ts'
 import { loadConfig } from './load.ts'
 import { SERF_KEYS_WITHOUT_EFFECT, SETTINGS } from './settings.ts'
 
@@ -31,19 +31,11 @@ const SAMPLES: Readonly<Record<string, unknown>> = {
 }
 
 function load(serf: Record<string, unknown>) {
-  const texts: Record<string, string> = {
+  const world = fakeWorld({
     '/etc/serf/serf.conf': JSON.stringify(serf),
     '/keyring.json': JSON.stringify([KEY]),
     '/tags.json': '{"kept": "yes"}',
-  }
-  const world: ConfigWorld = {
-    readText: path => texts[path] ?? '',
-    list: () => [],
-    exists: path => Object.hasOwn(texts, path),
-    hostName: () => 'host-1',
-    addressesOf: () => ['10.0.0.9', '10.0.0.1'],
-    workingDirectory: () => '/',
-  }
+  })
   const { origin: _, ...config } = loadConfig(
     { files: [{ kind: 'file', path: '/etc/serf/serf.conf' }], serf: true },
     world,

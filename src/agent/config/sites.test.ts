@@ -1,20 +1,14 @@
 import { expect, test } from 'vitest'
-import type { ConfigWorld } from './drivers/world.ts'
+import { fakeWorld } from './fake-world.ts'
 import { loadConfig } from './load.ts'
 import { ConfigError } from './problems.ts'
 
-const world = (yaml: string): ConfigWorld => ({
-  readText: () => yaml,
-  list: () => [],
-  exists: path => path === '/etc/m/muster.yaml',
-  hostName: () => 'lb-1',
-  addressesOf: () => undefined,
-  workingDirectory: () => '/home/me',
-})
-
 function load(balancer: string) {
   const yaml = `balancer: ${balancer}\n`
-  const config = loadConfig({ files: [{ kind: 'file', path: '/etc/m/muster.yaml' }] }, world(yaml))
+  const config = loadConfig(
+    { files: [{ kind: 'file', path: '/etc/m/muster.yaml' }] },
+    fakeWorld({ '/etc/m/muster.yaml': yaml }),
+  )
   if (config.balancer === undefined) throw new Error('no balancer')
   return config.balancer
 }
