@@ -7,7 +7,7 @@ export { type ConfigWorld, systemWorld } from './drivers/world.ts'
 export { formatDuration, parseDuration } from './duration.ts'
 export { type ConfigInput, DEFAULT_FILE, loadConfig } from './load.ts'
 export { nearest } from './nearest.ts'
-export { readAddress } from './schema.ts'
+export { readAddress } from './schema/values.ts'
 export { ConfigError, type Problem } from './problems.ts'
 export { type Setting, SETTINGS } from './settings.ts'
 export type {
