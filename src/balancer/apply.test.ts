@@ -522,7 +522,7 @@ test('a template with a program of its own beside HAProxy is taken; the programâ
 })
 
 test('who was taken out while a reload waits has a receipt with what was said and why, also when it came during an apply', async () => {
-  const made = await rig({ template: 'named', reloadSpacingMs: 600 })
+  const made = await rig({ template: 'named', reloadSpacingMs: 2_500 })
   const balancer = await started(made)
   const [a, b] = [await web('127.0.194.2'), await web('127.0.194.3')]
   balancer.wanted([a.server, b.server])
