@@ -1,5 +1,5 @@
 import { rm, stat } from 'node:fs/promises'
-import { type Clock, type Log, messageOf, writeFileAtomic } from '../../base/index.ts'
+import { type Clock, type Log, messageOf, replaceFile, writeFileAtomic } from '../../base/index.ts'
 import { type Attachment, type Attachments, parseFingerprint, parseShown, type Reference } from '../attachments.ts'
 import { bindAddresses, parseStructure, serverLines, type Structure } from '../config-structure.ts'
 import { endpointOf } from '../server.ts'
@@ -136,11 +136,15 @@ export class HaproxyControl {
    */
   async look(withFigures: boolean): Promise<Seen> {
     return this.#withSession(async session => {
-      const workerPid = await pidOf(session)
+      const [workerPid, shown, stat] = await Promise.all([
+        pidOf(session),
+        session.command('show servers state'),
+        withFigures ? session.command('show stat -1 4 -1') : undefined,
+      ])
       if (workerPid !== this.#workerPid) await this.#adoptWorker(workerPid)
-      const states = this.#states.read(await session.command('show servers state'))
-      if (!withFigures) return new Seen(workerPid, states, this.#loaded)
-      const figures = parseFigures(await session.command('show stat -1 4 -1'))
+      const states = this.#states.read(shown)
+      if (stat === undefined) return new Seen(workerPid, states, this.#loaded)
+      const figures = parseFigures(stat)
       const servers = new Map([...states].map(([key, state]) => [key, { ...state, ...figures.get(key) }]))
       return new Seen(workerPid, servers, this.#loaded)
     })
@@ -217,10 +221,13 @@ export class HaproxyControl {
     }
   }
 
-  /** Replaces the file when only server lines changed, made of validated values: no `haproxy -c` (30 ms). @throws the system's error */
+  /**
+   * Replaces the file when only server lines changed, made of validated values: no `haproxy -c` (30 ms). A power cut may bring the one
+   * before back, which is as good: HAProxy then starts anew, and so does the agent. @throws the system's error
+   */
   async write(text: string): Promise<void> {
     if (text === this.#fileText) return
-    await writeFileAtomic(this.#paths.config, text)
+    await replaceFile(this.#paths.config, text)
     await this.#wrote(text)
   }
 

@@ -8,6 +8,12 @@ import { dirname } from 'node:path'
  * @throws the system's error (ENOSPC, EACCES, …); the old file is untouched and the temporary one removed
  */
 export async function writeFileAtomic(path: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
+  await replaceFile(path, content, mode)
+  await syncDirectory(dirname(path))
+}
+
+/** The same where a power cut may still bring the old content back, whole: the directory is left to the system. */
+export async function replaceFile(path: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
   const temporary = `${path}.${process.pid}.tmp`
   try {
     await writeSynced(temporary, content, mode)
@@ -16,7 +22,6 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
     await rm(temporary, { force: true })
     throw failure
   }
-  await syncDirectory(dirname(path))
 }
 
 async function writeSynced(path: string, content: string | Uint8Array, mode: number): Promise<void> {
