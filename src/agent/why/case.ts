@@ -1,5 +1,6 @@
 /** One thing that a verdict is about: a server with its member and its process, as far as each is known. */
 import type { WhySeverity, WhyVerdict } from '../../api/index.ts'
+import type { Code } from './codes.ts'
 import type { Facts, MemberFacts, ServerFacts, ServiceFacts } from './facts.ts'
 import { age } from './words.ts'
 
@@ -15,7 +16,7 @@ export interface Case {
 /** Undefined: it has nothing to say of this case. */
 export type Rule = (c: Case) => WhyVerdict | undefined
 
-export function verdict(c: Case, code: string, severity: WhySeverity, sentence: string): WhyVerdict {
+export function verdict(c: Case, code: Code, severity: WhySeverity, sentence: string): WhyVerdict {
   return { code, severity, sentence, about: c.name }
 }
 

@@ -1,6 +1,7 @@
 /** Why something is as it is, as the API tells it. */
 import { type HistoryRecord, NotThereError, type WhyReport, type WhyVerdict } from '../../api/index.ts'
 import type { Agent } from '../agent.ts'
+import type { Code } from './codes.ts'
 import { collectFacts } from './collect.ts'
 import { evidenceOf } from './evidence.ts'
 import type { Facts } from './facts.ts'
@@ -35,7 +36,7 @@ function gone({ records, what = '', nowMs, node }: Facts): WhyVerdict | undefine
   const ago = age(nowMs - Date.parse(last.at))
   const word = last.kind === 'member' ? (EVENTS.get(String(last['event'])) ?? 'was last heard of') : 'was last heard of'
   const sentence = `${what} is not in the ring any more, as ${node} sees it: it ${word} ${ago} ago; muster history ${what} tells more`
-  return { code: 'gone', severity: 'wrong', sentence, about: what }
+  return { code: 'gone' satisfies Code, severity: 'wrong', sentence, about: what }
 }
 
 const EVENTS = new Map([

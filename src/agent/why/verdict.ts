@@ -4,6 +4,7 @@
  */
 import type { WhyVerdict } from '../../api/index.ts'
 import { type Case, casesOf, isServing, type Rule } from './case.ts'
+import type { Code } from './codes.ts'
 import type { Facts } from './facts.ts'
 import { checkFails, entering } from './rules/checks.ts'
 import { MEMBER_RULES, memberOnly, nameClash, TAG_RULES } from './rules/membership.ts'
@@ -61,9 +62,9 @@ function nodeVerdicts(facts: Facts): WhyVerdict[] {
   )
 }
 
-const EMPTY: ReadonlySet<string> = new Set(['pool-empty', 'pool-below-minimum'])
+const EMPTY: ReadonlySet<string> = new Set<Code>(['pool-empty', 'pool-below-minimum'])
 /** All is well, and yet something has happened. */
-const TOLD: ReadonlySet<string> = new Set(['drift', 'restarted', 'below-minimum'])
+const TOLD: ReadonlySet<string> = new Set<Code>(['drift', 'restarted', 'below-minimum'])
 
 function firstsOf(facts: Facts, pool = facts.what): WhyVerdict[] {
   const its = worstFirst(facts).filter(

@@ -1,10 +1,11 @@
 /** What HAProxy's checks found, in words: its own short codes are in the evidence. */
 import { type Case, type Rule, standing, verdict } from '../case.ts'
+import type { Code } from '../codes.ts'
 import { counted, quoted } from '../words.ts'
 
 /** Why it is not in traffic. */
 export interface FailedCheck {
-  readonly code: string
+  readonly code: Code
   readonly words: string
 }
 

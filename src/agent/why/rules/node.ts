@@ -1,5 +1,6 @@
 /** What concerns this node as a whole: its ring, its HAProxy, its files. */
 import type { WhySeverity, WhyVerdict } from '../../../api/index.ts'
+import type { Code } from '../codes.ts'
 import type { Facts } from '../facts.ts'
 import { age, counted, firstLine, listed } from '../words.ts'
 import { isPartition } from './membership.ts'
@@ -7,7 +8,7 @@ import { isDown } from './traffic.ts'
 
 export type NodeRule = (facts: Facts) => WhyVerdict | undefined
 
-function verdict({ node }: Facts, code: string, severity: WhySeverity, sentence: string): WhyVerdict {
+function verdict({ node }: Facts, code: Code, severity: WhySeverity, sentence: string): WhyVerdict {
   return { code, severity, sentence, about: node }
 }
 
@@ -39,7 +40,7 @@ const diskFull: NodeRule = f => {
 const configuration: NodeRule = f => {
   const found = f.balancer?.configuration
   if (found === undefined) return undefined
-  const wrong = (code: string, what: string) => verdict(f, code, 'wrong', `${what}: ${telling(found.words)}`)
+  const wrong = (code: Code, what: string) => verdict(f, code, 'wrong', `${what}: ${telling(found.words)}`)
   if (found.kind === 'template')
     return wrong('template', `the template of ${f.node} is bad and not in force, the one before serves`)
   if (found.kind === 'refused')

@@ -1,5 +1,6 @@
 /** A pool as a whole, by its servers. */
 import type { WhyVerdict } from '../../../api/index.ts'
+import type { Code } from '../codes.ts'
 import type { Facts, PoolFacts } from '../facts.ts'
 import { age, counted } from '../words.ts'
 
@@ -9,7 +10,7 @@ export function poolVerdict(f: Facts, pool: PoolFacts, its: readonly WhyVerdict[
   const on = balancer === f.node ? '' : ` on ${balancer}`
   const [worst] = its.filter(one => one.severity !== 'ok')
   const because = worst === undefined ? '' : `: ${worst.sentence}`
-  const verdict = (code: string, severity: WhyVerdict['severity'], sentence: string) => ({
+  const verdict = (code: Code, severity: WhyVerdict['severity'], sentence: string) => ({
     code,
     severity,
     sentence,
