@@ -10,8 +10,8 @@ test('a pipe, a device, a directory and what is too large are refused, at once a
   const [pipe, text] = [join(directory, 'pipe'), join(directory, 'text')]
   execFileSync('mkfifo', [pipe])
   await writeFile(text, 'four')
-  const refused = [pipe, '/dev/zero', directory].map(path => readRegularFile(path, 10))
-  for (const one of refused) await expect(one).rejects.toThrow('is not a regular file')
+  for (const path of [pipe, '/dev/zero', directory])
+    await expect(readRegularFile(path, 10)).rejects.toThrow('is not a regular file')
   await expect(readRegularFile(text, 3)).rejects.toThrow('has 4 bytes, more than 3')
   expect(await readRegularFile(text, 4)).toBe('four')
   await expect(readRegularFile(join(directory, 'none'), 4)).rejects.toThrow('ENOENT')
