@@ -12,14 +12,8 @@ export {
   NoAdvertiseAddressError,
   TargetError,
 } from './drivers/errors.ts'
-export {
-  type JoinResult,
-  Memberlist,
-  type MemberlistConfig,
-  type MemberlistDeps,
-  type MemberlistHost,
-  startMemberlist,
-} from './drivers/memberlist.ts'
+export { Memberlist, startMemberlist } from './drivers/memberlist.ts'
+export type { JoinResult, MemberlistConfig, MemberlistDeps, MemberlistHost } from './drivers/memberlist-config.ts'
 export type { Change, Claim, Counters, Effect, Host, SwimConfig } from './effects.ts'
 export { Keyring, KeyringError } from './keyring.ts'
 export {

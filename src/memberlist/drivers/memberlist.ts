@@ -1,86 +1,31 @@
-import {
-  type Address,
-  assert,
-  type Clock,
-  deferred,
-  formatAddress,
-  type Log,
-  messageOf,
-  type Random,
-  within,
-} from '../../base/index.ts'
-import { isUndecryptable } from '../wire/encryption.ts'
-import type { Change, Claim, Counters, Effect, Host } from '../effects.ts'
+import { type Address, assert, deferred, formatAddress, messageOf, WakeUp, within } from '../../base/index.ts'
+import type { Counters, Effect } from '../effects.ts'
 import { ForeignKeys } from '../foreign-keys.ts'
 import type { Keyring } from '../keyring.ts'
 import { type Member, META_BYTES_MAX, understandsCrc } from '../member.ts'
-import type { Ping, PushPull, StreamMessage, Versions } from '../messages.ts'
-import { framingBytes, openPacket, sealPacket } from '../wire/packet.ts'
-import { PROFILES, type Profile, type Timing } from '../profiles.ts'
+import type { Ping, PushPull, StreamMessage } from '../messages.ts'
+import type { Timing } from '../profiles.ts'
 import { Swim } from '../swim.ts'
 import { encodeMessage } from '../wire/encode.ts'
-import { advertisedAddress, resolveTarget } from './addresses.ts'
+import { isUndecryptable } from '../wire/encryption.ts'
+import { resolveTarget } from './addresses.ts'
 import { BroadcastTimeoutError, ExchangeError } from './errors.ts'
 import { type Listener, listen, unlisten } from './listener.ts'
+import {
+  coreConfig,
+  type JoinResult,
+  type MemberlistConfig,
+  type MemberlistDeps,
+  timingOf,
+} from './memberlist-config.ts'
+import { Packets } from './packets.ts'
 import { exchange, type StreamConfig } from './stream.ts'
 import { StreamsIn } from './streams-in.ts'
 
-export interface MemberlistConfig {
-  /** Unique in the ring. */
-  readonly name: string
-  /** Default of every Serf agent: 0.0.0.0, port 7946. Port 0: any free one. */
-  readonly bind: Address
-  /** What others are told; port 0: the bound one. */
-  readonly advertise?: Address | undefined
-  readonly profile: Profile
-  /** At most 512 bytes. */
-  readonly meta: Uint8Array
-  /** To live with Serf: 1, 5, 2, 2, 5, 5. */
-  readonly versions: Versions
-  readonly keyring?: Keyring | undefined
-  readonly label?: string | undefined
-  /** Default true, as with Serf; peers read either. */
-  readonly compress?: boolean | undefined
-  readonly overrides?: Partial<Timing> | undefined
-  /** Bound of our list; default 10 000. Names beyond are refused and counted. */
-  readonly membersMax?: number | undefined
-}
-
-/** The floor above. Called synchronously, in the order of events; must not throw. */
-export interface MemberlistHost extends Host {
-  /** @param isStale it could be read with a retired key only */
-  userMessage(body: Uint8Array, from: Address | undefined, isStale: boolean): void
-  mergeState(state: Uint8Array, join: boolean): void
-  changed(change: Change, member: Member): void
-  conflict(existing: Member, other: Claim): void
-  pingDone(member: Member, rttMs: number, payload: Uint8Array | undefined): void
-  unknownPing?(from: Address, node?: string): void
-  /** A packet could be read with a retired key only: its sender has missed a rotation. */
-  staleKey?(from: Address, key: Uint8Array): void
-}
-
-export interface MemberlistDeps {
-  readonly clock: Clock
-  readonly random: Random
-  readonly log: Log
-  readonly host: MemberlistHost
-}
-
-export interface JoinResult {
-  /** How many addresses answered, and had their list merged. */
-  readonly contacted: number
-  /** Where they turned out to be: names lead to numbers. A driver that cannot tell leaves it out. */
-  readonly answered?: readonly Address[]
-  readonly errors: readonly { readonly address: string; readonly error: Error }[]
-}
-
 /** Serf's broadcastTimeout. */
 const BROADCAST_TIMEOUT_MS = 5000
-/** A wake-up that comes later than this lets waiting packets be read before deadlines are looked at. */
-const LATE_MS = 250
-const READ_FIRST_MS = 50
-const READING_FIRST = Number.NEGATIVE_INFINITY
-const MEMBERS_MAX = 10_000
+/** After a suspension the answers we wait for may lie in the socket's buffer: they are read before deadlines are looked at. */
+const LATENESS = { lateMs: 250, restMs: 50 }
 const ANSWER_MS_MAX = 2_000
 const FOREIGN_KEY =
   'a packet is encrypted with a key that this node does not have: it, or the sender, was away while keys were changed. ' +
@@ -111,51 +56,45 @@ export async function startMemberlist(
 export class Memberlist implements AsyncDisposable {
   readonly boundPort: number
   readonly keyring: Keyring | undefined
-  readonly #config: MemberlistConfig
   readonly #deps: MemberlistDeps
   readonly #timing: Timing
   readonly #listener: Listener
   readonly #streams: StreamsIn
+  readonly #packets: Packets
   readonly #streamConfig: StreamConfig
   readonly #swim: Swim
   readonly #stopping = new AbortController()
   readonly #announcements = new Map<number, () => void>()
   readonly #leftWaiters = new Set<() => void>()
   readonly #foreignKeys = new ForeignKeys()
+  readonly #wake: WakeUp
   #tickets = 0
-  #wake: { atMs: number; cancel(): void } | undefined
   #stopped: Promise<void> | undefined
 
   constructor(config: MemberlistConfig, deps: MemberlistDeps, listener: Listener) {
-    this.#config = config
     this.#deps = deps
     this.#listener = listener
     this.boundPort = listener.port
     this.keyring = config.keyring
     const { clock, random } = deps
-    const { name, meta, keyring, label, compress = true } = config
-    this.#timing = { ...PROFILES[config.profile], ...config.overrides }
+    const { keyring, label, compress = true } = config
+    this.#timing = timingOf(config)
     this.#streamConfig = { keyring, label, compress, random, clock }
-    const own = advertisedAddress(config.bind, config.advertise, listener.port)
-    const core = {
-      ...this.#timing,
-      ...own,
-      name,
-      meta,
-      vsn: config.versions,
-      packetOverheadBytes: framingBytes(config),
-      membersMax: config.membersMax ?? MEMBERS_MAX,
-    }
-    this.#swim = new Swim(core, { random, host: deps.host }, clock.nowMs())
+    this.#swim = new Swim(coreConfig(config, listener.port), { random, host: deps.host }, clock.nowMs())
     this.#streams = new StreamsIn(listener.tcp, {
       ...this.#streamConfig,
       timeoutMs: this.#timing.tcpTimeoutMs,
       answer: (message, isStale) => this.#answer(message, isStale),
       refused: (reason, peer, thrown) => this.#streamRefused(reason, peer, thrown),
     })
-    listener.udp.on('message', (packet, from) => this.#receive(packet, { ip: from.address, port: from.port }))
-    listener.udp.on('error', failure => this.#sendError(failure, undefined))
-    this.#perform(this.#swim.tick(clock.nowMs()))
+    this.#packets = new Packets(listener.udp, {
+      ...{ keyring, label, compress, random },
+      received: (parts, from, retired) => this.#received(parts, from, retired),
+      refused: (thrown, from) => this.#packetRefused(thrown, from),
+      notSent: (failure, node) => this.#notSent(failure, node),
+    })
+    this.#wake = new WakeUp(clock, () => this.#tick(), LATENESS)
+    this.#tick()
   }
 
   get local(): Member {
@@ -229,13 +168,13 @@ export class Memberlist implements AsyncDisposable {
   sendUser(to: Address, body: Uint8Array, node?: string): void {
     const member = node === undefined ? undefined : this.#swim.member(node)
     const crc = member !== undefined && understandsCrc(member)
-    this.#send({ kind: 'send', to, parts: [encodeMessage({ type: 'user', body })], crc, node: undefined })
+    this.#packets.send({ to, parts: [encodeMessage({ type: 'user', body })], crc, node: undefined })
   }
 
   /** One user message for a member that has nothing but this key. Best effort. */
   sendUserUnder(key: Uint8Array, to: Address, body: Uint8Array): void {
     const parts = [encodeMessage({ type: 'user', body })]
-    this.#send({ kind: 'send', to, parts, crc: false, node: undefined }, key)
+    this.#packets.send({ to, parts, crc: false, node: undefined }, key)
   }
 
   /** One user message to each of these members, repeated after 30, 90 and 200 ms until it is acked. */
@@ -246,7 +185,7 @@ export class Memberlist implements AsyncDisposable {
   /** The host has something to spread: gossip, which rests while nobody has, goes on. */
   hostQueued(): void {
     this.#swim.hostQueued(this.#deps.clock.nowMs())
-    this.#arm()
+    this.#wake.set(this.#swim.nextTickMs())
   }
 
   /** Pings a member out of turn: if it came back empty, it asks us for our list at once. */
@@ -298,7 +237,8 @@ export class Memberlist implements AsyncDisposable {
 
   async #stop(): Promise<void> {
     this.#stopping.abort()
-    this.#wake?.cancel()
+    this.#packets.close()
+    this.#wake.end()
     this.#streams.close()
     await unlisten(this.#listener)
   }
@@ -360,24 +300,20 @@ export class Memberlist implements AsyncDisposable {
     return { answer: this.#swim.ownList(message.join), after }
   }
 
-  #receive(packet: Uint8Array, from: Address): void {
-    const { keyring, label } = this.#config
-    let parts: Uint8Array[]
-    let retired: Uint8Array | undefined
-    const onRetired = (key: Uint8Array) => {
-      retired = key
-    }
-    try {
-      parts = openPacket(packet, { keyring, label, onRetired })
-    } catch (thrown) {
-      this.#swim.counters.packetsRefused++
-      if (isUndecryptable(thrown)) return this.#foreignKey(from.ip)
-      this.#deps.log.debug({ from: formatAddress(from), reason: messageOf(thrown) }, 'dropped a packet')
-      return
-    }
+  #tick(): void {
+    this.#perform(this.#swim.tick(this.#deps.clock.nowMs()))
+  }
+
+  #received(parts: Uint8Array[], from: Address, retired: Uint8Array | undefined): void {
     this.#foreignKeys.understood(from.ip)
     this.#perform(this.#swim.receive(parts, from, this.#deps.clock.nowMs()), retired !== undefined)
     if (retired !== undefined) this.#deps.host.staleKey?.(from, retired)
+  }
+
+  #packetRefused(thrown: unknown, from: Address): void {
+    this.#swim.counters.packetsRefused++
+    if (isUndecryptable(thrown)) return this.#foreignKey(from.ip)
+    this.#deps.log.debug({ from: formatAddress(from), reason: messageOf(thrown) }, 'dropped a packet')
   }
 
   #foreignKey(ip: string): void {
@@ -393,14 +329,14 @@ export class Memberlist implements AsyncDisposable {
   /** @param isStale they come of a packet that could be read with a retired key only */
   #perform(effects: readonly Effect[], isStale = false): void {
     for (const effect of effects) this.#performOne(effect, isStale)
-    this.#arm()
+    this.#wake.set(this.#swim.nextTickMs())
   }
 
   #performOne(effect: Effect, isStale: boolean): void {
     const { host, log } = this.#deps
     switch (effect.kind) {
       case 'send':
-        return this.#send(effect)
+        return this.#packets.send(effect)
       case 'stream-ping':
         return void this.#streamPing(effect.to, effect.ping, effect.timeoutMs)
       case 'push-pull':
@@ -425,21 +361,7 @@ export class Memberlist implements AsyncDisposable {
     }
   }
 
-  #send({ to, parts, crc, node }: Extract<Effect, { kind: 'send' }>, key?: Uint8Array): void {
-    if (this.#stopping.signal.aborted) return
-    const { keyring, label, compress = true } = this.#config
-    try {
-      for (const packet of sealPacket(parts, { crc, compress, keyring, key, label, random: this.#deps.random })) {
-        this.#listener.udp.send(packet, to.port, to.ip, failure => {
-          if (failure !== null) this.#sendError(failure, node)
-        })
-      }
-    } catch (thrown) {
-      this.#sendError(thrown, node)
-    }
-  }
-
-  #sendError(failure: unknown, node: string | undefined): void {
+  #notSent(failure: unknown, node: string | undefined): void {
     this.#swim.counters.sendErrors++
     if (this.#stopping.signal.aborted) return
     this.#deps.log.debug({ member: node, reason: messageOf(failure) }, 'could not send a packet')
@@ -468,28 +390,6 @@ export class Memberlist implements AsyncDisposable {
       const fields = { member: node, reason: messageOf(thrown) }
       if (!this.#stopping.signal.aborted) this.#deps.log.info(fields, 'could not exchange lists; others will do')
     }
-  }
-
-  #arm(): void {
-    const dueMs = this.#swim.nextTickMs()
-    const isArmed = this.#wake?.atMs === dueMs || this.#wake?.atMs === READING_FIRST
-    if (dueMs === undefined || this.#stopping.signal.aborted || isArmed) return
-    this.#wake?.cancel()
-    const { clock } = this.#deps
-    const timer = clock.after(Math.ceil(dueMs - clock.nowMs()), () => this.#woken(dueMs))
-    this.#wake = { atMs: dueMs, cancel: () => timer.cancel() }
-  }
-
-  /** After a suspension the answers we wait for may lie in the socket's buffer: they are read before we tick. */
-  #woken(dueMs: number): void {
-    const { clock } = this.#deps
-    const tick = () => {
-      this.#wake = undefined
-      this.#perform(this.#swim.tick(clock.nowMs()))
-    }
-    if (clock.nowMs() - dueMs < LATE_MS) return tick()
-    const timer = clock.after(READ_FIRST_MS, tick)
-    this.#wake = { atMs: READING_FIRST, cancel: () => timer.cancel() }
   }
 
   async #told(promise: Promise<void>, timeoutMs: number, sentence: string): Promise<void> {
