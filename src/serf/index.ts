@@ -55,8 +55,9 @@ export { type Coordinate, distanceS } from './coordinate.ts'
 export { SerfCore, type SerfCoreConfig, type SerfState } from './core.ts'
 export { lastGoodKeyring, readKeyringFile, secretJson, writeKeyringFile } from './drivers/keyring-file.ts'
 export { RemoteSerf, type RemoteSerfConfig, type RemoteSerfDeps, startRemoteSerf } from './drivers/remote-serf.ts'
-export { Serf, type SerfDeps, startSerf } from './drivers/serf.ts'
-export type { SerfConfig } from './drivers/serf-config.ts'
+export { Serf } from './drivers/serf.ts'
+export type { SerfConfig, SerfDeps } from './drivers/serf-config.ts'
+export { startSerf } from './drivers/start-serf.ts'
 export type { QueryAnswer, ReceivedQuery, SerfEffect } from './effects.ts'
 export {
   BroadcastTimeoutError,

@@ -1,4 +1,4 @@
-import type { Address } from '../../base/index.ts'
+import type { Address, Clock, Log, Random } from '../../base/index.ts'
 import { type Keyring, PROFILES, type Profile } from '../../memberlist/index.ts'
 import type { SerfCoreConfig } from '../core.ts'
 import type { Tags } from '../tags.ts'
@@ -40,6 +40,12 @@ export interface SerfConfig {
   readonly resolveConflicts?: boolean | undefined
   /** Serf's library option; its agent's key of that name has no effect. Default false. */
   readonly disableCoordinates?: boolean | undefined
+}
+
+export interface SerfDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
 }
 
 const HOUR_MS = 3_600_000

@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { seededRandom, silentLog, systemClock } from '../../base/index.ts'
-import { type Serf, startSerf } from './serf.ts'
+import type { Serf } from './serf.ts'
+import { startSerf } from './start-serf.ts'
 
 const deps = { clock: systemClock, random: seededRandom(7), log: silentLog }
 

@@ -1,93 +1,25 @@
-import {
-  type Address,
-  type Clock,
-  deferred,
-  Listeners,
-  type Log,
-  messageOf,
-  type Random,
-  Scope,
-  sleep,
-  type Timer,
-  within,
-} from '../../base/index.ts'
-import { type JoinResult, type Memberlist, type MemberlistHost, startMemberlist } from '../../memberlist/index.ts'
+import { type Address, deferred, Listeners, messageOf, sleep, WakeUp, within } from '../../base/index.ts'
+import type { JoinResult, Memberlist, MemberlistHost } from '../../memberlist/index.ts'
 import { QueryHandle } from '../answer-stream.ts'
 import { isMemberEvent } from '../coalesce.ts'
 import type { Coordinate } from '../coordinate.ts'
-import { SerfCore, type SerfState } from '../core.ts'
+import type { SerfCore, SerfState } from '../core.ts'
 import type { ReceivedQuery, SerfEffect } from '../effects.ts'
-import { BroadcastTimeoutError, SerfStateError } from '../errors.ts'
 import type { Engine, JoinOptions } from '../engine.ts'
+import { BroadcastTimeoutError, SerfStateError } from '../errors.ts'
 import type { QueryEvent, SerfEvent } from '../events.ts'
 import { type KeyAnswers, type KeyOperation, KeyRequests } from '../key-requests.ts'
 import type { LTime } from '../lamport.ts'
 import type { SerfMember } from '../member.ts'
 import type { QueryParams } from '../queries.ts'
-import { SnapshotRecord } from '../snapshot.ts'
 import { encodeTags, type Tags } from '../tags.ts'
-import { answerKeys } from './key-answers.ts'
-import { settleKeyringFile } from './keyring-file.ts'
-import { coreConfig, type SerfConfig } from './serf-config.ts'
-import { rejoin } from './rejoin.ts'
 import { JoinTurns } from './join-turns.ts'
-import { Snapshotter } from './snapshotter.ts'
-import { forgetRetired, RetiredKeys } from './retired-keys.ts'
-import { SnapshotFile } from './snapshot-file.ts'
+import { answerKeys } from './key-answers.ts'
+import { rejoin } from './rejoin.ts'
+import type { RetiredKeys } from './retired-keys.ts'
+import type { SerfConfig, SerfDeps } from './serf-config.ts'
+import type { Snapshotter } from './snapshotter.ts'
 import { StaleMembers } from './stale-members.ts'
-
-export interface SerfDeps {
-  readonly clock: Clock
-  readonly random: Random
-  readonly log: Log
-}
-
-/** memberlist 1 to 5, speaking 2; Serf 2 to 5: what real agents of the 0.9 line and later advertise, and what they speak by default. */
-const VERSIONS = [1, 5, 2, 2, 5] as const
-const PROTOCOL = 5
-
-/**
- * A Serf agent without its RPC: listening, with its tags announced, and (with a snapshot) looking for the peers it knew.
- * @throws TagsTooLargeError, and memberlist's errors when it cannot listen; everything is released then
- */
-export async function startSerf(config: SerfConfig, deps: SerfDeps, signal?: AbortSignal): Promise<Serf> {
-  const meta = encodeTags(config.tags)
-  await using scope = new Scope()
-  const record = new SnapshotRecord(config.rejoinAfterLeave ?? false)
-  const snapshot = config.snapshotPath === undefined ? undefined : new SnapshotFile(config.snapshotPath, record, deps)
-  await snapshot?.open()
-  if (snapshot !== undefined) scope.defer(() => snapshot.close())
-  const known = [...record.nodes].filter(([name]) => name !== config.name).map(([name, at]) => `${name}/${at}`)
-  const restored = snapshot === undefined ? undefined : record.clocks
-  const core = new SerfCore(coreConfig(config, restored), deps.random, deps.clock.nowMs())
-  if (config.keyring !== undefined && config.keyringPath !== undefined)
-    await settleKeyringFile(config.keyringPath, config.keyring, deps.log)
-  const retired = await retiredKeys(config, deps)
-  if (retired !== undefined) scope.defer(() => retired.close())
-  const snapshotter = new Snapshotter(snapshot, record, deps.clock, () => core.clock.time())
-  const serf = new Serf(config, deps, core, snapshotter, retired)
-  const { name, bind, advertise, profile, keyring, compress, protocol = PROTOCOL } = config
-  const memberlist = await startMemberlist(
-    { name, bind, advertise, profile, meta, versions: [...VERSIONS, protocol], keyring, compress },
-    { ...deps, host: serf.host() },
-    signal,
-  )
-  scope.move()
-  serf.attach(memberlist, known)
-  return serf
-}
-
-async function retiredKeys(config: SerfConfig, deps: SerfDeps): Promise<RetiredKeys | undefined> {
-  const { keyring, keyringPath, keyGraceMs = 0 } = config
-  if (keyring?.primary === undefined) return undefined
-  if (keyGraceMs <= 0) {
-    if (keyringPath !== undefined) await forgetRetired(keyringPath, deps.log)
-    return undefined
-  }
-  const retired = new RetiredKeys(keyring, keyringPath, keyGraceMs, deps)
-  await retired.open()
-  return retired
-}
 
 /** A running agent; made by `startSerf`. */
 export class Serf implements Engine {
@@ -110,7 +42,7 @@ export class Serf implements Engine {
   readonly #stopping = new AbortController()
   #memberlist: Memberlist | undefined
   #tags: Tags
-  #tick: { atMs: number; timer: Timer } | undefined
+  readonly #wake: WakeUp
   readonly #joins = new JoinTurns(() => this.#core.ignoreOld(false))
   #stopped: Promise<void> | undefined
 
@@ -136,6 +68,7 @@ export class Serf implements Engine {
       deps,
     )
     this.#tags = config.tags
+    this.#wake = new WakeUp(deps.clock, () => this.#perform(core.tick(this.#nowMs())))
     this.#events = new Listeners('events', deps.log)
     this.#changes = new Listeners('changes', deps.log)
   }
@@ -330,7 +263,7 @@ export class Serf implements Engine {
     this.#stopping.abort()
     this.#stale.close()
     this.#retired?.close()
-    this.#tick?.timer.cancel()
+    this.#wake.end()
     for (const query of this.#queries.values()) query.end()
     await this.#memberlist?.stop()
   }
@@ -455,13 +388,6 @@ export class Serf implements Engine {
   }
 
   #arm(): void {
-    const atMs = this.#core.nextTickMs()
-    if (this.#memberlist === undefined || this.#stopping.signal.aborted || this.#tick?.atMs === atMs) return
-    this.#tick?.timer.cancel()
-    const timer = this.#deps.clock.after(Math.ceil(atMs - this.#nowMs()), () => {
-      this.#tick = undefined
-      this.#perform(this.#core.tick(this.#nowMs()))
-    })
-    this.#tick = { atMs, timer }
+    if (this.#memberlist !== undefined) this.#wake.set(this.#core.nextTickMs())
   }
 }
