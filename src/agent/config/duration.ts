@@ -24,10 +24,3 @@ export function parseDuration(text: string): number | undefined {
     sumMs += Number(amount) * (UNIT_MS[unit as string] ?? 0)
   return sumMs > DURATION_MS_MAX ? undefined : sumMs
 }
-
-/** The shortest form of `ms` that `parseDuration` reads. */
-export function formatDuration(ms: number): string {
-  if (ms !== 0 && ms % 3_600_000 === 0) return `${ms / 3_600_000}h`
-  if (ms !== 0 && ms % 60_000 === 0) return `${ms / 60_000}m`
-  return ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`
-}

@@ -4,7 +4,7 @@
  */
 export { jsonSchema } from './check.ts'
 export { type ConfigWorld, systemWorld } from './drivers/world.ts'
-export { formatDuration, parseDuration } from './duration.ts'
+export { parseDuration } from './duration.ts'
 export { type ConfigInput, DEFAULT_FILE, loadConfig } from './load.ts'
 export { nearest } from './nearest.ts'
 export { readAddress } from './schema/values.ts'
