@@ -9,7 +9,7 @@ const FILES_MAX = 64
 
 /** What was found on disk. */
 export interface FoundGenerations {
-  /** Unchecked but for being objects. */
+  /** Unchecked but for having settings. */
   readonly generations: readonly Generation[]
   readonly pin: Pin | undefined
   readonly problems: readonly string[]
@@ -29,7 +29,7 @@ export class GenerationFiles {
     const generations: Generation[] = []
     for (const name of names.filter(one => /^\d{1,12}\.json$/.test(one)).slice(0, FILES_MAX)) {
       const found = await this.#readJson(name).catch((failure: unknown) => void problems.push(messageOf(failure)))
-      if (isRecord(found)) generations.push(found as unknown as Generation)
+      if (hasSettings(found)) generations.push(found)
     }
     const pin = names.includes(PIN) ? await this.#readJson(PIN).catch(() => undefined) : undefined
     return { generations, pin: isPin(pin) ? pin : undefined, problems }
@@ -61,7 +61,7 @@ export class GenerationFiles {
   }
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+function hasSettings(value: unknown): value is Generation {
   return typeof value === 'object' && value !== null && 'settings' in value
 }
 
