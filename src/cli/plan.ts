@@ -57,7 +57,7 @@ export async function runRollback(options: RollbackOptions, generation: string |
 }
 
 /** The plan as a person reads it: how, why, what is written otherwise, what is said to HAProxy. */
-export function planText(plan: PlanReport): string {
+function planText(plan: PlanReport): string {
   const { id, method, reasons, commands, settings, services, restart } = plan
   const parts = [HEADS[method](id)]
   if (reasons.length > 0) parts.push(reasons.map(reason => `  because ${printable(reason)}`).join('\n'))

@@ -135,7 +135,7 @@ export interface JsonSchema {
 }
 
 /** The keys that the schema knows at a path, for the sentence that says what is allowed. */
-export function keysAllowedAt(path: Path, schema: z.ZodType = FileSchema): string[] {
+function keysAllowedAt(path: Path, schema: z.ZodType = FileSchema): string[] {
   let here = [jsonSchema(schema)]
   for (const key of path)
     here = here.flatMap(one => stepInto(one, String(key))).flatMap(one => [one, ...(one.anyOf ?? [])])

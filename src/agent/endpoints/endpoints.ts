@@ -26,9 +26,9 @@ export interface EndpointReading {
 }
 
 /** The port of a plain member that names none: the sample application's, and the lab course's. */
-export const PLAIN_PORT = 3000
+const PLAIN_PORT = 3000
 /** Endpoints of one member in one pool; more would not fit a Serf node's 512 bytes of tags in any sensible set-up. */
-export const ENDPOINTS_PER_POOL_MAX = 32
+const ENDPOINTS_PER_POOL_MAX = 32
 
 const POOL_PREFIX = 'pool.'
 /** As backends are named in HAProxy; a dot is kept for a backend's companions. */

@@ -14,7 +14,7 @@ import { PROCESS_RULES, restarted } from './rules/service.ts'
 import { BALANCER_RULES, drained, LATE_RULES } from './rules/traffic.ts'
 
 /** A wish first, then the process, its member, its tags, HAProxy and its checks; then how it goes. */
-export const RULES: readonly Rule[] = [
+const RULES: readonly Rule[] = [
   ...[nameClash, drained, ...PROCESS_RULES, ...MEMBER_RULES, ...TAG_RULES],
   ...[...BALANCER_RULES, checkFails, entering, restarted, ...LATE_RULES, memberOnly],
 ]
@@ -31,7 +31,7 @@ export function verdictsOf(facts: Facts): WhyVerdict[] {
 }
 
 /** What the rules say of one case, in their order. */
-export function verdictsOfCase(c: Case): WhyVerdict[] {
+function verdictsOfCase(c: Case): WhyVerdict[] {
   const said = RULES.flatMap(rule => rule(c) ?? [])
   const [first, ...rest] = said
   return first === undefined ? [] : [first, ...rest.filter(one => one.severity !== 'ok')]

@@ -2,8 +2,8 @@ import { parseArgs } from 'node:util'
 import { messageOf } from '../../base/index.ts'
 import { UsageError } from '../usage-error.ts'
 
-export const ENGINES = ['muster', 'serf'] as const
-export const TEMPLATES = ['slots', 'named', 'classic'] as const
+const ENGINES = ['muster', 'serf'] as const
+const TEMPLATES = ['slots', 'named', 'classic'] as const
 
 export interface DemoOptions {
   /** Without a terminal: all acts, a table, and an exit code. */

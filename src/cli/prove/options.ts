@@ -5,7 +5,7 @@ import { type Kind, KINDS } from '../../prove/index.ts'
 import { formatOf, type Format } from '../output.ts'
 import { UsageError } from '../usage-error.ts'
 
-export const SCENARIOS = ['churn', 'reload', 'crash', 'agent', 'haproxy', 'drain'] as const
+const SCENARIOS = ['churn', 'reload', 'crash', 'agent', 'haproxy', 'drain'] as const
 export type ScenarioName = (typeof SCENARIOS)[number]
 
 /** What both forms share. */

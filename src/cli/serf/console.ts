@@ -42,7 +42,7 @@ export function flagsOf<S extends FlagSpec>(
   return undefined
 }
 
-export const RPC_FLAGS = { 'rpc-addr': 'text', 'rpc-auth': 'text' } as const
+const RPC_FLAGS = { 'rpc-addr': 'text', 'rpc-auth': 'text' } as const
 
 /** A command whose work is one use of the agent. */
 export type WithAgent = (client: RpcClient) => Promise<number>
