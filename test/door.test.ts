@@ -69,44 +69,48 @@ function ask(site: string, method: string, id: string, agent: Agent, body = ''):
   })
 }
 
-test('the only server is killed and restarted 1.5 s later under 100 clients: none fails, and no POST runs twice', async () => {
-  await using tier = await Tier.open('127.0.182')
-  const frontends = { http: { bind: `${tier.ip(1)}:8080`, pool: 'web' } }
-  const pools = { web: { check: { http: '/' } } }
-  const balancer = tier.balancer({}, { balancer: { stats: false, frontends, pools } })
-  const backend = tier.backend('web-2', 2, { restart: { min: '1500ms', max: '1500ms' } })
-  await untilReady(balancer, ['web-2'])
-  const pid = (await backend.status()).services[0]?.pid as number
-  const clients = new Clients(tier.site)
-  clients.start(34, 'GET', true)
-  clients.start(33, 'GET', false)
-  clients.start(33, 'POST', true)
-  await eventually(
-    () => clients.answered,
-    answered => answered > 500,
-  )
-  await tier.signal(pid, 'KILL')
-  await eventually(
-    () => backend.status(),
-    status => status.services[0]?.pid !== pid,
-    20_000,
-    1,
-  )
-  clients.killedAtMs = performance.now() // until its sockets are closed the kernel takes connections for it
-  const [before, good] = [clients.answered, clients.good.size]
-  await eventually(
-    () => clients.good.size,
-    now => now > good + 100 && clients.answered > before + 500,
-  )
-  await clients.stop()
-  expect(clients.failed).toEqual([])
-  expect(clients.unknown.size).toBeLessThanOrEqual(33)
-  expect(clients.slowestMs).toBeGreaterThan(1_000) // they waited, and were not served by somebody else
-  const executed = tier.executed()
-  const twice = executed.filter((id, at) => executed.indexOf(id) !== at)
-  expect(twice).toEqual([])
-  expect([...clients.good].filter(id => !executed.includes(id))).toEqual([])
-}, 120_000)
+test.each(['slots', 'named'])(
+  'the only server is killed and restarted 1.5 s later under 100 clients: none fails, and no POST runs twice: template %s',
+  async template => {
+    await using tier = await Tier.open('127.0.182')
+    const frontends = { http: { bind: `${tier.ip(1)}:8080`, pool: 'web' } }
+    const pools = { web: { check: { http: '/' } } }
+    const balancer = tier.balancer({}, { balancer: { template, stats: false, frontends, pools } })
+    const backend = tier.backend('web-2', 2, { restart: { min: '1500ms', max: '1500ms' } })
+    await untilReady(balancer, ['web-2'])
+    const pid = (await backend.status()).services[0]?.pid as number
+    const clients = new Clients(tier.site)
+    clients.start(34, 'GET', true)
+    clients.start(33, 'GET', false)
+    clients.start(33, 'POST', true)
+    await eventually(
+      () => clients.answered,
+      answered => answered > 500,
+    )
+    await tier.signal(pid, 'KILL')
+    await eventually(
+      () => backend.status(),
+      status => status.services[0]?.pid !== pid,
+      20_000,
+      1,
+    )
+    clients.killedAtMs = performance.now() // until its sockets are closed the kernel takes connections for it
+    const [before, good] = [clients.answered, clients.good.size]
+    await eventually(
+      () => clients.good.size,
+      now => now > good + 100 && clients.answered > before + 500,
+    )
+    await clients.stop()
+    expect(clients.failed).toEqual([])
+    expect(clients.unknown.size).toBeLessThanOrEqual(33)
+    expect(clients.slowestMs).toBeGreaterThan(1_000) // they waited, and were not served by somebody else
+    const executed = tier.executed()
+    const twice = executed.filter((id, at) => executed.indexOf(id) !== at)
+    expect(twice).toEqual([])
+    expect([...clients.good].filter(id => !executed.includes(id))).toEqual([])
+  },
+  120_000,
+)
 
 test('an empty pool answers 503 with Retry-After: after its time, and at once beyond its number', async () => {
   await using tier = await Tier.open('127.0.182')

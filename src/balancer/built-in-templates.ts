@@ -171,10 +171,21 @@ const ONCE = `
     stick on {{stickOn}} table {{name}}
 {{/if}}`
 
+/**
+ * A server that dies closes its idle connections one after the other, for milliseconds, and longer where the machine is busy. HAProxy
+ * repeats a request at once when a kept connection broke under it, on the next of them: up to all of its tries in 4 ms, and then it
+ * closes in silence or says 502. So only a first try takes a kept connection. The name that `sni` gives is part of what connections
+ * are told apart by (2.6 has no `pool-conn-name`), here where there is no TLS that would send it: 0 for each first try, and for each
+ * further one a number of its own. With TLS or the PROXY protocol the name or the header is needed as it is.
+ */
 const REPLAYED = `
 {{#if retryOn}}
     retry-on {{retryOn}}
-{{/if}}`
+{{/if}}
+{{#unless serverOptions}}
+    http-request set-var(txn.muster_own) rand
+    default-server sni var(txn.muster_try,-1),add(1),set-var(txn.muster_try),mul(txn.muster_own)
+{{/unless}}`
 
 const TCP_DEFAULTS = `
 defaults tcp

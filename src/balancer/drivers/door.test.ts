@@ -1,6 +1,7 @@
 import { readdirSync, statSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { Agent, createServer, request, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
@@ -136,6 +137,38 @@ test('a server that is new, in a slot that was free, gets what waits, without a 
   expect(executed.toSorted()).toEqual(['GET / 0', 'POST / 1'])
   expect(balancer.status().reloads).toBe(0)
 })
+
+test.each(['slots', 'named'] as const)(
+  'a GET meets no more than one kept connection that breaks under it, however many there are: template %s',
+  async template => {
+    const port = freshPort()
+    const { start } = await rig({ template, frontends: { www: { bind: `${IP}:${port}`, pool: 'web' } } })
+    const balancer = await start()
+    let [isDying, broken] = [false, 0]
+    const used = new WeakSet<Socket>()
+    const asking: ServerResponse[] = []
+    const { server } = await ledgerServer('127.0.182.36', answer => {
+      const { socket } = answer.req
+      const isKept = used.has(socket)
+      used.add(socket)
+      if (!isDying) return void asking.push(answer)
+      if (!isKept) return void answer.end()
+      broken++
+      socket.destroy()
+    })
+    balancer.wanted([server])
+    await until(() => balancer.status().pools[0]?.servers[0]?.state === 'ready')
+    const site = { host: IP, port }
+    const before = Array.from({ length: 30 }, () => ask(site))
+    await until(() => asking.length === 30)
+    for (const answer of asking) answer.end()
+    await Promise.all(before)
+    isDying = true
+    const statuses = await Promise.all(Array.from({ length: 5 }, () => ask(site).then(({ status }) => status)))
+    expect(statuses).toEqual([200, 200, 200, 200, 200])
+    expect(broken).toBe(5)
+  },
+)
 
 test('a thousand wait, and all are served, each once; the thousand and first is told to come again', async () => {
   const port = freshPort()
