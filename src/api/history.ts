@@ -1,4 +1,4 @@
-import { QueryError } from './query-error.ts'
+import { QueryError, whatIn, wholeNumber } from './query.ts'
 
 /** Of records: of members, of this host's services, changes applied to HAProxy, operators' commands, guards, the agent. */
 export const HISTORY_KINDS = ['member', 'service', 'receipt', 'command', 'guard', 'check', 'agent'] as const
@@ -69,7 +69,6 @@ export interface HistoryPools {
 }
 
 const LIMIT_MAX = 1000
-const WHAT_CHARACTERS_MAX = 256
 
 /** @throws QueryError */
 export function historyAskOf(query: URLSearchParams): HistoryAsk {
@@ -80,13 +79,12 @@ export function historyAskOf(query: URLSearchParams): HistoryAsk {
   if (until !== undefined) ask.untilMs = until
   for (const name of ['after', 'before', 'limit'] as const) {
     const text = query.get(name)
-    if (text !== null) ask[name] = numberOf(name, text)
+    if (text !== null) ask[name] = wholeNumber(name, text)
   }
   if (ask.limit !== undefined && (ask.limit < 1 || ask.limit > LIMIT_MAX))
     throw new QueryError(`limit: ${ask.limit} is not 1 to ${LIMIT_MAX}`)
-  const what = query.get('what') ?? ''
-  if (what.length > WHAT_CHARACTERS_MAX) throw new QueryError(`what: at most ${WHAT_CHARACTERS_MAX} characters`)
-  if (what !== '') ask.what = what
+  const what = whatIn(query)
+  if (what !== undefined) ask.what = what
   const kinds = query.get('kind') ?? ''
   if (kinds !== '') ask.kinds = kinds.split(',').map(kindOf)
   return ask
@@ -102,16 +100,9 @@ function kindOf(text: string): HistoryKind {
 function timeIn(query: URLSearchParams, name: string): number | undefined {
   const text = query.get(name)
   if (text === null || text === '') return undefined
-  if (/^\d{1,16}$/.test(text)) return numberOf(name, text)
+  if (/^\d{1,16}$/.test(text)) return wholeNumber(name, text)
   const ms = /^\d{4}-\d\d-\d\dT[\d:.]{5,20}(?:Z|[+-]\d\d:?\d\d)$/.test(text) ? Date.parse(text) : Number.NaN
   if (Number.isNaN(ms))
     throw new QueryError(`${name}: "${text}" is no time; write 2026-11-21T12:03:07Z, or milliseconds`)
   return Math.max(0, ms)
-}
-
-function numberOf(name: string, text: string): number {
-  const value = Number(text)
-  if (!/^\d{1,16}$/.test(text) || !Number.isSafeInteger(value))
-    throw new QueryError(`${name}: "${text}" is not a whole number`)
-  return value
 }

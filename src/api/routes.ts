@@ -1,10 +1,9 @@
 import { type Log, messageOf, MusterError } from '../base/index.ts'
 import { NotThereError, RefusedError } from './errors.ts'
 import { historyAskOf } from './history.ts'
-import { QueryError } from './query-error.ts'
 import type { ApplyQuery } from './plan.ts'
+import { QueryError, textIn, whatIn, wholeNumber } from './query.ts'
 import type { ApiBackend } from './status.ts'
-import { whyWhatOf } from './why.ts'
 
 export interface Answer {
   readonly status: number
@@ -43,7 +42,7 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
     },
   },
   '/v1/history': { GET: (backend, query) => backend.history(historyAskOf(query)) },
-  '/v1/why': { GET: (backend, query) => backend.why(whyWhatOf(query)) },
+  '/v1/why': { GET: (backend, query) => backend.why(whatIn(query)) },
   '/v1/plan': { GET: backend => backend.configuring.plan() },
   '/v1/apply': { POST: (backend, query) => backend.configuring.apply(applyIn(query)) },
   '/v1/rollback': {
@@ -117,19 +116,6 @@ function applyIn(query: URLSearchParams): ApplyQuery {
 function waitIn(query: URLSearchParams): { readonly waitMs?: number } {
   const wait = query.get('wait')
   return wait === null ? {} : { waitMs: wholeNumber('wait', wait) }
-}
-
-/** Absent or empty: as if it were not there. */
-function textIn<K extends string>(query: URLSearchParams, name: K): { readonly [key in K]?: string } {
-  const text = query.get(name)
-  return text === null || text === '' ? {} : ({ [name]: text } as { readonly [key in K]?: string })
-}
-
-function wholeNumber(name: string, text: string): number {
-  const value = Number(text)
-  if (!/^\d{1,16}$/.test(text) || !Number.isSafeInteger(value))
-    throw new QueryError(`${name}: "${text}" is not a whole number`)
-  return value
 }
 
 function failed(status: number, error: string): Answer {

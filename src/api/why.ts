@@ -1,5 +1,4 @@
 import type { HistoryRecord } from './history.ts'
-import { QueryError } from './query-error.ts'
 
 /** `ok`; `wished`: somebody has asked for it; `wrong`: something is to be done. */
 export type WhySeverity = 'ok' | 'wished' | 'wrong'
@@ -40,13 +39,4 @@ export interface WhyReport {
   readonly records: readonly HistoryRecord[]
   /** Those who were asked and gave no answer. */
   readonly silent: readonly string[]
-}
-
-const WHAT_CHARACTERS_MAX = 256
-
-/** @throws QueryError */
-export function whyWhatOf(query: URLSearchParams): string | undefined {
-  const what = query.get('what') ?? ''
-  if (what.length > WHAT_CHARACTERS_MAX) throw new QueryError(`what: at most ${WHAT_CHARACTERS_MAX} characters`)
-  return what === '' ? undefined : what
 }

@@ -1,9 +1,8 @@
 import { request } from 'node:http'
 import { AgentUnreachableError, ApiAnswerError, NotThereError, RefusedError } from '../errors.ts'
-import type { AgentStatus, DrainList, DrainReport, EventPage, MemberReport } from '../status.ts'
-
-import type { ApplyReport, GenerationReport, PlanReport } from '../plan.ts'
 import type { HistoryPage, HistoryPools } from '../history.ts'
+import type { ApplyReport, GenerationReport, PlanReport } from '../plan.ts'
+import type { AgentStatus, DrainList, DrainReport, EventPage, MemberReport } from '../status.ts'
 import type { WhyReport } from '../why.ts'
 
 /** What each request answers. */
