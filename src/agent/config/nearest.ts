@@ -8,20 +8,21 @@ export function nearest(word: string, candidates: readonly string[]): string | u
 }
 
 /** Longer words are not typed by mistake; the bound keeps the table small. */
-const WORD_CHARS_MAX = 64
+export const WORD_CHARS_MAX = 64
 
-function editsBetween(left: string, right: string): number {
+/** Letters put in, taken away, changed, or swapped with their neighbour. */
+export function editsBetween(left: string, right: string): number {
   if (left.length > WORD_CHARS_MAX) return Number.POSITIVE_INFINITY
-  const rows: number[][] = [Array.from({ length: right.length + 1 }, (_, j) => j)]
-  const at = (i: number, j: number): number => rows[i]?.[j] ?? Number.POSITIVE_INFINITY
+  let [before, last]: [number[], number[]] = [[], Array.from({ length: right.length + 1 }, (_, j) => j)]
   for (let i = 1; i <= left.length; i++) {
-    rows[i] = [i]
+    const row = [i]
     for (let j = 1; j <= right.length; j++) {
-      const same = left[i - 1] === right[j - 1] ? 0 : 1
-      const swapped = i > 1 && j > 1 && left[i - 1] === right[j - 2] && left[i - 2] === right[j - 1]
-      const edits = Math.min(at(i - 1, j) + 1, at(i, j - 1) + 1, at(i - 1, j - 1) + same)
-      ;(rows[i] as number[])[j] = swapped ? Math.min(edits, at(i - 2, j - 2) + 1) : edits
+      const changed = left[i - 1] === right[j - 1] ? 0 : 1
+      const isSwapped = i > 1 && j > 1 && left[i - 1] === right[j - 2] && left[i - 2] === right[j - 1]
+      const edits = Math.min((last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (last[j - 1] ?? 0) + changed)
+      row.push(isSwapped ? Math.min(edits, (before[j - 2] ?? 0) + 1) : edits)
     }
+    ;[before, last] = [last, row]
   }
-  return at(left.length, right.length)
+  return last[right.length] ?? 0
 }

@@ -5,7 +5,7 @@ import type { Code } from './codes.ts'
 import { collectFacts } from './collect.ts'
 import { evidenceOf } from './evidence.ts'
 import type { Facts } from './facts.ts'
-import { nearest } from './subject.ts'
+import { likeliest } from './subject.ts'
 import { verdictsOf } from './verdict.ts'
 import { age, listed } from './words.ts'
 
@@ -56,7 +56,7 @@ function nobodyKnows({ parts }: Agent, what: string): string {
     ...pools.map(({ name }) => name),
     ...supervisor.services().map(({ name }) => name),
   ]
-  const near = nearest(what, names)
+  const near = likeliest(what, names)
   const hint =
     near.length === 0 ? 'muster status and muster members list what there is' : `did you mean ${listed(near)}?`
   return `nobody knows ${JSON.stringify(what)}: no member, server, pool, service or address is called so, and the journal has never heard of it; ${hint}`

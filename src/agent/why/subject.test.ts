@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { isServerMeant, nearest } from './subject.ts'
+import { isServerMeant, likeliest } from './subject.ts'
 
 const SERVER = { name: 'web-2:3001', ip: '10.0.0.7', port: 3001 }
 
@@ -13,8 +13,8 @@ test('a server is meant by its name, its member, its address with or without the
 
 test('names that are like what was typed are offered, the likest first', () => {
   const names = ['web-1', 'web-2', 'lb-1', 'database']
-  expect(nearest('wbe-2', names)[0]).toBe('web-2')
-  expect(nearest('data', names)).toEqual(['database'])
-  expect(nearest('something else', names)).toEqual([])
-  expect(nearest('x'.repeat(5_000), names)).toEqual([])
+  expect(likeliest('wbe-2', names)[0]).toBe('web-2')
+  expect(likeliest('data', names)).toEqual(['database'])
+  expect(likeliest('something else', names)).toEqual([])
+  expect(likeliest('x'.repeat(5_000), names)).toEqual([])
 })
