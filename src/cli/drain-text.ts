@@ -1,4 +1,5 @@
 import type { DrainList, DrainReport } from '../api/index.ts'
+import { age, counted } from '../base/index.ts'
 import { formatTable, printable } from './table.ts'
 
 /** `12 sessions left on lb-1 and lb-2, oldest 3 m`. */
@@ -6,7 +7,7 @@ export function progressText(drain: DrainReport): string {
   const busy = drain.balancers.filter(one => one.sessions > 0)
   const words: string[] = []
   if (busy.length > 0) {
-    const oldest = drain.oldestMs === undefined ? '' : `, oldest ${ageText(drain.oldestMs)}`
+    const oldest = drain.oldestMs === undefined ? '' : `, oldest ${age(drain.oldestMs)}`
     words.push(`${counted(drain.sessions, 'session')} left on ${listed(busy.map(one => one.name))}${oldest}`)
   }
   const bound = drain.balancers.filter(one => one.bound && one.sessions === 0)
@@ -29,7 +30,7 @@ export function drainsText({ drains, silent }: DrainList): string {
     one.by,
     one.since.slice(0, 19).replace('T', ' '),
     String(one.sessions),
-    one.oldestMs === undefined ? '-' : ageText(one.oldestMs),
+    one.oldestMs === undefined ? '-' : age(one.oldestMs),
     [one.reason, one.heldBack === undefined ? undefined : 'in traffic: its pool has no other live server']
       .filter(words => words !== undefined)
       .join('; '),
@@ -41,21 +42,9 @@ export function drainsText({ drains, silent }: DrainList): string {
   return silent.length === 0 ? table : `${table}\n\nno answer from ${listed(silent)}`
 }
 
-/** `3 m`, in the largest unit that is full. */
-export function ageText(ms: number): string {
-  const seconds = Math.floor(ms / 1000)
-  if (seconds < 60) return `${seconds} s`
-  if (seconds < 3_600) return `${Math.floor(seconds / 60)} m`
-  return seconds < 86_400 ? `${Math.floor(seconds / 3_600)} h` : `${Math.floor(seconds / 86_400)} d`
-}
-
 /** `lb-1, lb-2 and lb-3`. */
 export function listed(names: readonly string[]): string {
   const shown = names.map(printable)
   const last = shown.at(-1) ?? ''
   return shown.length < 2 ? last : `${shown.slice(0, -1).join(', ')} and ${last}`
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { DrainReport } from '../api/index.ts'
-import { ageText, drainsText, progressText } from './drain-text.ts'
+import { drainsText, progressText } from './drain-text.ts'
 
 const lb = (name: string, more: object = {}) => ({
   ...{ name, sessions: 0, bound: false, open: false, confirmed: true },
@@ -36,8 +36,4 @@ test('the list says what is drained, by whom, since when', () => {
   expect(lines.split('\n')[1]).toBe('web-2   all   root@lb-1  2026-11-21 12:03:07  3     5 s     new disk')
   expect(lines).toContain('no answer from lb-3')
   expect(drainsText({ drains: [], silent: [] })).toBe('nothing is drained')
-})
-
-test('ages come in the largest unit that is full', () => {
-  expect([0, 59_999, 60_000, 3_600_000, 90_000_000].map(ageText)).toEqual(['0 s', '59 s', '1 m', '1 h', '1 d'])
 })

@@ -1,5 +1,6 @@
 import { apiRequest, type WhyEvidence, type WhyFact, type WhyReport } from '../api/index.ts'
-import { ageText, listed } from './drain-text.ts'
+import { age } from '../base/index.ts'
+import { listed } from './drain-text.ts'
 import { EXIT } from './exit.ts'
 import { historyTable } from './history.ts'
 import { formatOf, print, printJson, tell } from './output.ts'
@@ -46,5 +47,5 @@ function wordOf(key: string): string {
 }
 
 function durationText(ms: number): string {
-  return ms < 1000 ? `${ms} ms` : ageText(ms)
+  return ms < 1000 ? `${ms} ms` : age(ms)
 }

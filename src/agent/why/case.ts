@@ -1,8 +1,8 @@
 /** One thing that a verdict is about: a server with its member and its process, as far as each is known. */
 import type { WhySeverity, WhyVerdict } from '../../api/index.ts'
+import { age } from '../../base/index.ts'
 import type { Code } from './codes.ts'
 import type { Facts, MemberFacts, ServerFacts, ServiceFacts } from './facts.ts'
-import { age } from './words.ts'
 
 export interface Case {
   readonly facts: Facts

@@ -1,5 +1,6 @@
 /** Why something is as it is, as the API tells it. */
 import { type HistoryRecord, NotThereError, type WhyReport, type WhyVerdict } from '../../api/index.ts'
+import { age } from '../../base/index.ts'
 import type { Agent } from '../agent.ts'
 import type { Code } from './codes.ts'
 import { collectFacts } from './collect.ts'
@@ -7,7 +8,7 @@ import { evidenceOf } from './evidence.ts'
 import type { Facts } from './facts.ts'
 import { likeliest } from './subject.ts'
 import { verdictsOf } from './verdict.ts'
-import { age, listed } from './words.ts'
+import { listed } from './words.ts'
 
 /** The newest ones are shown. */
 const RECORDS_SHOWN = 12

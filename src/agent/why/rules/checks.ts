@@ -1,7 +1,8 @@
 /** What HAProxy's checks found, in words: its own short codes are in the evidence. */
+import { counted } from '../../../base/index.ts'
 import { type Case, type Rule, standing, verdict } from '../case.ts'
 import type { Code } from '../codes.ts'
-import { counted, quoted } from '../words.ts'
+import { quoted } from '../words.ts'
 
 /** Why it is not in traffic. */
 export interface FailedCheck {

@@ -1,6 +1,7 @@
 /** What gossip says of the member, and what its tags announce. */
+import { age, counted } from '../../../base/index.ts'
 import { type Case, isServing, type Rule, standing, verdict } from '../case.ts'
-import { age, counted, listed } from '../words.ts'
+import { listed } from '../words.ts'
 import { failedCheck } from './checks.ts'
 
 /** This node's gossip has ended: it lost the vote over its name, or the agent ends. */

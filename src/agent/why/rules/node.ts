@@ -1,8 +1,9 @@
 /** What concerns this node as a whole: its ring, its HAProxy, its files. */
 import type { WhySeverity, WhyVerdict } from '../../../api/index.ts'
+import { age, counted } from '../../../base/index.ts'
 import type { Code } from '../codes.ts'
 import type { Facts } from '../facts.ts'
-import { age, counted, firstLine, listed } from '../words.ts'
+import { firstLine, listed } from '../words.ts'
 import { isPartition } from './membership.ts'
 import { isDown } from './traffic.ts'
 

@@ -1,8 +1,8 @@
 /** A pool as a whole, by its servers. */
 import type { WhyVerdict } from '../../../api/index.ts'
+import { age, counted } from '../../../base/index.ts'
 import type { Code } from '../codes.ts'
 import type { Facts, PoolFacts } from '../facts.ts'
-import { age, counted } from '../words.ts'
 
 /** @param its verdicts of what is, or should be, in it, the worst first */
 export function poolVerdict(f: Facts, pool: PoolFacts, its: readonly WhyVerdict[]): WhyVerdict {

@@ -1,7 +1,8 @@
 /** What the agent beside the process knows. */
+import { age, counted } from '../../../base/index.ts'
 import { type Case, type Rule, standing, verdict } from '../case.ts'
 import type { ServiceFacts } from '../facts.ts'
-import { age, counted, firstLine, listed, quoted } from '../words.ts'
+import { firstLine, listed, quoted } from '../words.ts'
 
 /** A crash loop has used up its restarts. */
 const quarantined: Rule = c => {

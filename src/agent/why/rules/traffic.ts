@@ -1,7 +1,8 @@
 /** What operators, HAProxy and guards have decided about a server, and how its traffic goes. */
+import { age, counted } from '../../../base/index.ts'
 import { type Case, isServing, type Rule, standing, verdict } from '../case.ts'
 import type { ServerFacts } from '../facts.ts'
-import { age, counted, firstLine, listed, quoted } from '../words.ts'
+import { firstLine, listed, quoted } from '../words.ts'
 
 /** An operator's `muster drain`. */
 export const drained: Rule = c => {
