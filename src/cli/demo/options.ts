@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { messageOf } from '../../base/index.ts'
 import { UsageError } from '../usage-error.ts'
+import { wholeNumber } from '../whole-number.ts'
 
 const ENGINES = ['muster', 'serf'] as const
 const TEMPLATES = ['slots', 'named', 'classic'] as const
@@ -64,10 +65,4 @@ function oneOf<T extends string>(name: string, text: string, allowed: readonly T
   const found = allowed.find(one => one === text)
   if (found === undefined) throw new UsageError(`--${name}: "${text}" is none of ${allowed.join(', ')}`)
   return found
-}
-
-function wholeNumber(name: string, text: string, min: number, max: number): number {
-  const value = Number(text)
-  if (/^\d+$/.test(text) && value >= min && value <= max) return value
-  throw new UsageError(`--${name}: "${text}" is not a whole number from ${min} to ${max}`)
 }

@@ -4,6 +4,7 @@ import { messageOf } from '../../base/index.ts'
 import { type Kind, KINDS } from '../../prove/index.ts'
 import { formatOf, type Format } from '../output.ts'
 import { UsageError } from '../usage-error.ts'
+import { wholeNumber } from '../whole-number.ts'
 
 const SCENARIOS = ['churn', 'reload', 'crash', 'agent', 'haproxy', 'drain'] as const
 export type ScenarioName = (typeof SCENARIOS)[number]
@@ -157,7 +158,7 @@ function scenarioOf(name: string, values: Values, command: readonly string[] | u
     ...shared(values, 300, kindsOf(values.kinds ?? KINDS.join(','))),
     durationMs: durationOf('duration', values.duration ?? '60s', 10_000),
     template: templateOf(values.template, scenario),
-    seed: values.seed === undefined ? undefined : numberOf('seed', values.seed, 0, SEED_MAX),
+    seed: wholeNumber('seed', values.seed, 0, SEED_MAX),
   }
 }
 
@@ -172,7 +173,7 @@ const OF_RUNS = ['url', 'ws-path', 'server-header', 'echo', 'insecure', 'ledger'
 
 function shared(values: Values, rate: number, kinds: readonly Kind[]): LoadOptions {
   return {
-    rate: values.rate === undefined ? rate : numberOf('rate', values.rate, 1, RATE_MAX),
+    rate: wholeNumber('rate', values.rate, 1, RATE_MAX) ?? rate,
     kinds,
     timeoutMs: durationOf('timeout', values.timeout ?? '15s', 100),
     socketLifeMs: durationOf('ws-life', values['ws-life'] ?? '10s', 100),
@@ -224,10 +225,4 @@ function durationOf(flag: string, text: string, minMs: number): number {
   const ms = parseDuration(text)
   if (ms !== undefined && ms >= minMs) return ms
   throw new UsageError(`--${flag}: "${text}" is not a duration such as 10s, at least ${minMs} ms`)
-}
-
-function numberOf(flag: string, text: string, min: number, max: number): number {
-  const number = Number(text)
-  if (/^\d+$/.test(text) && number >= min && number <= max) return number
-  throw new UsageError(`--${flag}: "${text}" is not a whole number from ${min} to ${max}`)
 }

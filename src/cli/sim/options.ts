@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { messageOf } from '../../base/index.ts'
 import type { Core, Swarm } from '../../simulator/index.ts'
 import { UsageError } from '../usage-error.ts'
+import { wholeNumber } from '../whole-number.ts'
 import type { Flags } from './scenario-source.ts'
 
 /** The swarm: rings to which everything happens. */
@@ -146,14 +147,14 @@ function swarmOf(values: Values): Command {
     const how = 'with a file, or an option such as --duration 2m, it is a scenario'
     throw new UsageError(`--${flag} is for scenarios and studies: ${how}; see muster sim --help`)
   }
-  const members = numberOf('members', values.members, 2, MEMBERS_MAX) ?? MEMBERS
+  const members = wholeNumber('members', values.members, 2, MEMBERS_MAX) ?? MEMBERS
   return {
     kind: 'swarm',
     members,
     core: coreOf(values.core) ?? usualCore(members),
-    seeds: numberOf('seeds', values.seeds, 1, 1_000_000) ?? SEEDS,
-    from: numberOf('from', values.from, 0, SEED_MAX),
-    seed: numberOf('seed', values.seed, 0, SEED_MAX),
+    seeds: wholeNumber('seeds', values.seeds, 1, 1_000_000) ?? SEEDS,
+    from: wholeNumber('from', values.from, 0, SEED_MAX),
+    seed: wholeNumber('seed', values.seed, 0, SEED_MAX),
     jobs: jobsOf(values),
   }
 }
@@ -177,14 +178,14 @@ function studyOf(study: Study, values: Values, given: readonly string[]): Comman
   if (values.core !== undefined) throw new UsageError(`--core is not for muster sim ${study}`)
   if (values.full === true && study !== 'lifeguard') throw new UsageError('--full is for muster sim lifeguard')
   if (values.members !== undefined && study !== 'scale') throw new UsageError('the study is about rings of 128')
-  const seeds = values.seed === undefined ? (numberOf('seeds', values.seeds, 1, 1000) ?? 1) : 1
-  const from = numberOf('from', values.seed ?? values.from, 0, SEED_MAX) ?? 1
+  const seeds = values.seed === undefined ? (wholeNumber('seeds', values.seeds, 1, 1000) ?? 1) : 1
+  const from = wholeNumber('from', values.seed ?? values.from, 0, SEED_MAX) ?? 1
   return {
     kind: 'study',
     study,
     seeds: Array.from({ length: seeds }, (_, i) => from + i),
     jobs: jobsOf(values),
-    members: values.members?.split(',').map(text => numberOf('members', text, 4, MEMBERS_MAX) ?? MEMBERS),
+    members: values.members?.split(',').map(text => wholeNumber('members', text, 4, MEMBERS_MAX)),
     full: values.full === true,
     ...shownOf(values),
   }
@@ -196,7 +197,7 @@ function shownOf({ output = 'text', plot }: Values): Shown {
 }
 
 function jobsOf(values: Values): number {
-  return numberOf('jobs', values.jobs, 1, JOBS_MAX) ?? availableParallelism()
+  return wholeNumber('jobs', values.jobs, 1, JOBS_MAX) ?? availableParallelism()
 }
 
 function usualCore(members: number): Core {
@@ -221,11 +222,4 @@ function parsed(args: readonly string[]) {
   } catch (cause) {
     throw new UsageError(`${messageOf(cause)}; see muster sim --help`, { cause })
   }
-}
-
-function numberOf(flag: string, text: string | undefined, min: number, max: number): number | undefined {
-  if (text === undefined) return undefined
-  const number = Number(text)
-  if (/^\d+$/.test(text) && number >= min && number <= max) return number
-  throw new UsageError(`--${flag}=${text}: a whole number from ${min} to ${max} is wanted`)
 }
