@@ -98,21 +98,44 @@ export function withDisabled(text: string, servers: readonly string[]): string {
   return lines.join('\n')
 }
 
+interface Lines {
+  readonly byName: ReadonlyMap<string, ServerLine>
+  readonly maxconns: ReadonlyMap<string, number>
+}
+
 /** A pass asks for the lines of the same two structures again and again. */
-const LINES = new WeakMap<Structure, ReadonlyMap<string, ServerLine>>()
+const LINES = new WeakMap<Structure, Lines>()
 
 /** `web/slot1` → its line, over all sections that have servers. */
 export function serverLines(structure: Structure): ReadonlyMap<string, ServerLine> {
+  return linesOf(structure).byName
+}
+
+/** `web/slot1` → its `maxconn`, where its line has one: HAProxy does not tell it. */
+export function lineMaxconns(structure: Structure): ReadonlyMap<string, number> {
+  return linesOf(structure).maxconns
+}
+
+function linesOf(structure: Structure): Lines {
   const known = LINES.get(structure)
   if (known !== undefined) return known
-  const lines = new Map<string, ServerLine>()
+  const lines = { byName: new Map<string, ServerLine>(), maxconns: new Map<string, number>() }
   for (const section of structure) {
     const backend = backendIn(section)
-    if (backend === undefined) continue
-    for (const line of section.servers) lines.set(`${backend}/${line.name}`, line)
+    if (backend !== undefined) for (const line of section.servers) addLine(lines, `${backend}/${line.name}`, line)
   }
   LINES.set(structure, lines)
   return lines
+}
+
+function addLine(
+  { byName, maxconns }: { readonly byName: Map<string, ServerLine>; readonly maxconns: Map<string, number> },
+  key: string,
+  line: ServerLine,
+): void {
+  byName.set(key, line)
+  if (line.maxconn === undefined) maxconns.delete(key)
+  else maxconns.set(key, line.maxconn)
 }
 
 /** The name of a section that has servers. */
@@ -128,7 +151,8 @@ function backendIn({ title }: Section): string | undefined {
  */
 export function withServers(structure: Structure, part: Structure): Structure | undefined {
   if (structure.length !== part.length) return undefined
-  const lines = new Map(serverLines(structure))
+  const { byName, maxconns } = linesOf(structure)
+  const lines = { byName: new Map(byName), maxconns: new Map(maxconns) }
   const sections: Section[] = []
   for (const [i, section] of structure.entries()) {
     const { title, lines: plain, servers: later } = part[i] as Section
@@ -140,7 +164,7 @@ export function withServers(structure: Structure, part: Structure): Structure | 
       while (at < servers.length && servers[at]?.name !== line.name) at++
       if (at === servers.length) return undefined
       servers[at] = line
-      if (backend !== undefined) lines.set(`${backend}/${line.name}`, line)
+      if (backend !== undefined) addLine(lines, `${backend}/${line.name}`, line)
     }
     sections.push({ ...section, servers })
   }

@@ -7,6 +7,7 @@ import { Layout } from './layout.ts'
 import { Roster } from './roster.ts'
 import type { Server } from './server.ts'
 import { compileTemplate, type Render } from './template.ts'
+import { wantedServers } from './wanted.ts'
 
 const config: BalancerConfig = {
   template: 'slots',
@@ -28,9 +29,14 @@ const server = fc.record<Server>({
   liveness: fc.constantFrom('alive', 'alive', 'failed', 'left', 'withdrawn'),
 })
 
-const change = fc.record({ servers: fc.array(server, { maxLength: 3 }), prove: fc.boolean(), all: fc.boolean() })
+const change = fc.record({
+  servers: fc.array(server, { maxLength: 3 }),
+  prove: fc.boolean(),
+  all: fc.boolean(),
+  failing: fc.constantFrom(undefined, '10.0.0.1:3000', '10.0.1.1:80'),
+})
 
-test('a file of which only the changed lines are rendered is the whole one, byte for byte, and so is its structure', async () => {
+test('a file of which only the changed lines are rendered is the whole one, byte for byte, and so is all that follows from it', async () => {
   const drawn: number[] = []
   const compiled = await compileTemplate(SLOTS_TEMPLATE, 'slots')
   const render: Render = Object.assign(
@@ -45,7 +51,7 @@ test('a file of which only the changed lines are rendered is the whole one, byte
       const roster = new Roster(false)
       const layout = new Layout(config, render, checks => 1_000 - checks)
       let wanted: readonly Server[] = FILLING
-      for (const [nowMs, { servers, prove, all }] of changes.entries()) {
+      for (const [nowMs, { servers, prove, all, failing }] of changes.entries()) {
         const kept = all
           ? []
           : wanted.filter(old => !servers.some(({ ip, port }) => ip === old.ip && port === old.port))
@@ -55,9 +61,11 @@ test('a file of which only the changed lines are rendered is the whole one, byte
         const { released } = roster.decide({ nowMs, joinedAtMs: 0, drainTimeoutMs: 1_000 })
         for (const entry of released) layout.release(entry)
         layout.seat(layout.own(roster))
-        const { text, structure } = layout.file(roster)
+        for (const entry of roster.entries()) entry.checksFail = entry.endpoint === failing
+        const { text, structure, wanted: wantedNow } = layout.draw(roster)
         expect(text).toBe(layout.next(config, render).text(roster))
         expect(structure).toEqual(parseStructure(text))
+        expect([...wantedNow]).toEqual([...wantedServers(structure, layout.placement(roster))])
         expect([...serverLines(structure)]).toEqual([...serverLines(parseStructure(text))])
       }
     }),

@@ -1,24 +1,22 @@
 import type { BalancerConfig } from './config.ts'
 import { type KnownLines, parseStructure, type ServerLine } from './config-structure.ts'
-import { type PlacedServer, templateData } from './data.ts'
+import { templateData } from './data.ts'
 import type { Entry } from './entry.ts'
-import { isAsPlaced, placed, type Roster } from './roster.ts'
-import { type Slot, SlotMap } from './slots.ts'
+import type { WantedServer } from './plan.ts'
 import { type File, redrawn } from './redrawn.ts'
+import type { Roster } from './roster.ts'
+import { changedSeats, type Seated, type Seating, seatingOf } from './seating.ts'
+import { type Slot, SlotMap } from './slots.ts'
 import type { Render } from './template.ts'
-import type { Placement } from './wanted.ts'
+import { type Placement, wantedAgain, wantedServers } from './wanted.ts'
 
 /** HAProxy's `maxconn` for so many checked servers in the file. */
 export type MaxconnFor = (checks: number) => number
 
-/** A server in the file, and its slot, where the template has slots. */
-interface Seated {
-  readonly server: PlacedServer
-  readonly slot: Readonly<Slot> | undefined
+/** HAProxy's file, and what its servers should be in the running process, by `web/slot1`. */
+export interface Drawing extends File {
+  readonly wanted: ReadonlyMap<string, WantedServer>
 }
-
-/** By the key of the entry. */
-type Seating = ReadonlyMap<string, Seated>
 
 /**
  * One configuration and its template, and where every server stands in the file they make: the numbered slots of
@@ -36,8 +34,8 @@ export class Layout {
   /** `web/slot1` → the member that is there, or was last. */
   readonly #members: Map<string, string>
   readonly #known: KnownLines
-  /** The file of the pass before, and what it was made of: mostly nothing has changed, or one server. */
-  #last: { readonly seating: Seating; readonly sizes: string; readonly file: File } | undefined
+  /** Of the pass before, and what it was made of: mostly nothing has changed, or one server. */
+  #last: (Drawing & { readonly seating: Seating; readonly sizes: string }) | undefined
 
   constructor(config: BalancerConfig, render: Render, maxconnFor: MaxconnFor, before?: Layout) {
     this.config = config
@@ -99,8 +97,8 @@ export class Layout {
     else this.#slots.get(pool)?.adopt(number, endpoint)
   }
 
-  slotOf({ server, endpoint }: Entry): string | undefined {
-    return this.usesSlots ? this.#slots.get(server.pool)?.slotOf(endpoint)?.name : undefined
+  slotOf(entry: Entry): string | undefined {
+    return this.#slotOf(entry)?.name
   }
 
   /** The member that is in a slot, or was last: `web/slot1`, and the same of a pool's companion backend. */
@@ -110,54 +108,60 @@ export class Layout {
 
   /** HAProxy's file. @throws TemplateError when the template fails while it renders */
   text(roster: Roster): string {
-    return this.file(roster).text
+    return this.draw(roster).text
   }
 
-  /** The same, and its structure. @throws TemplateError when the template fails while it renders */
-  file(roster: Roster): File {
+  /** The file, and what its servers should be. @throws TemplateError when the template fails while it renders */
+  draw(roster: Roster): Drawing {
     const last = this.#last
     const sizes = [...this.#slots.values()].map(({ size }) => size).join()
-    const seating = this.#seating(roster, last?.seating)
-    const isSameSize = last?.sizes === sizes
-    const changed = isSameSize ? changedBetween(last.seating, seating) : undefined
-    if (isSameSize && changed?.length === 0) return last.file
-    const part = changed === undefined || changed.length > seating.size / 2 ? undefined : this.#part(seating, changed)
-    const file = last === undefined || part === undefined ? undefined : redrawn(last.file, part)
-    this.#last = { seating, sizes, file: file ?? this.#drawn([...seating.values()], this.#allSlots()) }
-    return this.#last.file
-  }
-
-  /** Everything of the servers that the file depends on. @param before whose objects stand for what has not changed */
-  #seating(roster: Roster, before: Seating = new Map()): Seating {
-    const seating = new Map<string, Seated>()
-    for (const entry of this.inFile(roster)) {
-      const slot = this.usesSlots ? this.#slots.get(entry.server.pool)?.slotOf(entry.endpoint) : undefined
-      const old = before.get(entry.key)
-      const isSame = old !== undefined && old.slot === slot && isAsPlaced(entry, old.server)
-      seating.set(entry.key, isSame ? old : { server: placed(entry), slot })
-    }
-    return seating
+    const seating = seatingOf(this.own(roster), entry => this.#slotOf(entry), last?.seating)
+    const changed = last?.sizes === sizes ? changedSeats(last.seating, seating) : undefined
+    const drawing = this.#drawnAgain(roster, seating, changed) ?? this.#drawnAnew(roster, seating, changed)
+    this.#last = { ...drawing, seating, sizes }
+    return this.#last
   }
 
   /**
    * In the template `slots` a line depends on who is in its slot and on nobody else: the file with the changed ones alone has them as
    * they are in the whole one. To render all of a thousand would be a third of a pass.
    */
-  #part(seating: Seating, changed: readonly Seated[]): File | undefined {
-    if (this.config.template !== 'slots') return undefined
+  #drawnAgain(roster: Roster, seating: Seating, changed: readonly Seated[] | undefined): Drawing | undefined {
+    const last = this.#last
+    if (last === undefined || changed === undefined || this.config.template !== 'slots') return undefined
+    if (changed.length === 0) return last
+    if (changed.length > seating.size / 2) return undefined
+    const slots = this.#slotsOf(changed)
+    const present = [...seating.values()].filter(({ server, slot }) => slot && slots.get(server.pool)?.includes(slot))
+    const file = redrawn(last, this.#rendered(present, slots))
+    if (file === undefined) return undefined
+    const places = [...slots].flatMap(([pool, some]) =>
+      some.map(({ name }) => [`${pool}/${name}`, `${pool}${COMPANION}/${name}`]),
+    )
+    return { ...file, wanted: wantedAgain(last.wanted, file.structure, this.placement(roster), places.flat()) }
+  }
+
+  #drawnAnew(roster: Roster, seating: Seating, changed: readonly Seated[] | undefined): Drawing {
+    const file =
+      this.#last !== undefined && changed?.length === 0
+        ? this.#last
+        : this.#rendered([...seating.values()], this.#allSlots())
+    return { ...file, wanted: wantedServers(file.structure, this.placement(roster)) }
+  }
+
+  /** By pool, in order. */
+  #slotsOf(seats: readonly Seated[]): Map<string, Readonly<Slot>[]> {
     const slots = new Map(this.poolNames().map(pool => [pool, new Set<Readonly<Slot>>()]))
-    for (const { server, slot } of changed) if (slot !== undefined) slots.get(server.pool)?.add(slot)
-    const present = [...seating.values()].filter(({ server, slot }) => slot && slots.get(server.pool)?.has(slot))
-    const inOrder = [...slots].map(([pool, some]) => [pool, [...some].sort((a, b) => a.number - b.number)] as const)
-    return this.#drawn(present, new Map(inOrder))
+    for (const { server, slot } of seats) if (slot !== undefined) slots.get(server.pool)?.add(slot)
+    return new Map([...slots].map(([pool, some]) => [pool, [...some].sort((a, b) => a.number - b.number)]))
   }
 
   #allSlots(): Map<string, readonly Readonly<Slot>[]> {
     return new Map([...this.#slots].map(([pool, map]) => [pool, this.usesSlots ? map.slots() : []]))
   }
 
-  #drawn(seated: readonly Seated[], slots: ReadonlyMap<string, readonly Readonly<Slot>[]>): File {
-    const servers = seated.map(({ server }) => server)
+  #rendered(seated: readonly Seated[], slots: ReadonlyMap<string, readonly Readonly<Slot>[]>): File {
+    const servers = seated.map(({ server }) => server).filter(({ stance }) => stance !== 'entering')
     const sum = [...this.#slots.values()].reduce((before, { size }) => before + size, 0)
     const maxconn = this.#maxconnFor(this.usesSlots ? sum : servers.length)
     const text = this.#render(templateData(this.config, servers, slots, maxconn))
@@ -169,25 +173,16 @@ export class Layout {
     return this.usesSlots ? (backend, line) => this.#inSlot(roster, backend, line) : byLine(this.inFile(roster))
   }
 
+  #slotOf({ server, endpoint }: Entry): Readonly<Slot> | undefined {
+    return this.usesSlots ? this.#slots.get(server.pool)?.slotOf(endpoint) : undefined
+  }
+
   #inSlot(roster: Roster, backend: string, line: ServerLine): Entry | 'free' | undefined {
     const pool = poolOf(backend)
     const slot = this.#slots.get(pool)?.named(line.name)
     if (slot === undefined) return undefined
     return slot.occupant === undefined ? 'free' : roster.get(pool, slot.occupant)
   }
-}
-
-/** Who is or was in the slots that changed. */
-function changedBetween(before: Seating, now: Seating): Seated[] {
-  const changed: Seated[] = []
-  for (const [key, seated] of now) {
-    const old = before.get(key)
-    if (old === seated) continue
-    changed.push(seated)
-    if (old !== undefined) changed.push(old)
-  }
-  for (const [key, old] of before) if (!now.has(key)) changed.push(old)
-  return changed
 }
 
 /** In a file of one line per server: by address, else by name; of the backend's own pool, if there is one of that name. */

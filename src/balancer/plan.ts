@@ -30,6 +30,8 @@ export interface WantedServer {
 export interface Running {
   readonly config: Structure
   readonly servers: ReadonlyMap<string, LiveServer>
+  /** Of servers that do not say it themselves: HAProxy does not tell it, but its file does. */
+  readonly maxconns?: ReadonlyMap<string, number>
   readonly attachments?: Attachments
 }
 
@@ -73,7 +75,8 @@ export function plan(running: Running, wanted: Wanted, asked: readonly string[] 
   const phases = newPhases()
   for (const [server, want] of wanted.servers) {
     const live = running.servers.get(server)
-    if (live !== undefined) planServer(server, live, want, phases)
+    const maxconn = want.maxconn === undefined ? undefined : running.maxconns?.get(server)
+    if (live !== undefined) planServer(server, live, want, phases, maxconn)
     else if (reasons.length === 0) reasons.push(`server ${server}: in the file, unknown to HAProxy`)
   }
   const { out, addresses, states } = phases
@@ -191,14 +194,20 @@ interface Phases {
 }
 
 /** An address never changes under traffic (kubernetes-ingress 825: 503s): maintenance first, the new address, then back. */
-function planServer(server: string, live: LiveServer, want: WantedServer, phases: Phases): void {
+function planServer(
+  server: string,
+  live: LiveServer,
+  want: WantedServer,
+  phases: Phases,
+  maxconn: number | undefined = live.maxconn,
+): void {
   const moves = want.ip !== undefined && want.port !== undefined && (live.ip !== want.ip || live.port !== want.port)
   const admin = moves && want.admin !== undefined ? leaveTraffic(server, live.admin, phases) : live.admin
   if (want.admin !== undefined && admin !== want.admin) changeAdmin(server, admin, want, phases)
   if (moves) phases.addresses.push({ kind: 'addr', server, ip: want.ip as string, port: want.port as number })
   if (want.weight !== undefined && want.weight !== live.weight)
     phases.addresses.push({ kind: 'weight', server, to: want.weight })
-  if (want.maxconn !== undefined && live.maxconn !== undefined && want.maxconn !== live.maxconn)
+  if (want.maxconn !== undefined && maxconn !== undefined && want.maxconn !== maxconn)
     phases.addresses.push({ kind: 'maxconn', server, to: want.maxconn })
 }
 

@@ -89,9 +89,10 @@ export class Roster {
 
   /** Decides about every server. @returns those that are released: no longer remembered, to be put into maintenance */
   decide(era: Era): { readonly released: readonly Entry[]; readonly lookAtMs: number | undefined } {
-    const claims = this.#claims()
+    const isAnyGone = this.entries().some(({ liveness }) => liveness !== 'alive')
+    const claims = isAnyGone ? this.#claims() : new Map<string, Entry>() // of the alive nobody asks
+    const coming = isAnyGone ? this.#coming() : new Set<string>()
     const serving = this.#serving()
-    const coming = this.#coming()
     const released: Entry[] = []
     let lookAtMs: number | undefined
     const mayBeHeld = this.#mayBeHeld()
@@ -99,7 +100,7 @@ export class Roster {
       const wasServing = entry.serving
       const { pool } = entry.server
       const heldUntilMs = (mayBeHeld.get(pool) ?? 0) > 0 ? this.guards.heldUntilMs(entry, era.nowMs) : undefined
-      const decision = decide({ ...this.#situation(entry, claims, serving, coming), heldUntilMs }, era)
+      const decision = decide(this.#situation(entry, { heldUntilMs, claims, serving, coming }), era)
       if (decision.held === true) addTo(mayBeHeld, pool, -1)
       entry.decision = decision
       if (decision.shelve === true) entry.shelved = true
@@ -205,44 +206,42 @@ export class Roster {
     return new Set(coming.map(memberKey))
   }
 
-  #situation(
-    entry: Entry,
-    claims: ReadonlyMap<string, Entry>,
-    serving: ReadonlyMap<string, number>,
-    coming: ReadonlySet<string>,
-  ): Omit<Situation, 'heldUntilMs'> {
-    const claim = claims.get(entry.endpoint)
-    const { state } = entry.server
+  #situation(entry: Entry, { heldUntilMs, claims, serving, coming }: Others): Situation {
+    const { state, pool, name } = entry.server
+    const isAlive = entry.liveness === 'alive'
+    const claimant = isAlive ? undefined : claims.get(entry.endpoint)?.server.name
     return {
       state,
       gated: state !== 'plain' || this.gatesPlain,
       liveness: entry.liveness,
       sinceMs: entry.sinceMs,
       proven: entry.proven,
-      claimedBy: claim !== undefined && claim.server.name !== entry.server.name ? claim.server.name : undefined,
+      claimedBy: claimant === name ? undefined : claimant,
       downSinceMs: entry.downSinceMs,
       shelved: entry.shelved,
       sessions: entry.sessions,
-      othersServing: (serving.get(entry.server.pool) ?? 0) - (entry.serving ? 1 : 0),
+      othersServing: (serving.get(pool) ?? 0) - (entry.serving ? 1 : 0),
       ringKnownSinceMs: this.#strangers.has(entry.key) ? this.#ringKnownSinceMs : 0,
       drainingSinceMs: entry.drainingSinceMs,
+      heldUntilMs,
       serving: entry.serving,
-      successorComes: coming.has(memberKey(entry)),
+      successorComes: !isAlive && coming.has(memberKey(entry)),
     }
   }
+}
+
+/** Of the other servers, what a decision about one depends on. */
+interface Others {
+  readonly heldUntilMs: number | undefined
+  readonly claims: ReadonlyMap<string, Entry>
+  readonly serving: ReadonlyMap<string, number>
+  readonly coming: ReadonlySet<string>
 }
 
 /** An entry as templates see it. */
 export function placed(entry: Entry): PlacedServer {
   const { pool, name, host, ip, port, state } = entry.server
   return { pool, name, host, ip, port, weight: entry.weight, state, stance: entry.decision.stance }
-}
-
-/** Whether templates see it as they did. @param before of the same endpoint */
-export function isAsPlaced({ server, weight, decision }: Entry, before: PlacedServer): boolean {
-  const { name, host, state } = server
-  const isSame = name === before.name && host === before.host && state === before.state
-  return isSame && weight === before.weight && decision.stance === before.stance
 }
 
 /** Where a member has several endpoints in a pool its servers are called `member:port`; of adopted ones only that is known. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Attachments } from './attachments.ts'
-import { serverLines, type Structure, withDisabled } from './config-structure.ts'
+import { lineMaxconns, serverLines, type Structure, withDisabled } from './config-structure.ts'
 import type { Seen } from './drivers/haproxy-control.ts'
 import type { Layout } from './layout.ts'
 import {
@@ -16,7 +16,7 @@ import {
 } from './plan.ts'
 import type { Entry } from './entry.ts'
 import type { Roster } from './roster.ts'
-import { leavers, wantedServers } from './wanted.ts'
+import { leavers } from './wanted.ts'
 
 /** From what runs to what one layout wants: the file, and how it comes into force. */
 export interface Step {
@@ -44,10 +44,12 @@ export interface Ground {
 /** Plans without touching anything. @throws TemplateError when the template fails while it renders */
 export function stepFor(layout: Layout, roster: Roster, ground: Ground): Step {
   const { seen, loaded, attachments, released, asked } = ground
-  const { text, structure: config } = layout.file(roster)
-  const running: Running = { config: loaded, servers: withMaxconn(seen, loaded), attachments: attachments.running }
-  const servers = wantedServers(config, layout.placement(roster))
-  for (const [key, server] of leavers(running.servers, servers, loaded, released)) servers.set(key, server)
+  const { text, structure: config, wanted: known } = layout.draw(roster)
+  const { servers: live } = seen
+  const maxconns = lineMaxconns(loaded)
+  const running: Running = { config: loaded, servers: live, maxconns, attachments: attachments.running }
+  const gone = leavers(live, known, loaded, released)
+  const servers = gone.size === 0 ? known : new Map([...known, ...gone])
   const wanted: Wanted = { config, servers, attachments: attachments.wanted }
   const planned = plan(running, wanted, asked)
   return { text, file: withDisabled(text, knownDown(running, wanted)), config, wanted, plan: planned }
@@ -57,7 +59,7 @@ export function stepFor(layout: Layout, roster: Roster, ground: Ground): Step {
 export function withoutReload({ wanted }: Step, { seen, loaded }: Ground): Plan {
   const known = serverLines(loaded)
   const servers = new Map([...wanted.servers].filter(([key]) => known.has(key) && seen.servers.has(key)))
-  return plan({ config: [], servers: withMaxconn(seen, loaded) }, { config: [], servers })
+  return plan({ config: [], servers: seen.servers, maxconns: lineMaxconns(loaded) }, { config: [], servers })
 }
 
 /**
@@ -101,16 +103,6 @@ export function idOf({ text, plan: step }: Step): string {
     .update(JSON.stringify([text, step.kind, reasons, commands]))
     .digest('hex')
     .slice(0, 12)
-}
-
-/** Of most servers HAProxy's own state is all there is. */
-function withMaxconn(seen: Seen, config: Structure): Running['servers'] {
-  let servers: Map<string, LiveServer> | undefined
-  for (const [key, { maxconn }] of serverLines(config)) {
-    const state = maxconn === undefined ? undefined : seen.servers.get(key)
-    if (state !== undefined) (servers ??= new Map(seen.servers)).set(key, { ...state, maxconn })
-  }
-  return servers ?? seen.servers
 }
 
 /** What a worker that somebody else started has forgotten: these were down. @param loaded what it runs */

@@ -2,6 +2,7 @@ import { type ServerLine, type Structure, serverLines } from './config-structure
 import type { Admin, LiveServer, WantedServer } from './plan.ts'
 import type { Stance } from './policy.ts'
 import type { Entry } from './entry.ts'
+import { entersByCheck } from './seating.ts'
 import { endpointOf } from './server.ts'
 
 /** Where an entry stands in the file: undefined when it has no line. */
@@ -12,9 +13,29 @@ const ADMIN: Readonly<Record<Stance, Admin>> = { ready: 'ready', entering: 'drai
 /** What every server line should be in the running process: the line's own values, and the decision about who is there. */
 export function wantedServers(structure: Structure, placement: Placement): Map<string, WantedServer> {
   const wanted = new Map<string, WantedServer>()
-  for (const [key, line] of serverLines(structure)) {
-    const entry = placement(key.slice(0, key.indexOf('/')), line)
-    wanted.set(key, wantedServer(line, entry))
+  for (const [key, line] of serverLines(structure)) wanted.set(key, wantedAt(key, line, placement))
+  return wanted
+}
+
+function wantedAt(key: string, line: ServerLine, placement: Placement): WantedServer {
+  return wantedServer(line, placement(key.slice(0, key.indexOf('/')), line))
+}
+
+/**
+ * The same after some lines, or who is in them, have changed.
+ * @param keys theirs; of all others line and entry are as they were
+ */
+export function wantedAgain(
+  before: ReadonlyMap<string, WantedServer>,
+  structure: Structure,
+  placement: Placement,
+  keys: readonly string[],
+): Map<string, WantedServer> {
+  const wanted = new Map(before)
+  const lines = serverLines(structure)
+  for (const key of keys) {
+    const line = lines.get(key)
+    if (line !== undefined) wanted.set(key, wantedAt(key, line, placement))
   }
   return wanted
 }
@@ -35,7 +56,7 @@ function wantedServer(line: ServerLine, entry: Entry | 'free' | undefined): Want
     weight: stance === 'drain' ? undefined : isEntering ? entry.weight : weight,
     maxconn,
     admin: follows ? undefined : ADMIN[stance],
-    entersByCheck: !entry.proven || entry.checksFail,
+    entersByCheck: entersByCheck(entry),
   }
 }
 

@@ -60,7 +60,7 @@ class SocketSession implements RuntimeSession {
   #length = 0
   /** The end of the last piece: the prompt may begin there. */
   #seam = ''
-  #ended: Error | undefined
+  #ended: { readonly why: string; readonly cause: Error | undefined } | undefined
   #timer: Timer | undefined
 
   constructor(path: string, timeoutMs: number, clock: Clock) {
@@ -75,14 +75,14 @@ class SocketSession implements RuntimeSession {
     })
     this.#arm()
     this.#socket.on('data', (text: string) => this.#read(text))
-    this.#socket.on('error', error => this.#end(new RuntimeSocketError(`${path}: ${error.message}`, { cause: error })))
-    this.#socket.on('close', () => this.#end(new RuntimeSocketError(`${path}: HAProxy closed the connection`)))
+    this.#socket.on('error', error => this.#end(error.message, error))
+    this.#socket.on('close', () => this.#end('HAProxy closed the connection'))
   }
 
   command(line: string, payload?: string): Promise<string> {
     if (!isSingle(line) || !isPayload(payload))
       return Promise.reject(new RuntimeSocketError(`not a single command: ${JSON.stringify(line.slice(0, 80))}`))
-    if (this.#ended !== undefined) return Promise.reject(this.#ended)
+    if (this.#ended !== undefined) return Promise.reject(this.#failure(this.#ended))
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject })
       this.#arm()
@@ -91,7 +91,7 @@ class SocketSession implements RuntimeSession {
   }
 
   close(): void {
-    this.#end(new RuntimeSocketError(`${this.#path}: closed`))
+    this.#end('closed')
   }
 
   /** A dump of megabytes comes in many pieces: only the seam to the one before is looked at again. */
@@ -101,7 +101,7 @@ class SocketSession implements RuntimeSession {
       const at = seam.indexOf(PROMPT)
       this.#pieces.push(rest)
       this.#length += rest.length
-      if (this.#length > REPLY_BYTES_MAX) return this.#end(new RuntimeSocketError(`${this.#path}: reply too long`))
+      if (this.#length > REPLY_BYTES_MAX) return this.#end('reply too long')
       this.#seam = seam.slice(1 - PROMPT.length)
       if (at < 0) return
       const all = this.#pieces.join('')
@@ -122,16 +122,19 @@ class SocketSession implements RuntimeSession {
 
   #arm(): void {
     this.#timer?.cancel()
-    this.#timer = this.#clock.after(this.#timeoutMs, () =>
-      this.#end(new RuntimeSocketError(`${this.#path}: no answer within ${this.#timeoutMs} ms`)),
-    )
+    this.#timer = this.#clock.after(this.#timeoutMs, () => this.#end(`no answer within ${this.#timeoutMs} ms`))
   }
 
-  #end(error: Error): void {
-    this.#ended ??= error
+  #end(why: string, cause?: Error): void {
+    this.#ended ??= { why, cause }
     this.#timer?.cancel()
-    for (const waiting of this.#waiting.splice(0)) waiting.reject(error)
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(this.#failure(this.#ended))
     this.#socket.destroy()
+  }
+
+  /** Made only where somebody hears of it: every session ends, and an error costs as much as a short answer. */
+  #failure({ why, cause }: { readonly why: string; readonly cause: Error | undefined }): RuntimeSocketError {
+    return new RuntimeSocketError(`${this.#path}: ${why}`, { cause })
   }
 }
 

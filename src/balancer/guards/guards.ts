@@ -45,6 +45,10 @@ export class Guards {
 
   /** Gives every entry its weight with its share. */
   weigh(entries: readonly Entry[]): void {
+    if (!this.#outliers.acts) {
+      for (const entry of entries) entry.weight = entry.server.weight
+      return
+    }
     for (const pool of groupBy(entries, entry => entry.server.pool).values()) {
       const shares = pool.map(entry => ({ weight: entry.server.weight, share: this.#outliers.shareOf(entry.key) }))
       for (const [i, weight] of sharedWeights(shares).entries()) (pool[i] as Entry).weight = weight
@@ -53,7 +57,7 @@ export class Guards {
 
   /** Who acts at this moment. */
   reports(entries: readonly Entry[]): GuardReport[] {
-    const slow = entries.flatMap(entry => this.#slowReport(entry))
+    const slow = this.#outliers.acts ? entries.flatMap(entry => this.#slowReport(entry)) : []
     const held = entries.filter(({ decision }) => decision.held === true).map(heldReport)
     return [...held, ...slow, ...vanishedReports(entries)]
   }
@@ -72,6 +76,7 @@ function heldReport({ server, decision }: Entry): GuardReport {
 
 /** Half of a pool or more failed at once is more likely a fault of the network than of the servers. */
 function vanishedReports(entries: readonly Entry[]): GuardReport[] {
+  if (!entries.some(({ liveness }) => liveness === 'failed')) return []
   return [...groupBy(entries, entry => entry.server.pool)].flatMap(([pool, all]) => {
     const failed = all.filter(({ liveness, decision }) => liveness === 'failed' && decision.stance === 'ready').length
     if (failed < 2 || failed * 2 < all.length) return []

@@ -36,12 +36,19 @@ interface Track {
  */
 export class Outliers {
   readonly #tracks = new Map<string, Track>()
+  #acts = false
+
+  /** Somebody has less than its share. */
+  get acts(): boolean {
+    return this.#acts
+  }
 
   /** The next sample, `SAMPLE_MS` after the one before, of every server that takes traffic. */
   sample(samples: readonly ServerSample[]): void {
     const present = new Set(samples.map(({ key }) => key))
     for (const key of this.#tracks.keys()) if (!present.has(key)) this.#tracks.delete(key)
     for (const pool of groupBy(samples, sample => sample.pool).values()) this.#judge(pool)
+    this.#acts = [...this.#tracks.values()].some(({ share }) => share < 1)
   }
 
   /** Its share of what it would get otherwise: 1, 0.5 or 0.25. */
