@@ -3,12 +3,11 @@ import { basename } from 'node:path'
 import { Argument, Command, CommanderError, Option } from 'commander'
 import { SETTINGS } from '../agent/config/settings.ts'
 import { VERSION } from '../agent/version.ts'
+import { addApiCommands } from './api-commands.ts'
 import { withTwoDashes } from './arguments.ts'
 import { completionScript, SHELLS, type Shell } from './completion.ts'
-import type { DrainOptions } from './drain.ts'
 import { EXIT, fail } from './exit.ts'
 import { formatOf, type OutputOptions, print, printJson } from './output.ts'
-import { addPlanCommands } from './plan-commands.ts'
 import { addRingCommands } from './ring.ts'
 
 type FileArgument = { kind: 'file' | 'dir'; path: string }
@@ -26,7 +25,7 @@ function program(): Command {
   )
   agentCommand(muster, 'up', 'run everything in a muster.yaml in the foreground', '  $ muster up -f ./muster.yaml')
   addRingCommands(muster)
-  apiCommands(muster)
+  addApiCommands(muster)
   demoCommand(muster)
   proveCommand(muster)
   simCommand(muster)
@@ -61,96 +60,6 @@ function agentCommand(muster: Command, name: string, description: string, exampl
     process.exitCode = await runAgent({ files, flags })
     process.exit() // what a dependency left open must not hold the process
   })
-}
-
-function apiCommands(muster: Command): void {
-  const socket = [
-    '--socket <PATH>',
-    "the agent's unix socket (MUSTER_API_SOCKET, else /run/muster/agent.sock)",
-  ] as const
-  const status = muster.command('status').description('services, pools and servers, with the reason for each state')
-  status
-    .option(...socket)
-    .option('-o, --output <FORMAT>', 'text or json')
-    .addHelpText('after', '\nExample:\n  $ muster status -o json')
-  status.action(async (options: object) => (await import('./status.ts')).runStatus(options))
-  const drain = muster.command('drain [server]').description('take a server out of traffic on every balancer, and wait')
-  drain
-    .option('--pool <NAME>', 'only in this pool')
-    .option('--list', 'what is drained, by whom, since when; so is drain without a server')
-    .option('--undo', 'let it take traffic again, everywhere')
-    .option('--timeout <DURATION>', 'how long to wait until nothing is left on it (30s); it stays drained')
-    .option('--no-wait', 'do not wait')
-    .option('--reason <TEXT>', 'why, for the journal and the list')
-    .option('--force', 'in spite of the minimum number of servers; wants a reason')
-    .option(...socket)
-    .option('-o, --output <FORMAT>', 'text or json')
-    .addHelpText(
-      'after',
-      '\nExit status: 0 nothing is left, 4 refused (too few servers), 5 something was left at the time-out.' +
-        '\n\nExample:\n  $ muster drain web-2 --reason "new disk" && ssh web-2 reboot\n  $ muster drain --undo web-2',
-    )
-    .allowExcessArguments(false)
-  drain.action(async (server: string | undefined, options: DrainOptions) =>
-    (await import('./drain.ts')).runDrain(options, server),
-  )
-  const doctor = muster
-    .command('doctor')
-    .description('what is wrong with the agent, and what to do; exit 1 if anything is')
-  doctor
-    .option(...socket)
-    .option('-o, --output <FORMAT>', 'text or json')
-    .addHelpText('after', '\nExample:\n  $ muster doctor')
-  doctor.action(async (options: object) => (await import('./doctor.ts')).runDoctor(options))
-  const handover = muster
-    .command('handover')
-    .description('end the agent without leaving; services and HAProxy run on, for an upgrade')
-  handover
-    .option(...socket)
-    .option('-o, --output <FORMAT>', 'text or json')
-    .addHelpText('after', '\nExample:\n  $ muster handover && muster agent')
-  handover.action(async (options: object) => (await import('./status.ts')).runHandover(options))
-  historyCommand(muster, socket)
-  whyCommand(muster, socket)
-  addPlanCommands(muster, socket)
-}
-
-function historyCommand(muster: Command, socket: readonly [string, string]): void {
-  const command = muster
-    .command('history')
-    .description('what happened, from the journal; with --at, the pools as they were')
-  const times = '10m (ago), 12:03:07 (today), 2026-11-21T12:03:07'
-  command
-    .argument('[name]', 'only what is about this member, server, pool, service or address')
-    .allowExcessArguments(false)
-    .option('--at <TIME>', `the pools at that time: ${times}`)
-    .option('--since <TIME>', 'everything from then on, the same forms of time')
-    .option('--until <TIME>', 'up to then')
-    .option('--kind <KINDS>', 'member, service, receipt, command, guard, check, agent; several with commas')
-    .option('-n, --number <COUNT>', 'how many, the newest; default 50, with --since 10000')
-    .option(...socket)
-    .option('-o, --output <FORMAT>', 'text or json')
-    .addHelpText('after', '\nExample:\n  $ muster history --at 12:03:07\n  $ muster history web-2 --since 10m')
-  command.action(async (name: string | undefined, options: object) =>
-    (await import('./history.ts')).runHistory(name, options),
-  )
-}
-
-function whyCommand(muster: Command, socket: readonly [string, string]): void {
-  const command = muster
-    .command('why')
-    .description('why a server, pool, service or this node is as it is: one verdict, then the evidence')
-  command
-    .argument('[name]', 'a member, server, service or pool, or an address; without, what is not well on this node')
-    .allowExcessArguments(false)
-    .option(...socket)
-    .option('-o, --output <FORMAT>', 'text or json')
-    .addHelpText(
-      'after',
-      '\nExit status: 0 all is well, or as an operator wished; 1 something is wrong, or nobody knows the name.' +
-        '\n\nExample:\n  $ muster why web-2\n  $ muster why 10.0.0.7:3000',
-    )
-  command.action(async (name: string | undefined, options: object) => (await import('./why.ts')).runWhy(name, options))
 }
 
 function versionCommand(muster: Command): void {
