@@ -12,7 +12,7 @@ import type {
   ServerStatus,
 } from '../balancer/index.ts'
 import { type Clock, formatAddress, type Log, MusterError, type Random, type Scope } from '../base/index.ts'
-import type { Engine, SerfEvent, SerfMember } from '../serf/index.ts'
+import { type Engine, isMemberEvent, type SerfEvent, type SerfMember } from '../serf/index.ts'
 import type { Supervisor } from '../supervisor/index.ts'
 import type { AgentConfig, BalancerSettings } from './config/index.ts'
 import { BOUND_QUIET_MS, type DrainedBalancer, HeldDrains } from './draining-balancer.ts'
@@ -264,7 +264,7 @@ export async function startBalancing(
 const CAUSES_MAX = 32
 
 function noteCauses(balancing: Balancing, event: SerfEvent, seenBy: string): void {
-  if (!('members' in event)) return
+  if (!isMemberEvent(event)) return
   for (const { name } of event.members) balancing.note({ what: event.kind, member: name, seenBy })
 }
 

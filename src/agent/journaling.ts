@@ -15,7 +15,7 @@ import {
   type ReceiptChange,
 } from '../journal/index.ts'
 import type { BalancerStatus, ServerStatus } from '../balancer/index.ts'
-import type { Engine, SerfEvent, SerfMember } from '../serf/index.ts'
+import { type Engine, isMemberEvent, type SerfEvent, type SerfMember } from '../serf/index.ts'
 import type { ServiceStatus, Supervisor } from '../supervisor/index.ts'
 import { VERSION } from './version.ts'
 
@@ -167,10 +167,6 @@ export class Journaling {
 }
 
 const KILLED = 'the agent before it was killed, or the host went down: it left no last word'
-
-function isMemberEvent(event: SerfEvent): event is Extract<SerfEvent, { readonly members: unknown }> {
-  return 'members' in event
-}
 
 function stateOf({ ip, port, status, tags }: SerfMember): MemberState {
   return { address: formatAddress({ ip, port }), status, tags }
