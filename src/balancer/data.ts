@@ -130,7 +130,8 @@ export function templateData(
   slots: ReadonlyMap<string, readonly Readonly<Slot>[]>,
   maxconn: number,
 ): TemplateData {
-  const ordered = [...servers].sort((a, b) => compare(orderKey(a), orderKey(b)))
+  const keys = new Map(servers.map(server => [server, orderKey(server)]))
+  const ordered = [...servers].sort((a, b) => compare(keys.get(a) ?? '', keys.get(b) ?? ''))
   const kept = ordered.filter(server => server.stance !== 'maint' && Object.hasOwn(config.pools, server.pool))
   return {
     node: { name: config.node.name, ip: config.node.ip },

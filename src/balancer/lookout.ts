@@ -33,6 +33,8 @@ export interface LookoutDeps {
 export interface Outcome extends Ground {
   /** When to look again although nothing happened, ms of the clock. */
   readonly lookAtMs: number | undefined
+  /** Since the look before nothing was heard, nothing has changed in HAProxy, and nothing was due. */
+  readonly isQuiet: boolean
 }
 
 const DRAIN_TIMEOUT_MS = 30_000
@@ -51,6 +53,8 @@ export class Lookout {
   readonly #released = new Map<string, Entry>()
   #layout: Layout
   #isBlind = false
+  /** As of the last decisions; undefined: since then something was heard, or they are due again. */
+  #decidedAbout: Pick<Seen, 'workerPid' | 'states'> | undefined
   /** Those that act at this moment. */
   guards: readonly GuardReport[] = []
   /** Of each pool since HAProxy's last start or reload, as of the last sample. */
@@ -65,6 +69,7 @@ export class Lookout {
     this.roster = new Roster(!layout.usesSlots)
     this.#prober = new Prober(deps.clock, deps.probe, key => {
       this.roster.prove(key)
+      this.#decidedAbout = undefined
       deps.wake()
     })
   }
@@ -73,6 +78,7 @@ export class Lookout {
   use(layout: Layout): void {
     this.#layout = layout
     this.roster.gatesPlain = !layout.usesSlots
+    this.#decidedAbout = undefined
   }
 
   /** Nothing tells which servers are ours: nothing may be touched. */
@@ -86,6 +92,7 @@ export class Lookout {
   }
 
   update(servers: readonly Server[], members: MemberStates | undefined): void {
+    this.#decidedAbout = undefined
     this.roster.update(servers, members, this.#deps.clock.nowMs())
     this.#prober.want(this.#targets()) // before the pass, which takes its time
   }
@@ -128,8 +135,18 @@ export class Lookout {
     const { clock, control } = this.#deps
     const isSample = this.roster.guards.wantsSample(clock.nowMs())
     const seen = await control.look(isSample || this.#counts())
+    const isQuiet = !isSample && !rereads && this.#isDecidedAbout(seen)
+    const lookAtMs = isQuiet ? undefined : this.#judge(seen, isSample)
+    if (this.#isBlind) return undefined
+    await this.#tendOldWorkers()
+    const attachments = await this.surroundings.look(control.loaded, rereads)
+    return { seen, loaded: control.loaded, attachments, released: this.released, lookAtMs, isQuiet }
+  }
+
+  /** Decides with what was seen. @returns when to look again although nothing happened, ms of the clock */
+  #judge(seen: Seen, isSample: boolean): number | undefined {
     const sighting = new Sighting(seen, this.#layout, this.roster)
-    for (const entry of this.roster.observe(one => sighting.stateOf(one), clock.nowMs()))
+    for (const entry of this.roster.observe(one => sighting.stateOf(one), this.#deps.clock.nowMs()))
       if (this.#layout.has(entry.server.pool)) this.#deps.onCheck?.(checkNewsOf(entry))
     if (isSample) this.#sample(sighting)
     if (isSample) this.retries = retriesOf(seen)
@@ -137,9 +154,13 @@ export class Lookout {
     if (this.#isBlind) return undefined
     const lookAtMs = this.decide()
     this.#prober.want(this.#targets())
-    await this.#tendOldWorkers()
-    const attachments = await this.surroundings.look(control.loaded, rereads)
-    return { seen, loaded: control.loaded, attachments, released: this.released, lookAtMs }
+    this.#decidedAbout = lookAtMs === undefined ? seen : undefined
+    return lookAtMs
+  }
+
+  #isDecidedAbout({ workerPid, states }: Seen): boolean {
+    const known = this.#decidedAbout
+    return this.#released.size === 0 && known?.workerPid === workerPid && known.states === states
   }
 
   /** @returns when to look again although nothing happened, ms of the clock */

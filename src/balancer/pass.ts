@@ -86,6 +86,8 @@ export class Passes {
   #refused: { readonly config: Structure; readonly untilMs: number } | undefined
   /** What a pass last brought to its end: while we want the same, whatever differs from it is somebody else's work. */
   #settled: { readonly text: string; readonly picture: Picture; readonly worker: number } | undefined
+  /** What the last pass found, and nothing to do in it; undefined: whatever was seen since has to be compared. */
+  #resting: Step | undefined
   /** As HAProxy was seen before, for what a worker that somebody else started has forgotten. */
   #lastSeen: Seen | undefined
   problem: string | undefined
@@ -142,14 +144,16 @@ export class Passes {
     if (ground === undefined) return { lookAtMs: undefined }
     const layout = this.#layout
     await this.#heal(ground.seen)
-    const step = sparing(stepFor(layout, lookout.roster, ground), this.#drift.kept)
+    const step = this.#resting ?? sparing(stepFor(layout, lookout.roster, ground), this.#drift.kept)
     const order = this.#orderOf(step, ground.seen)
     try {
       const applied = await this.#apply(step, ground, order, signal)
+      this.#resting = step.plan.kind === 'nothing' ? step : undefined
       if (typeof layout.config.template === 'object') await this.#rememberServers()
       return { lookAtMs: earliest(ground.lookAtMs, applied) }
     } catch (failure) {
       this.#settled = undefined
+      this.#resting = undefined
       const { clock } = this.#deps
       if (!(failure instanceof UnknownReplyError) || clock.nowMs() < this.#trustAgainAtMs) throw failure
       this.#trustAgainAtMs = clock.nowMs() + MISTRUST_MS
@@ -217,6 +221,7 @@ export class Passes {
 
   async #look(rereads = false): Promise<Outcome | undefined> {
     const ground = await this.lookout.look(rereads)
+    if (ground?.isQuiet !== true || ground.attachments.wanted.size > 0) this.#resting = undefined
     this.problem = ground === undefined ? BLIND : this.problem === BLIND ? undefined : this.problem
     return ground
   }

@@ -3,17 +3,7 @@ import type { Attachments } from './attachments.ts'
 import { lineMaxconns, serverLines, type Structure, withDisabled } from './config-structure.ts'
 import type { Seen } from './drivers/haproxy-control.ts'
 import type { Layout } from './layout.ts'
-import {
-  type Command,
-  commandLine,
-  knownDown,
-  type LiveServer,
-  payloadOf,
-  type Plan,
-  plan,
-  type Running,
-  type Wanted,
-} from './plan.ts'
+import { type Command, commandLine, knownDown, payloadOf, type Plan, plan, type Running, type Wanted } from './plan.ts'
 import type { Entry } from './entry.ts'
 import type { Roster } from './roster.ts'
 import { leavers } from './wanted.ts'

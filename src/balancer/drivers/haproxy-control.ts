@@ -4,7 +4,7 @@ import { type Attachment, type Attachments, parseFingerprint, parseShown, type R
 import { bindAddresses, parseStructure, serverLines, type Structure } from '../config-structure.ts'
 import { endpointOf } from '../server.ts'
 import { commandLine, type Command, payloadOf } from '../plan.ts'
-import { assertDone, parseFigures, parseServersState, type ServerState } from '../runtime-state.ts'
+import { assertDone, parseFigures, parseServersState, type ServerFigures, type ServerState } from '../runtime-state.ts'
 import { StatesReader } from '../states-reader.ts'
 import { RuntimeSocketError } from '../errors.ts'
 import { assertAccepted, type Haproxy, installChecked, readIfThere, reload, showProcesses } from './haproxy-process.ts'
@@ -31,13 +31,21 @@ export interface Paths {
 export class Seen {
   readonly workerPid: number
   readonly servers: ReadonlyMap<string, ServerState>
+  /** The same for as long as nothing in the states of the servers has changed; their figures are not in it. */
+  readonly states: ReadonlyMap<string, ServerState>
   readonly #config: Structure
   #endpoints: Map<string, { name: string; state: ServerState }> | undefined
   #names: Map<string, ServerState> | undefined
 
-  constructor(workerPid: number, servers: ReadonlyMap<string, ServerState>, config: Structure) {
+  constructor(
+    workerPid: number,
+    states: ReadonlyMap<string, ServerState>,
+    config: Structure,
+    figures?: ReadonlyMap<string, ServerFigures>,
+  ) {
     this.workerPid = workerPid
-    this.servers = servers
+    this.states = states
+    this.servers = figures === undefined ? states : withFigures(states, figures)
     this.#config = config
   }
 
@@ -63,6 +71,13 @@ export class Seen {
       .filter(([key]) => lines.get(key)?.track === undefined)
       .map(([key, state]) => ({ name: key.slice(key.indexOf('/') + 1), state }))
   }
+}
+
+function withFigures(
+  states: ReadonlyMap<string, ServerState>,
+  figures: ReadonlyMap<string, ServerFigures>,
+): ReadonlyMap<string, ServerState> {
+  return new Map([...states].map(([key, state]) => [key, { ...state, ...figures.get(key) }]))
 }
 
 /** A free slot still has the address of whoever was there; the one who is there now counts. */
@@ -134,19 +149,16 @@ export class HaproxyControl {
    * or HAProxy was restarted.
    * @throws RuntimeSocketError
    */
-  async look(withFigures: boolean): Promise<Seen> {
+  async look(wantsFigures: boolean): Promise<Seen> {
     return this.#withSession(async session => {
       const [workerPid, shown, stat] = await Promise.all([
         pidOf(session),
         session.command('show servers state'),
-        withFigures ? session.command('show stat -1 4 -1') : undefined,
+        wantsFigures ? session.command('show stat -1 4 -1') : undefined,
       ])
       if (workerPid !== this.#workerPid) await this.#adoptWorker(workerPid)
-      const states = this.#states.read(shown)
-      if (stat === undefined) return new Seen(workerPid, states, this.#loaded)
-      const figures = parseFigures(stat)
-      const servers = new Map([...states].map(([key, state]) => [key, { ...state, ...figures.get(key) }]))
-      return new Seen(workerPid, servers, this.#loaded)
+      const figures = stat === undefined ? undefined : parseFigures(stat)
+      return new Seen(workerPid, this.#states.read(shown), this.#loaded, figures)
     })
   }
 
