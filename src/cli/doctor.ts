@@ -1,7 +1,7 @@
 import { type AgentStatus, apiRequest } from '../api/index.ts'
+import { type ApiOptions, socketOf } from './api-options.ts'
 import { EXIT } from './exit.ts'
 import { formatOf, print, printJson } from './output.ts'
-import { type ApiOptions, socketOf } from './status.ts'
 
 /** What is wrong with the agent, a sentence each with what to do; exit 1 when there is anything. */
 export async function runDoctor(options: ApiOptions): Promise<void> {

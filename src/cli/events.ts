@@ -1,7 +1,7 @@
 import { apiRequest, type EventReport } from '../api/index.ts'
 import { sleep, systemClock } from '../base/index.ts'
+import { type ApiOptions, socketOf } from './api-options.ts'
 import { formatOf, print, printJson, tell } from './output.ts'
-import { type ApiOptions, socketOf } from './status.ts'
 import { printable } from './table.ts'
 import { UsageError } from './usage-error.ts'
 

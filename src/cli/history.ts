@@ -1,9 +1,9 @@
 import { apiRequest, HISTORY_KINDS, type HistoryPage, type HistoryPools, type HistoryRecord } from '../api/index.ts'
+import { type ApiOptions, socketOf } from './api-options.ts'
 import { EXIT } from './exit.ts'
 import { wordsOf } from './history-text.ts'
 import { formatTime, parseTime, zoneOf } from './history-time.ts'
 import { formatOf, print, printJson, tell } from './output.ts'
-import { type ApiOptions, socketOf } from './status.ts'
 import { formatTable } from './table.ts'
 import { UsageError } from './usage-error.ts'
 

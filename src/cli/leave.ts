@@ -1,8 +1,8 @@
 import { apiRequest } from '../api/index.ts'
 import type { RpcClient } from '../serf/index.ts'
+import { type ApiOptions, socketOf } from './api-options.ts'
 import { type OutputOptions, report } from './output.ts'
 import { type RpcOptions, withRpc } from './rpc.ts'
-import { type ApiOptions, socketOf } from './status.ts'
 import { UsageError } from './usage-error.ts'
 
 interface LeaveOptions extends RpcOptions, OutputOptions, ApiOptions {

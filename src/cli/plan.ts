@@ -1,9 +1,9 @@
 /** `muster plan`, `apply`, `rollback`: what the files say by now, before it is in force and after. */
 import { userInfo } from 'node:os'
 import { type ApplyReport, apiRequest, type GenerationReport, type PlanReport } from '../api/index.ts'
+import { type ApiOptions, socketOf } from './api-options.ts'
 import { EXIT } from './exit.ts'
 import { formatOf, hasColour, print, printJson, tell } from './output.ts'
-import { type ApiOptions, socketOf } from './status.ts'
 import { formatTable, printable, printableLines } from './table.ts'
 
 export interface PlanOptions extends ApiOptions {

@@ -1,5 +1,6 @@
 import { parseDuration } from '../agent/config/duration.ts'
 import type { RpcQueryAnswer } from '../serf/index.ts'
+import { EXIT } from './exit.ts'
 import { formatOf, interrupted, type OutputOptions, print, printJson, tell } from './output.ts'
 import { type RpcOptions, withRpc } from './rpc.ts'
 import { printableLines } from './table.ts'
@@ -37,7 +38,7 @@ export async function runQuery(options: QueryOptions, [name = '', payload = '']:
   if (format === 'json') printJson({ Acks: acks, Responses: responses })
   else
     tell(`${params.requestAck ? `Total Acks: ${acks.length}\n` : ''}Total Responses: ${Object.keys(responses).length}`)
-  if (quitting.aborted) process.exitCode = 1
+  if (quitting.aborted) process.exitCode = EXIT.failed
 }
 
 function filtersFrom(options: QueryOptions) {

@@ -1,3 +1,4 @@
+import { EXIT } from './exit.ts'
 import { formatOf, interrupted, type OutputOptions, print, printJson, tell } from './output.ts'
 import { type RpcOptions, withRpc } from './rpc.ts'
 import { printable } from './table.ts'
@@ -36,7 +37,8 @@ export async function runReachability(options: ReachabilityOptions): Promise<voi
   if (quitting.aborted) tell('Test interrupted; what follows is what was heard until then')
   if (format === 'json') printJson(found)
   else print(verdict(found))
-  if (quitting.aborted || found.missing.length + found.surplus.length + found.doubled.length > 0) process.exitCode = 1
+  if (quitting.aborted || found.missing.length + found.surplus.length + found.doubled.length > 0)
+    process.exitCode = EXIT.failed
 }
 
 export function compared(members: number, alive: ReadonlySet<string>, acks: readonly string[]): Found {

@@ -1,16 +1,7 @@
 import { type AgentStatus, apiRequest } from '../api/index.ts'
+import { type ApiOptions, socketOf } from './api-options.ts'
 import { formatOf, print, printJson, report } from './output.ts'
 import { formatTable } from './table.ts'
-
-export interface ApiOptions {
-  readonly socket?: string
-  readonly output?: string
-}
-
-/** Flag, else MUSTER_API_SOCKET, else the default run directory's. */
-export function socketOf(options: ApiOptions): string {
-  return options.socket ?? (process.env['MUSTER_API_SOCKET'] || '/run/muster/agent.sock')
-}
 
 export async function runStatus(options: ApiOptions): Promise<void> {
   const format = formatOf(options)

@@ -1,10 +1,10 @@
 import { apiRequest, type WhyEvidence, type WhyFact, type WhyReport } from '../api/index.ts'
 import { age } from '../base/index.ts'
+import { type ApiOptions, socketOf } from './api-options.ts'
 import { listed } from './drain-text.ts'
 import { EXIT } from './exit.ts'
 import { historyTable } from './history.ts'
 import { formatOf, print, printJson, tell } from './output.ts'
-import { type ApiOptions, socketOf } from './status.ts'
 import { formatTable, printable } from './table.ts'
 
 /** One verdict in words, then the evidence. Exit 1 when something is wrong. @param what a name or an address; default: this node */
