@@ -161,7 +161,7 @@ export class ServiceCore {
     if (this.#pid === undefined) return effects // being started: `spawned` goes on
     if (!o.drain) return [...effects, ...this.#signal(nowMs)]
     this.#isDraining = true
-    return [...effects, { kind: 'drain' }]
+    return [{ kind: 'drain' }, ...effects] // who is told that it stops finds that it drains
   }
 
   /** Stop, then start again. A service that does not run is just started. */

@@ -203,6 +203,14 @@ test('who ignores the stop signal is killed with its whole group, and nothing is
   expect(readdirSync(join(directory, 'run'))).toEqual([])
 })
 
+test('whoever hears that a service stops finds that its drain has begun', async () => {
+  const supervisor = await supervise(sleeper)
+  const heard: string[] = []
+  using _ending = { [Symbol.dispose]: supervisor.onChange(({ state }) => heard.push(state)) }
+  await supervisor.stop('web', { drain: async () => void heard.push('the drain') })
+  expect(heard.slice(0, 2)).toEqual(['the drain', 'stopping'])
+})
+
 test('the drain is over before the stop signal is sent, and its failure does not prevent it', async () => {
   const supervisor = await supervise(sleeper)
   const pid = supervisor.services()[0]?.pid as number
