@@ -324,14 +324,14 @@ export class Passes {
     if (plan.kind === 'runtime') await this.#send(plan.in)
     control.assume(step.config)
     this.lookout.surroundings.assume(ground.attachments.wanted)
-    this.#settle(text, ground.seen.workerPid)
+    const picture = this.#settle(text, ground.seen.workerPid)
     this.#books.caughtUp()
     this.problem = unwritten ?? this.#unrecorded()
     if (plan.kind === 'runtime')
-      return this.#issue(order, { method: 'runtime', reasons: [], commands: linesOf(plan), startedAtMs })
+      return this.#issue(order, { method: 'runtime', reasons: [], commands: linesOf(plan), startedAtMs }, picture)
     this.#books.drop()
     if (!isNewFile || unwritten !== undefined) return undefined
-    return this.#issue(order, { method: 'file', reasons: [], commands: [], startedAtMs })
+    return this.#issue(order, { method: 'file', reasons: [], commands: [], startedAtMs }, picture)
   }
 
   /** Whose checks fail changes the file, too, but that is nothing anybody has to be told. */
@@ -340,10 +340,13 @@ export class Passes {
     return fileText !== file && (fileText === undefined || text !== this.#settled?.text)
   }
 
-  #settle(text: string, worker: number): void {
-    this.#settled = { text, worker, picture: this.#picture() }
+  /** @returns how the servers stand by now */
+  #settle(text: string, worker: number): Picture {
+    const picture = this.#picture()
+    this.#settled = { text, worker, picture }
     this.#books.leave(this.lookout.released)
     this.lookout.forgetReleased()
+    return picture
   }
 
   /** A refused configuration is a problem that is shown and tried again later, and no failure of the pass. */
@@ -381,12 +384,13 @@ export class Passes {
     this.problem = this.#unrecorded()
     control.assume(step.config)
     this.#lastSeen = undefined
-    this.#settle(step.text, worker)
-    return this.#issue(order, { method: 'reload', reasons: plan.reasons, commands: linesOf(plan), startedAtMs })
+    const picture = this.#settle(step.text, worker)
+    const done: Done = { method: 'reload', reasons: plan.reasons, commands: linesOf(plan), startedAtMs }
+    return this.#issue(order, done, picture)
   }
 
-  #issue(order: Order, done: Done): Receipt {
-    return this.#books.issue(order, done, this.#picture(), this.lookout.released)
+  #issue(order: Order, done: Done, picture = this.#picture()): Receipt {
+    return this.#books.issue(order, done, picture, this.lookout.released)
   }
 
   async #rememberServers(): Promise<void> {

@@ -84,9 +84,10 @@ export function parseFigures(csv: string): Map<string, ServerFigures> {
   const [proxy, server, type] = [at('pxname'), at('svname'), at('type')]
   const [current, queued, response, total] = [at('scur'), at('qcur'), at('rtime'), at('stot')]
   const [again, elsewhere] = [at('wretr'), at('wredis')]
+  const wanted = 1 + Math.max(proxy, server, type, current, queued, response, total, again, elsewhere)
   const figures = new Map<string, ServerFigures>()
   for (const row of rows.slice(1)) {
-    const cells = row.split(',')
+    const cells = row.split(',', wanted) // dozens more follow
     if (cells[type] !== '2') continue
     const number = (column: number): number => Number(cells[column]) || 0
     const sessions = number(current) + number(queued)
