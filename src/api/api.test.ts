@@ -120,6 +120,13 @@ test('a drain is ordered, listed and taken back by query parameters; without a s
   expect(await apiRequest(socketPath, 'POST /v1/leave-check', { force: '1', reason: 'x' })).toHaveProperty('leave')
 })
 
+test('what narrows a request down and is empty is refused: it would do more than was meant', async () => {
+  await using _api = await startApi({ socketPath }, { log: silentLog, routes: backend() })
+  const refused = { status: 400, message: expect.stringContaining('it is empty') as unknown }
+  await expect(apiRequest(socketPath, 'POST /v1/apply', { plan: '' })).rejects.toMatchObject(refused)
+  await expect(apiRequest(socketPath, 'POST /v1/drain', { server: 'web-2', pool: '' })).rejects.toMatchObject(refused)
+})
+
 test('what does not exist is told apart from what fails', async () => {
   const routes = { ...backend(), drains: () => Promise.reject(new NotThereError('no such server')) }
   await using _api = await startApi({ socketPath }, { log: silentLog, routes })

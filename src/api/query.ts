@@ -18,6 +18,15 @@ export function textIn<K extends string>(query: URLSearchParams, name: K): { rea
   return text === null || text === '' ? {} : ({ [name]: text } as { readonly [key in K]?: string })
 }
 
+/**
+ * What narrows a request down; empty is no narrower than absent, and would do more than was meant: an unset variable of a shell.
+ * @throws QueryError when it is there and empty
+ */
+export function narrowedBy<K extends string>(query: URLSearchParams, name: K): { readonly [key in K]?: string } {
+  if (query.get(name) === '') throw new QueryError(`${name}: it is empty; name one, or leave it out`)
+  return textIn(query, name)
+}
+
 /** @throws QueryError */
 export function wholeNumber(name: string, text: string): number {
   const value = Number(text)

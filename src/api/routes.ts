@@ -2,7 +2,7 @@ import { type Log, messageOf, MusterError } from '../base/index.ts'
 import { NotThereError, RefusedError } from './errors.ts'
 import { historyAskOf } from './history.ts'
 import type { ApplyQuery } from './plan.ts'
-import { QueryError, textIn, whatIn, wholeNumber } from './query.ts'
+import { narrowedBy, QueryError, textIn, whatIn, wholeNumber } from './query.ts'
 import type { ApiBackend } from './status.ts'
 
 export interface Answer {
@@ -88,7 +88,7 @@ export async function answer(method: string, url: string, backend: ApiBackend | 
 function targetIn(query: URLSearchParams): { readonly server: string; readonly pool?: string } {
   const server = query.get('server')
   if (server === null || server === '') throw new QueryError('server: which one?')
-  return { server, ...textIn(query, 'pool') }
+  return { server, ...narrowedBy(query, 'pool') }
 }
 
 function forceIn(query: URLSearchParams): { readonly force: boolean; readonly reason?: string } {
@@ -110,7 +110,7 @@ const ANSWERS: ReadonlySet<string> = new Set([
 
 function applyIn(query: URLSearchParams): ApplyQuery {
   const reload = query.get('reload') === '1' ? { reload: true } : {}
-  return { dryRun: query.get('dry-run') === '1', ...reload, ...textIn(query, 'user'), ...textIn(query, 'plan') }
+  return { dryRun: query.get('dry-run') === '1', ...reload, ...textIn(query, 'user'), ...narrowedBy(query, 'plan') }
 }
 
 function waitIn(query: URLSearchParams): { readonly waitMs?: number } {

@@ -1,8 +1,10 @@
 import { Writable } from 'node:stream'
 import { expect, test } from 'vitest'
+import { ApiAnswerError } from '../api/index.ts'
 import { withTwoDashes } from './arguments.ts'
 import { exitCodeOf } from './exit.ts'
 import { createLog, formatRecord } from './log.ts'
+import { runApply } from './plan.ts'
 import { statusText } from './status.ts'
 import { formatTable } from './table.ts'
 import { UsageError } from './usage-error.ts'
@@ -44,6 +46,14 @@ test('wrong usage ends with 2, an agent that is not there with 3, anything else 
   expect([new UsageError('x'), Object.assign(new Error(), { code: 'RPC_UNREACHABLE' }), 'x'].map(exitCodeOf)).toEqual([
     2, 3, 1,
   ])
+})
+
+test('what the agent could not understand is wrong usage, too', () => {
+  expect([400, 404, 422, 500].map(status => exitCodeOf(new ApiAnswerError(status, 'x')))).toEqual([2, 1, 1, 1])
+})
+
+test('an empty plan, of an unset variable, is not every plan', async () => {
+  await expect(runApply({ plan: '', socket: '/nowhere' })).rejects.toThrow(UsageError)
 })
 
 test('status names each server with its state and the reason', () => {

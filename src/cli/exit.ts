@@ -19,11 +19,16 @@ const CONFIGURED_WRONGLY: ReadonlySet<string> = new Set([
 /** The exit code for whatever a command threw, by its stable code. */
 export function exitCodeOf(thrown: unknown): number {
   const code = codeOf(thrown)
-  if (CONFIGURED_WRONGLY.has(code)) return EXIT.usage
+  if (CONFIGURED_WRONGLY.has(code) || isAskedWrongly(thrown)) return EXIT.usage
   if (code === 'AGENT_UNREACHABLE' || code === 'RPC_UNREACHABLE') return EXIT.unreachable
   if (code === 'API_REFUSED') return EXIT.refused
   if (code === 'RPC_TIMED_OUT') return EXIT.timedOut
   return EXIT.failed
+}
+
+/** The agent could not understand what was asked for: HTTP's 400. */
+function isAskedWrongly(thrown: unknown): boolean {
+  return codeOf(thrown) === 'API_ANSWER' && (thrown as { status?: unknown }).status === 400
 }
 
 /** What to do about errors whose words are the agent's, not ours. */

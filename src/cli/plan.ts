@@ -5,6 +5,7 @@ import { type ApiOptions, socketOf } from './api-options.ts'
 import { EXIT } from './exit.ts'
 import { formatOf, hasColour, print, printJson, tell } from './output.ts'
 import { formatTable, printable, printableLines } from './table.ts'
+import { UsageError } from './usage-error.ts'
 
 export interface PlanOptions extends ApiOptions {
   readonly diff?: boolean
@@ -35,6 +36,8 @@ export async function runPlan(options: PlanOptions): Promise<void> {
 
 export async function runApply(options: ApplyOptions): Promise<void> {
   const format = formatOf(options)
+  if (options.plan === '')
+    throw new UsageError('--plan: it is empty; muster plan prints the id, without --plan all is done')
   const reload = options.reload === true ? { reload: '1' } : {}
   const query = { ...queryOf(options), ...reload, ...(options.plan === undefined ? {} : { plan: options.plan }) }
   const done = await apiRequest(socketOf(options), 'POST /v1/apply', query)
