@@ -11,7 +11,7 @@ import { ANY, askAgents } from './asking.ts'
 import type { BalancerFacts, Facts, MemberFacts, RingFacts } from './facts.ts'
 import { knownHere, settingsOf } from './local.ts'
 import type { WhyAnswer } from './messages.ts'
-import { isMemberMeant } from './subject.ts'
+import { isMemberMeant, recordedAs } from './subject.ts'
 
 /** A server that does not answer a question of ours by then is late. */
 const LOOK_MS = 1_500
@@ -33,7 +33,7 @@ export async function collectFacts(agent: Agent, what: string | undefined): Prom
   const [asked, drains, records, histories, balancer] = await Promise.all([
     askOthers(agent, isService ? undefined : what, here, members),
     drainsOf(agent),
-    recordsOf(agent, what),
+    recordsOf(agent, what === undefined ? undefined : recordedAs(what, here.servers)),
     historiesOf(agent, members),
     balancing === undefined ? undefined : balancerFacts(agent),
   ])

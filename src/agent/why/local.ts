@@ -35,8 +35,7 @@ async function servicesHere(agent: Agent, what: string | undefined, lookMs: numb
     name === what ||
     (serves === undefined
       ? what === undefined || what === node
-      : isServerMeant(what, serves.pool, { name: node, ip, port: serves.port })) ||
-    (serves !== undefined && what === `${node}:${serves.port}`)
+      : isServerMeant(what, serves.pool, { name: node, ip, port: serves.port }))
   const meant = supervisor.services().filter(one => isMeant(one) && (one.name !== 'haproxy' || what === 'haproxy'))
   return await Promise.all(
     meant.map(async status => {

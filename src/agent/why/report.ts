@@ -6,7 +6,7 @@ import type { Code } from './codes.ts'
 import { collectFacts } from './collect.ts'
 import { evidenceOf } from './evidence.ts'
 import type { Facts } from './facts.ts'
-import { likeliest } from './subject.ts'
+import { likeliest, recordedAs } from './subject.ts'
 import { verdictsOf } from './verdict.ts'
 import { listed } from './words.ts'
 
@@ -24,7 +24,7 @@ export async function whyOf(agent: Agent, what: string | undefined): Promise<Why
   return {
     ...(what === undefined ? {} : { what }),
     ...{ node: facts.node, verdict, also: also.slice(0, ALSO_MAX), evidence: evidenceOf(facts) },
-    records: facts.records.slice(-RECORDS_SHOWN).map(one => shown(one, what)),
+    records: facts.records.slice(-RECORDS_SHOWN).map(one => shown(one, what, facts.servers)),
     silent: facts.silent,
   }
 }
@@ -36,7 +36,7 @@ function gone({ records, what = '', nowMs, node }: Facts): WhyVerdict | undefine
   if (last === undefined) return undefined
   const ago = age(nowMs - Date.parse(last.at))
   const word = last.kind === 'member' ? (EVENTS.get(String(last['event'])) ?? 'was last heard of') : 'was last heard of'
-  const sentence = `${what} is not in the ring any more, as ${node} sees it: it ${word} ${ago} ago; muster history ${what} tells more`
+  const sentence = `${what} is not in the ring any more, as ${node} sees it: it ${word} ${ago} ago; muster history ${recordedAs(what, [])} tells more`
   return { code: 'gone' satisfies Code, severity: 'wrong', sentence, about: what }
 }
 
@@ -64,13 +64,14 @@ function nobodyKnows({ parts }: Agent, what: string): string {
 }
 
 /** Commands are for `history`; of a storm's changes only those about it. */
-function shown(record: HistoryRecord, what: string | undefined): HistoryRecord {
+function shown(record: HistoryRecord, what: string | undefined, servers: Facts['servers']): HistoryRecord {
   if (record.kind !== 'receipt') return record
   const { commands: _, ...rest } = record
   const changes: unknown = record['changes']
   if (!Array.isArray(changes)) return rest
+  const name = what === undefined ? undefined : recordedAs(what, servers)
   const isAbout = (one: Record<string, unknown>) =>
-    what === undefined || [one['server'], one['address'], one['pool']].includes(what)
+    name === undefined || [one['server'], one['address'], one['pool']].includes(name)
   const about = (changes as Record<string, unknown>[]).filter(isAbout)
   return { ...rest, changes: (about.length === 0 ? changes : about).slice(0, CHANGES_SHOWN) }
 }
