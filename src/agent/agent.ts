@@ -14,7 +14,7 @@ import type { Journaling } from './journaling.ts'
 import type { EventHandlers } from './handlers/event-handlers.ts'
 import { parseHandler } from './handlers/handler-spec.ts'
 import type { LocalEndpoints } from './endpoints/local-endpoints.ts'
-import { tagsAfterReload } from './reload.ts'
+import { roleKept, tagsAfterReload } from './reload.ts'
 import { HostServices } from './services.ts'
 
 /** The parts that an agent was wired from. */
@@ -188,7 +188,9 @@ export class Agent implements AsyncDisposable {
   }
 
   #tagsBy(next: AgentConfig): Record<string, string> {
-    return tagsAfterReload(this.#ownTags, this.#config.node.tags, next.node.tags)
+    const tags = tagsAfterReload(this.#ownTags, this.#config.node.tags, next.node.tags)
+    const balancerWaits = (this.parts.balancing === undefined) !== (next.balancer === undefined)
+    return balancerWaits ? roleKept(tags, this.#ownTags) : tags
   }
 
   async #takeOver(next: AgentConfig): Promise<void> {

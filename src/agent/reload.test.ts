@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { tagsAfterReload } from './reload.ts'
+import { roleKept, tagsAfterReload } from './reload.ts'
 
 test('a reload changes the tags that the configuration has changed, and keeps those that were set at run time', () => {
   const own = { role: 'web', said: 'over rpc', rack: 'changed over rpc', old: '1' }
@@ -11,4 +11,9 @@ test('a reload changes the tags that the configuration has changed, and keeps th
     rack: 'changed over rpc',
     fresh: '2',
   })
+})
+
+test('a role is neither given nor taken before the balancer that it tells of', () => {
+  expect(roleKept({ rack: 'b' }, { role: 'balancer', rack: 'a' })).toEqual({ role: 'balancer', rack: 'b' })
+  expect(roleKept({ rack: 'b', role: 'balancer' }, { rack: 'a' })).toEqual({ rack: 'b' })
 })

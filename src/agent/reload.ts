@@ -17,6 +17,15 @@ export function tagsAfterReload(own: Tags, before: Tags, next: Tags): Record<str
   return tags
 }
 
+/**
+ * The same, but for the role where a balancer that is taken out of the configuration, or put into it, waits for a restart: while
+ * HAProxy serves on, drains have to find its node, and no node is asked that has none.
+ */
+export function roleKept(tags: Tags, own: Tags): Record<string, string> {
+  const { role: _next, ...others } = tags
+  return own['role'] === undefined ? others : { ...others, role: own['role'] }
+}
+
 /** Keys of `muster.yaml` in which the two differ although a reload does not change them. */
 export function heldBack(running: AgentConfig, next: AgentConfig): string[] {
   const differs = (a: unknown, b: unknown) => JSON.stringify(a) !== JSON.stringify(b)
