@@ -1,5 +1,5 @@
 /** What other agents know: asked by a Serf query, answered by one. */
-import { messageOf } from '../../base/index.ts'
+import { deferred, messageOf } from '../../base/index.ts'
 import type { Agent } from '../agent.ts'
 import { knownHere } from './local.ts'
 import {
@@ -11,8 +11,10 @@ import {
   type WhyAnswer,
 } from './messages.ts'
 
-/** Another agent's own questions have less than that. */
-const ANSWER_MS = 1_200
+/** As long as a person waits for an answer that may not come, the second question included. */
+const ANSWER_MS = 2_000
+/** A packet that is lost makes nobody silent: who has not answered by then is asked once more. More than the other one's own look takes. */
+const AGAIN_MS = 800
 const LOOK_MS = 600
 /** Anybody in the ring can ask; what is asked of servers in its name stays little. */
 const ANSWERING_MAX = 4
@@ -26,22 +28,44 @@ export interface Answers {
   readonly silent: readonly string[]
 }
 
-/** Asks these nodes. @param names more than eight are not asked */
-export async function askAgents(agent: Agent, names: readonly string[], what: string): Promise<Answers> {
-  const { serf, deps } = agent.parts
+/**
+ * Asks these nodes, and once more those that give no answer; an answer to either question is good.
+ * @param names more than eight are not asked
+ */
+export async function askAgents(agent: Pick<Agent, 'parts'>, names: readonly string[], what: string): Promise<Answers> {
   const asked = names.slice(0, ASKED_MAX)
   const from = new Map<string, WhyAnswer>()
+  const silent = () => asked.filter(name => !from.has(name))
   if (asked.length === 0) return { from, silent: [] }
+  const all = deferred()
+  const ask = (nodes: readonly string[], timeoutMs: number) =>
+    askOnce(agent, { nodes, what, timeoutMs }, (name, payload) => {
+      take(from, name, payload)
+      if (silent().length === 0) all.resolve()
+    })
+  const again = agent.parts.deps.clock.after(AGAIN_MS, () => void ask(silent(), ANSWER_MS - AGAIN_MS))
+  await Promise.race([all.promise, ask(asked, ANSWER_MS)]) // a question that nobody waits for any more ends at its deadline
+  again.cancel()
+  return { from, silent: silent() }
+}
+
+/** Until the time is over, or each of them has answered. Never throws. */
+async function askOnce(
+  { parts }: Pick<Agent, 'parts'>,
+  { nodes, what, timeoutMs }: { readonly nodes: readonly string[]; readonly what: string; readonly timeoutMs: number },
+  onAnswer: (name: string, payload: Uint8Array) => void,
+): Promise<void> {
+  const waited = new Set(nodes)
   try {
-    const query = { name: WHY_QUERY, payload: encodeWhyRequest(what), filters: { nodes: asked }, timeoutMs: ANSWER_MS }
-    for await (const answer of await serf.query(query)) {
-      if (answer.kind === 'response' && asked.includes(answer.from)) take(from, answer.from, answer.payload)
-      if (from.size === asked.length) break
+    const query = { name: WHY_QUERY, payload: encodeWhyRequest(what), filters: { nodes }, timeoutMs }
+    for await (const answer of await parts.serf.query(query)) {
+      if (answer.kind !== 'response' || !waited.delete(answer.from)) continue
+      onAnswer(answer.from, answer.payload)
+      if (waited.size === 0) break
     }
   } catch (failure) {
-    deps.log.debug({ reason: messageOf(failure) }, 'other agents could not be asked') // gossip has stopped, say: they are silent
+    parts.deps.log.debug({ reason: messageOf(failure) }, 'other agents could not be asked') // gossip has stopped, say: they are silent
   }
-  return { from, silent: asked.filter(name => !from.has(name)) }
 }
 
 function take(from: Map<string, WhyAnswer>, name: string, payload: Uint8Array): void {
