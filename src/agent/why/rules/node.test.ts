@@ -47,6 +47,30 @@ const CASES: readonly VerdictCase[] = [
     /^HAProxy refuses the newest configuration of lb-1, the one before serves: config : parsing \[a\.cfg:3\] : unknown word$/,
   ],
   [
+    'config-refused',
+    'wrong',
+    balancer({
+      configuration: {
+        kind: 'refused',
+        words:
+          "HAProxy refused it\n[ALERT]    (7) : config : Proxy 'f': unable to find required default_backend: 'nope'.\n[ALERT]    (7) : config : Fatal errors found in configuration.",
+      },
+    }),
+    /the one before serves: config : Proxy 'f': unable to find required default_backend: 'nope'\.$/,
+  ],
+  [
+    'config-refused',
+    'wrong',
+    balancer({
+      configuration: {
+        kind: 'refused',
+        words:
+          "HAProxy refused it\n[ALERT]    (7) : config : Error(s) found in configuration file : a.cfg\n[ALERT]    (7) : config : [a.cfg:12] : 'server b/x' : unknown keyword 'foo'",
+      },
+    }),
+    /the one before serves: config : \[a\.cfg:12\] : 'server b\/x' : unknown keyword 'foo'$/,
+  ],
+  [
     'config-invalid',
     'wrong',
     balancer({ configuration: { kind: 'invalid', words: 'muster.yaml:3: what' } }),

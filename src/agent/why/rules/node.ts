@@ -162,8 +162,12 @@ export function allIsWell(f: Facts): WhyVerdict {
 
 const POOLS_SHOWN = 4
 
-/** Where words have several lines, the telling one: HAProxy's own alert, rather than where it is to be read. */
+/** Where words have several lines, the telling one: HAProxy's own alert, rather than where it is to be read, or that there was one. */
 function telling(words: string): string {
-  const alert = words.split('\n').find(line => line.includes('[ALERT]') && /parsing|error/i.test(line))
+  const alerts = words.split('\n').filter(line => line.includes('[ALERT]'))
+  const alert = alerts.find(line => !SUMMARY.test(line)) ?? alerts[0]
   return firstLine(alert?.replace(/^.*?\[ALERT\]\s*\(\d+\)\s*:\s*/, '').trim() ?? words)
 }
+
+/** HAProxy ends with these, whatever it was. */
+const SUMMARY = /: (Fatal errors|Error\(s\)) found in configuration/
