@@ -7,7 +7,7 @@ import { type Case, casesOf, isServing, type Rule } from './case.ts'
 import type { Code } from './codes.ts'
 import type { Facts } from './facts.ts'
 import { checkFails, entering } from './rules/checks.ts'
-import { MEMBER_RULES, memberOnly, nameClash, TAG_RULES } from './rules/membership.ts'
+import { MEMBER_RULES, memberOnly, nameClash, TAG_RULES, unknownPoolToo } from './rules/membership.ts'
 import { allIsWell, NODE_LATE_RULES, NODE_RULES } from './rules/node.ts'
 import { poolVerdict } from './rules/pool.ts'
 import { PROCESS_RULES, restarted } from './rules/service.ts'
@@ -16,7 +16,7 @@ import { BALANCER_RULES, drained, LATE_RULES } from './rules/traffic.ts'
 /** A wish first, then the process, its member, its tags, HAProxy and its checks; then how it goes. */
 const RULES: readonly Rule[] = [
   ...[nameClash, drained, ...PROCESS_RULES, ...MEMBER_RULES, ...TAG_RULES],
-  ...[...BALANCER_RULES, checkFails, entering, restarted, ...LATE_RULES, memberOnly],
+  ...[...BALANCER_RULES, checkFails, entering, unknownPoolToo, restarted, ...LATE_RULES, memberOnly],
 ]
 
 const RANK = { wrong: 0, wished: 1, ok: 2 } as const

@@ -1,6 +1,19 @@
 import { expect, test } from 'vitest'
-import { check, MEMBER, member, POOL, record, RING, service, type VerdictCase, withFacts } from '../sample-facts.ts'
+import {
+  check,
+  down,
+  MEMBER,
+  member,
+  POOL,
+  record,
+  RING,
+  service,
+  type VerdictCase,
+  withFacts,
+} from '../sample-facts.ts'
 import { verdictsOf } from '../verdict.ts'
+
+const ENDPOINT = { pool: 'web', port: 3000, weight: undefined, readiness: 'ready' } as const
 
 const CASES: readonly VerdictCase[] = [
   [
@@ -52,6 +65,18 @@ const CASES: readonly VerdictCase[] = [
     'wrong',
     { servers: [], pools: [{ ...POOL, name: 'api' }] },
     /^web-2 gets no traffic: it serves pool web, which lb-1 does not have; its pools are api$/,
+  ],
+  [
+    'unknown-pool',
+    'wrong',
+    member({ endpoints: [...MEMBER.endpoints, { ...ENDPOINT, pool: 'nope' }] }),
+    /^web-2 takes traffic in pool web, but it serves pool nope, too, which lb-1 does not have; its pools are web$/,
+  ],
+  [
+    'check-status',
+    'wrong',
+    { ...down({}), ...member({ endpoints: [...MEMBER.endpoints, { ...ENDPOINT, pool: 'nope' }] }) },
+    /^web-2 is out of pool web for 42 s/,
   ],
   [
     'withdrawn',

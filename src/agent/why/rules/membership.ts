@@ -85,16 +85,26 @@ const noBalancer: Rule = c => {
 }
 
 const unknownPool: Rule = c => {
-  const { facts, member, server } = c
-  if (server !== undefined || member?.status !== 'alive' || facts.pools.length === 0) return undefined
-  const endpoint = member.endpoints.find(({ pool }) => !facts.pools.some(({ name }) => name === pool))
-  if (endpoint === undefined) return undefined
+  const pool = unknownPoolOf(c)
+  if (pool === undefined || c.server !== undefined) return undefined
+  return verdict(c, 'unknown-pool', 'wrong', `${c.name} gets no traffic: it serves pool ${pool}, ${whichIsNone(c)}`)
+}
+
+/** Said behind what is wrong with the pool that there is. */
+export const unknownPoolToo: Rule = c => {
+  const pool = unknownPoolOf(c)
+  if (pool === undefined || c.server === undefined) return undefined
+  return verdict(c, 'unknown-pool', 'wrong', `${standing(c)}, but it serves pool ${pool}, too, ${whichIsNone(c)}`)
+}
+
+function unknownPoolOf({ facts, member }: Case): string | undefined {
+  if (member?.status !== 'alive' || facts.pools.length === 0) return undefined
+  return member.endpoints.find(({ pool }) => !facts.pools.some(({ name }) => name === pool))?.pool
+}
+
+function whichIsNone({ facts }: Case): string {
   const { balancer = facts.node } = facts.pools[0] ?? {}
-  const known = listed([...new Set(facts.pools.map(({ name }) => name))])
-  return verdict(
-    ...([c, 'unknown-pool', 'wrong'] as const),
-    `${c.name} gets no traffic: it serves pool ${endpoint.pool}, which ${balancer} does not have; its pools are ${known}`,
-  )
+  return `which ${balancer} does not have; its pools are ${listed([...new Set(facts.pools.map(({ name }) => name))])}`
 }
 
 /** Its agent has taken the endpoint back. */
