@@ -1,6 +1,7 @@
 /** What of a running agent's configuration is taken over, and what stays as it is until a restart. */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
+import { execFile } from 'node:child_process'
 import { expect, test } from 'vitest'
 import { eventually, members } from './parts.ts'
 import { Tier, type TierAgent, untilReady } from './tier.ts'
@@ -12,6 +13,20 @@ function rewrite({ directory }: TierAgent, change: (config: Record<string, unkno
   const config = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>
   change(config)
   writeFileSync(file, JSON.stringify(config, undefined, 2))
+}
+
+interface Outcome {
+  readonly code: number
+  readonly stdout: string
+}
+
+function muster(agent: TierAgent, ...args: string[]): Promise<Outcome> {
+  const argv = [resolve(import.meta.dirname, '../bin/muster'), ...args, '--socket', join(agent.directory, 'a.sock')]
+  return new Promise(done => {
+    execFile(process.execPath, argv, (failure, stdout) =>
+      done({ code: failure === null ? 0 : Number(failure.code), stdout }),
+    )
+  })
 }
 
 const roleOf = async (agent: TierAgent, name: string) =>
@@ -52,3 +67,39 @@ test('a file that has lost its balancer leaves the node its role while HAProxy s
     role => role === 'edge',
   )
 }, 60_000)
+
+test.for(['SIGHUP', 'muster apply'])(
+  'a file that cannot be read by %s is told by status and doctor and is in the journal, until it is mended',
+  { timeout: 60_000 },
+  async how => {
+    await using tier = await Tier.open(NET)
+    const agent = tier.muster('solo', 1, {})
+    await eventually(
+      () => agent.status(),
+      ({ warnings = [] }) => warnings.length === 0,
+    )
+    const file = join(agent.directory, 'muster.yaml')
+    const good = readFileSync(file, 'utf8')
+    writeFileSync(file, good.replace('{', '{ "min_srvers": 2,'))
+    const read = () => (how === 'SIGHUP' ? tier.signal('solo', 'HUP') : muster(agent, 'apply'))
+    await read()
+    const said = 'the configuration was not taken, the one before serves: '
+    const { warnings = [] } = await eventually(
+      () => agent.status(),
+      status => status.warnings?.length === 1,
+    )
+    expect(warnings[0]).toContain(said)
+    expect(warnings[0]).toContain('min_srvers')
+    const doctor = await muster(agent, 'doctor')
+    expect([doctor.code, doctor.stdout]).toEqual([1, expect.stringContaining(said)])
+    const { stdout } = await muster(agent, 'history', '--kind', 'command')
+    expect(stdout).toMatch(/refused: .*muster\.yaml:1:3: unknown key "min_srvers" .* apply/)
+    writeFileSync(file, good)
+    await read()
+    await eventually(
+      () => agent.status(),
+      status => status.warnings?.length === 0,
+    )
+    expect((await muster(agent, 'doctor')).code).toBe(0)
+  },
+)

@@ -113,12 +113,13 @@ export class Agent implements AsyncDisposable {
   /**
    * Takes over what may change while it runs: what concerns the balancer, event handlers, and own tags (those that the configuration
    * changes; what was set at run time stays).
-   * @param actor `SIGHUP`, `watch`
+   * @param read reads it; what that throws is shown and on record, too
+   * @param actor `SIGHUP`
    * @returns the keys that differ and take a restart, to say so
-   * @throws what `Configuring.apply` throws: what is named in it is as before, and of the balancer everything
+   * @throws what `read` and `Configuring.apply` throw: what is named in it is as before, and of the balancer everything
    */
-  async reload(next: AgentConfig, actor: string): Promise<readonly string[]> {
-    const { plan } = await this.configuring.apply({ actor }, next)
+  async reload(read: () => AgentConfig, actor: string): Promise<readonly string[]> {
+    const { plan } = await this.configuring.apply({ actor }, read)
     return plan.restart
   }
 

@@ -3,7 +3,7 @@ import type { Outlook } from '../balancer/index.ts'
 import { type Log, messageOf, MusterError } from '../base/index.ts'
 import type { Balancing } from './balancing.ts'
 import { settingChanges } from './config/changes.ts'
-import type { AgentConfig } from './config/index.ts'
+import { type AgentConfig, ConfigError } from './config/index.ts'
 import type { Generation } from './generation.ts'
 import type { Generations } from './generations.ts'
 import type { Journaling } from './journaling.ts'
@@ -70,11 +70,13 @@ export class Configuring {
 
   /**
    * Puts in force what the files say by now. Where any of it is refused, the balancer is as before.
+   * @param read called in its turn, and not before; default: the files, the environment and the flags
    * @throws ConfigError, what `Balancing.apply` throws, what `takeOver` throws
    */
-  async apply(ask: ApplyAsk, next: AgentConfig = this.#read()): Promise<ApplyReport> {
-    if (ask.dryRun === true) return { plan: this.#planReport(next, await this.#outlook(next)), isApplied: false }
+  async apply(ask: ApplyAsk, read: () => AgentConfig = () => this.#read()): Promise<ApplyReport> {
+    if (ask.dryRun === true) return { plan: await this.plan(), isApplied: false }
     return this.#logged(ask, 'apply', async () => {
+      const next = read() // what is wrong with them is on record, too
       this.#deps.assertTakable(next) // before HAProxy has any of it
       if (ask.actor === 'watch' && (await this.#isPinnedOver(next))) return this.#applyPinned(ask, next)
       const plan = this.#planReport(next, undefined)
@@ -184,8 +186,8 @@ export class Configuring {
       journal.command({ actor: ask.actor, command, outcome: outcomeOf(report) })
       return report
     } catch (failure) {
-      this.#refusal = messageOf(failure)
-      journal.command({ actor: ask.actor, command, outcome: `refused: ${messageOf(failure)}` })
+      this.#refusal = reasonOf(failure)
+      journal.command({ actor: ask.actor, command, outcome: `refused: ${this.#refusal}` })
       throw failure
     }
   }
@@ -206,6 +208,14 @@ async function planOfGeneration(balancing: Balancing, { settings, template, numb
 
 const CAUSES_MAX = 32
 const NO_BALANCER = 'this node has no balancer'
+
+/** Of files that are wrong only what and where: their lines may hold secrets, and whoever asked has seen them. */
+function reasonOf(failure: unknown): string {
+  if (!(failure instanceof ConfigError)) return messageOf(failure)
+  return failure.problems
+    .map(({ where, message }) => (where === undefined ? message : `${where}: ${message}`))
+    .join('; ')
+}
 
 function causeOf({ path, where }: PlanReport['settings'][number]) {
   return { what: 'configuration', configuration: where === undefined ? path : `${path} (${where})` }

@@ -48,11 +48,14 @@ const NO_SYSLOG = 'cannot log to syslog; trying again with a later line. It take
 /** Reads flags, environment and files again, as at the start. A configuration that is wrong changes nothing. */
 async function reload(agent: RunningAgent, load: () => AgentConfig, log: ProcessLog): Promise<void> {
   log.info({}, 'reloading configuration')
-  try {
+  const read = () => {
     const next = load()
     for (const warning of next.warnings) log.warn({}, warning)
     log.setLevel(next.logLevel)
-    const held = await agent.reload(next, 'SIGHUP')
+    return next
+  }
+  try {
+    const held = await agent.reload(read, 'SIGHUP')
     if (held.length > 0)
       log.warn({ keys: held }, 'these keys have changed and take a restart: muster handover, then start')
   } catch (failure) {
