@@ -73,6 +73,8 @@ export interface LedgerStats extends WindowStats {
   /** Answers that took longer than `SLOW_MS`, and how many of those mostly waited for the prover itself. */
   readonly slow: number
   readonly slowOwn: number
+  /** Lost ones that were answered as good and stand in no ledger, as far as `reconcile` has been told. */
+  readonly unexecuted: number
 }
 
 /** How it stands. */
@@ -141,6 +143,7 @@ export class Ledger {
   #second = { index: 0, good: 0, goodBefore: 0 }
   #slow = 0
   #slowOwn = 0
+  #unexecuted = 0
 
   /**
    * @param run prefix of all ids of this run, so that ledgers of several runs can share files
@@ -235,8 +238,9 @@ export class Ledger {
   /**
    * Holds the ids that servers have executed against what was sent. Call it once, at the end, with all of them; ids of
    * other runs are passed over.
+   * @param isWhole false: a ledger is missing, so that what stands in none may have run all the same
    */
-  reconcile(executed: Iterable<string>): Reconciliation {
+  reconcile(executed: Iterable<string>, isWhole = true): Reconciliation {
     const times = this.#countExecutions(executed)
     const doubled: string[] = []
     const unexecuted: string[] = []
@@ -245,12 +249,13 @@ export class Ledger {
       if ((times[sequence] as number) > 1) {
         doubled.push(this.idOf(sequence))
         counts().doubled++
-      } else if (this.#outcomes[sequence] === GOOD_POST && times[sequence] === 0) {
+      } else if (isWhole && this.#outcomes[sequence] === GOOD_POST && times[sequence] === 0) {
         unexecuted.push(this.idOf(sequence))
         counts().good--
         counts().lost++
       }
     }
+    this.#unexecuted = unexecuted.length
     return { doubled, unexecuted }
   }
 
@@ -278,6 +283,7 @@ export class Ledger {
       failures: [...this.#failures.lost, ...this.#failures.unknown],
       slow: this.#slow,
       slowOwn: this.#slowOwn,
+      unexecuted: this.#unexecuted,
     }
   }
 

@@ -33,3 +33,19 @@ test('nothing answered proves nothing; lost and doubled speak against, what a ki
   ledger.reconcile(['r-1', 'r-1'])
   expect(objectionsTo(ledger.stats(2))).toEqual(['1 request ran more than once'])
 })
+
+test('POSTs that were answered and stand in no ledger are lost, and it is not said that nothing was answered', () => {
+  const ledger = new Ledger('r')
+  for (let i = 0; i < 2; i++) ledger.ended(ledger.sent('post', 0), { kind: 'good', server: undefined }, 1)
+  ledger.reconcile([])
+  expect(objectionsTo(ledger.stats(2))).toEqual([
+    '2 requests were lost, 2 of them POSTs that were answered as good and stand in no ledger: is --ledger that of these servers?',
+  ])
+})
+
+test('where a ledger is missing, what stands in none is not lost', () => {
+  const ledger = new Ledger('r')
+  for (let i = 0; i < 2; i++) ledger.ended(ledger.sent('post', 0), { kind: 'good', server: undefined }, 1)
+  expect(ledger.reconcile(['r-0', 'r-0'], false)).toEqual({ doubled: ['r-0'], unexecuted: [] })
+  expect(objectionsTo(ledger.stats(2))).toEqual(['1 request ran more than once'])
+})

@@ -7,13 +7,21 @@ const LAG_P99_MS_MAX = 20
 /** What speaks against "no request was lost, none ran twice", in sentences; none: proved. */
 export function objectionsTo(stats: LedgerStats): string[] {
   const found: string[] = []
-  if (stats.sent === 0 || stats.good === 0) found.push('no request was answered: nothing is proved')
-  if (stats.lost > 0) found.push(`${stats.lost} ${stats.lost === 1 ? 'request was' : 'requests were'} lost`)
+  if (stats.sent === 0 || stats.good + stats.unexecuted === 0) found.push('no request was answered: nothing is proved')
+  if (stats.lost > 0)
+    found.push(`${stats.lost} ${stats.lost === 1 ? 'request was' : 'requests were'} lost${unexecutedWords(stats)}`)
   if (stats.doubled > 0)
     found.push(`${stats.doubled} ${stats.doubled === 1 ? 'request' : 'requests'} ran more than once`)
   if (stats.unknown > stats.atKills)
     found.push(`${stats.unknown} requests are unknown, but only ${stats.atKills} were in flight at kills and freezes`)
   return found
+}
+
+/** Where no POST stands in it, it is rather the wrong ledger. */
+function unexecutedWords({ unexecuted, kinds }: LedgerStats): string {
+  if (unexecuted === 0) return ''
+  const hint = kinds.post?.good === 0 ? ': is --ledger that of these servers?' : ''
+  return `, ${unexecuted} of them POSTs that were answered as good and stand in no ledger${hint}`
 }
 
 /** What the load has to say against itself, in a sentence; undefined: it kept its schedule. */

@@ -1,4 +1,4 @@
-import { messageOf, Scope, sleep, systemClock, systemRandom } from '../../base/index.ts'
+import { Scope, sleep, systemClock, systemRandom } from '../../base/index.ts'
 import { collectExecuted, type Load, objectionsTo, selfCheck, startLoad } from '../../prove/index.ts'
 import { EXIT } from '../exit.ts'
 import { type CommandEnd, runCommand } from './command.ts'
@@ -97,7 +97,7 @@ async function findingsOf(
 ): Promise<Omit<Findings, 'interrupted'>> {
   const objections: string[] = []
   const notes: string[] = []
-  const doubled = await reconciled(load, options, objections)
+  const doubled = await reconciled(load, options, objections, notes)
   const stats = load.stats()
   objections.unshift(...objectionsTo(stats))
   if (openKills > 0) objections.push('kill-begins was told, but never kill-ends: it would excuse whatever came later')
@@ -113,17 +113,10 @@ async function findingsOf(
 }
 
 /** Holds the servers' ledgers against ours. */
-async function reconciled(load: Load, options: RunOptions, objections: string[]): Promise<object> {
+async function reconciled(load: Load, options: RunOptions, objections: string[], notes: string[]): Promise<object> {
   if (options.ledgers.length === 0) return {}
-  const ids: string[] = []
-  for (const source of options.ledgers) {
-    try {
-      const found = await collectExecuted(source, options)
-      for (const id of found.ids) ids.push(id)
-      if (found.isFull) objections.push(`the ledger ${source} is full: what came later is not in it`)
-    } catch (failure) {
-      objections.push(messageOf(failure))
-    }
-  }
-  return load.reconcile(ids)
+  const found = await collectExecuted(options.ledgers, options)
+  objections.push(...found.objections)
+  notes.push(...found.notes)
+  return load.reconcile(found.ids, found.isWhole)
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -46,4 +46,23 @@ test('a file keeps the ids before the answer, is appended to by the next server,
     expect(readFileSync(file, 'utf8').trimEnd().split('\n')).toHaveLength(round)
   }
   rmSync(directory, { recursive: true })
+})
+
+test('each answer says which ledger it is: the file, whoever answers with it, or this one in memory', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'ledger-'))
+  const file = join(directory, 'executed')
+  const named = async ({ url }: { url: string }) =>
+    (await fetch(`${url}/.muster/ledger`)).headers.get('x-muster-ledger')
+  try {
+    await using one = await serve({ file })
+    await using other = await serve({ file })
+    await using memory = await serve({})
+    await using another = await serve({})
+    const { dev, ino, birthtimeNs } = statSync(file, { bigint: true })
+    expect([await named(one), await named(other)]).toEqual(Array(2).fill(`file ${dev}-${ino}-${birthtimeNs}`))
+    expect(await named(memory)).toBe(await named(memory))
+    expect(await named(memory)).not.toBe(await named(another))
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
 })

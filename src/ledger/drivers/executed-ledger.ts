@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readFileSync, writeSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
@@ -27,6 +28,9 @@ export interface ExecutedLedger {
   close(): void
 }
 
+/** Says which ledger it is, so that one with two addresses, or with a file and an address, is not taken for two. */
+const IDENTITY_HEADER = 'x-muster-ledger'
+
 /** Ids are printable and short, so that one line is one id. */
 const ID_PATTERN = /^[\x21-\x22\x24-\x7e][\x21-\x7e]{0,127}$/
 /** A million ids or so; then nothing is recorded any more, and the ledger says so. */
@@ -48,6 +52,7 @@ export function openLedger(options: LedgerOptions = {}): ExecutedLedger {
     middleware(request, response, next) {
       if (answers && request.method === 'GET' && pathOf(request) === LEDGER_PATH) {
         response.setHeader('content-type', 'text/plain; charset=utf-8').setHeader('cache-control', 'no-store')
+        response.setHeader(IDENTITY_HEADER, book.identity)
         response.end(book.text())
         return
       }
@@ -59,6 +64,8 @@ export function openLedger(options: LedgerOptions = {}): ExecutedLedger {
 }
 
 class FileBook {
+  /** The same for whoever else has the file open, or looks at it. */
+  readonly identity: string
   readonly #path: string
   readonly #file: number
   #bytes: number
@@ -66,7 +73,9 @@ class FileBook {
   constructor(path: string) {
     this.#path = path
     this.#file = openSync(path, 'a', 0o600)
-    this.#bytes = fstatSync(this.#file).size
+    const { size, dev, ino, birthtimeNs } = fstatSync(this.#file, { bigint: true })
+    this.#bytes = Number(size)
+    this.identity = `file ${dev}-${ino}-${birthtimeNs}`
   }
 
   append(line: string): void {
@@ -85,6 +94,7 @@ class FileBook {
 }
 
 class MemoryBook {
+  readonly identity = `memory ${randomUUID()}`
   readonly #lines: string[] = []
   #bytes = 0
 

@@ -68,7 +68,7 @@ export interface Load extends AsyncDisposable {
    */
   untilNotServed(server: string, options?: { quietMs?: number }, signal?: AbortSignal): Promise<number>
   /** Holds the servers' ledgers against ours; once, after `stop`. */
-  reconcile(executed: Iterable<string>): Reconciliation
+  reconcile(executed: Iterable<string>, isWhole?: boolean): Reconciliation
   /** Sends no more, waits for what is in flight (each up to `timeoutMs`), closes all connections. Idempotent. */
   stop(): Promise<LedgerStats>
 }
@@ -182,8 +182,8 @@ class OpenLoad implements Load {
     }
   }
 
-  reconcile(executed: Iterable<string>): Reconciliation {
-    return this.#ledger.reconcile(executed)
+  reconcile(executed: Iterable<string>, isWhole?: boolean): Reconciliation {
+    return this.#ledger.reconcile(executed, isWhole)
   }
 
   async stop(): Promise<LedgerStats> {
