@@ -72,8 +72,8 @@ function namesOf(text: string): Map<string, string> {
   const names = new Map<string, string>()
   let section = ''
   for (const line of text.split('\n')) {
-    section = /^backend (\S+)/.exec(line)?.[1] ?? section
-    const [, server, name = ''] = /^\s+server (\S+) .* # (\S+)$/.exec(line) ?? []
+    section = /^backend ([^ \t\r]+)/.exec(line)?.[1] ?? section
+    const [, server, name = ''] = /^[ \t]+server ([^ \t\r]+) .* # ([^ \t\r]+)$/.exec(line) ?? []
     if (server !== undefined && SERVER_NAME.test(name)) names.set(`${section}/${server}`, name)
   }
   return names

@@ -66,9 +66,9 @@ export function references(structure: Structure): Reference[] {
 export function parseEntries(kind: 'map' | 'acl', text: string): Attachment | undefined {
   const entries = new Map<string, string>()
   for (const raw of text.split('\n')) {
-    const line = raw.replace(/\r$/, '').trim()
+    const line = raw.replace(/^[ \t]+|[ \t\r]+$/g, '') // as HAProxy does: other blanks belong to the entry
     if (line === '' || line.startsWith('#')) continue
-    const [, key = '', value = ''] = (kind === 'map' ? /^(\S+)\s*(.*)$/ : /^(.*)()$/).exec(line) ?? []
+    const [, key = '', value = ''] = (kind === 'map' ? /^([^ \t]+)[ \t]*(.*)$/ : /^(.*)()$/).exec(line) ?? []
     if (entries.has(key) || !PLAIN.test(key) || !VALUE.test(value)) return undefined
     entries.set(key, value)
   }
@@ -126,7 +126,7 @@ function certificateChange(
   const { pem } = want
   if (pem === undefined || Buffer.byteLength(pem) > PEM_BYTES_MAX) return `${path}: another certificate`
   return [
-    { kind: 'set ssl cert', path, pem: pem.replace(/\r/g, '').replace(/\n\s*\n/g, '\n') },
+    { kind: 'set ssl cert', path, pem: pem.replace(/\r/g, '').replace(/\n[ \t]*\n/g, '\n') },
     { kind: 'commit ssl cert', path },
   ]
 }

@@ -38,32 +38,43 @@ export type KnownLines = Map<string, ServerLine>
 /** Beyond it they are forgotten: more than HAProxy bears. */
 const KNOWN_LINES_MAX = 100_000
 
+/** What stands above every section: conditions, or what HAProxy refuses. */
+const TOP = 'above all sections'
+
 /**
- * Reads a configuration as HAProxy splits it: words, quotes, escapes, comments. Never throws: it is compared, not judged.
+ * Reads a configuration as HAProxy splits it: words, quotes, escapes, comments. Never throws: it is compared, not judged. Two texts
+ * with the same structure are the same for HAProxy; where in doubt they differ, and HAProxy itself is asked.
  * @param known lines of files before; grows
  */
 export function parseStructure(text: string, known: KnownLines = new Map()): Structure {
   if (known.size > KNOWN_LINES_MAX) known.clear()
   const sections: { title: string; lines: string[]; servers: ServerLine[]; checks: boolean }[] = []
   const titles = new Map<string, number>()
+  const begin = (title: string) => {
+    const section = { title: numbered(title, titles), lines: [], servers: [], checks: false }
+    sections.push(section)
+    return section
+  }
   for (const line of text.split('\n')) {
-    const section = sections.at(-1)
-    const before = section?.checks === false ? known.get(line) : undefined
+    const before = sections.at(-1)?.checks === false ? known.get(line) : undefined
     if (before !== undefined) {
-      section?.servers.push(before)
+      sections.at(-1)?.servers.push(before)
       continue
     }
-    const words = splitWords(line)
+    const { words, quoted } = splitWords(line)
     const [first] = words
     if (first === undefined) continue
     if (SECTIONS.has(first)) {
-      sections.push({ title: numbered(words.join(' '), titles), lines: [], servers: [], checks: false })
-    } else if (first === 'server' && words.length >= 3) {
-      const server = parseServer(words, section?.checks === true)
-      section?.servers.push(server)
-      if (section?.checks === false) known.set(line, server)
-    } else section?.lines.push(plainLine(words) + placeOf(first, section.servers))
-    if (first === 'default-server' && section !== undefined) section.checks ||= words.includes('check')
+      begin(plainLine(words) + quoted)
+      continue
+    }
+    const section = sections.at(-1) ?? begin(TOP)
+    if (first === 'server' && words.length >= 3) {
+      const server = parseServer(words, quoted, section.checks)
+      section.servers.push(server)
+      if (!section.checks) known.set(line, server)
+    } else section.lines.push(plainLine(words) + quoted + placeOf(first, section.servers))
+    if (first === 'default-server') section.checks ||= words.includes('check')
   }
   return sections
 }
@@ -76,13 +87,14 @@ function numbered(title: string, titles: Map<string, number>): string {
 }
 
 function plainLine(words: readonly string[]): string {
-  return words.map(word => (/[\s]/.test(word) ? JSON.stringify(word) : word)).join(' ')
+  return words.map(word => (word === '' || /[ \t\r"]/.test(word) ? JSON.stringify(word) : word)).join(' ')
 }
 
-/** `default-server` is for the servers below it, so what stands above it counts. */
-function placeOf(keyword: string, servers: readonly ServerLine[] = []): string {
+/** `default-server` and conditions (`.if`) are for what is below them, so what stands above them counts. */
+function placeOf(keyword: string, servers: readonly ServerLine[]): string {
   const above = servers.at(-1)
-  return keyword === 'default-server' && above !== undefined ? ` # below ${above.name}` : ''
+  const counts = keyword === 'default-server' || keyword.startsWith('.')
+  return counts && above !== undefined ? ` # below ${above.name}` : ''
 }
 
 /** The same file with these servers, `web/slot1`, in maintenance from the start. */
@@ -91,8 +103,8 @@ export function withDisabled(text: string, servers: readonly string[]): string {
   const wanted = new Set(servers)
   let backend = ''
   const lines = text.split('\n').map(line => {
-    backend = /^\s*(?:backend|listen)\s+(\S+)/.exec(line)?.[1] ?? backend
-    const [, head = '', name = ''] = /^(\s*server\s+(\S+)\s+\S+)/.exec(line) ?? []
+    backend = /^[ \t]*(?:backend|listen)[ \t]+([^ \t\r]+)/.exec(line)?.[1] ?? backend
+    const [, head = '', name = ''] = /^([ \t]*server[ \t]+([^ \t\r]+)[ \t]+[^ \t\r]+)/.exec(line) ?? []
     return wanted.has(`${backend}/${name}`) ? `${head} disabled${line.slice(head.length)}` : line
   })
   return lines.join('\n')
@@ -174,6 +186,50 @@ export function withServers(structure: Structure, part: Structure): Structure | 
 
 function isSameList<T>(a: readonly T[], b: readonly T[]): boolean {
   return a === b || (a.length === b.length && a.every((item, i) => item === b[i]))
+}
+
+/**
+ * Whether clients can come in: a frontend has a `bind` line, whatever the conditions (`.if`) around it turn out to be.
+ * @returns `perhaps` where there are such lines, but every one stands under a condition that may be false
+ */
+export function listens(structure: Structure): 'always' | 'perhaps' | 'never' {
+  const outside = newBranches()
+  const open = [outside]
+  let isAny = false
+  for (const { title, lines } of structure) {
+    const isSite = /^(frontend|listen) /.test(title) && !lines.includes('disabled')
+    for (const line of lines) {
+      const inner = open.at(-1) ?? outside
+      const [word = ''] = line.split(' ', 1)
+      if (word === '.if') open.push(newBranches())
+      else if (word === '.elif' || word === '.else') nextBranch(inner, word)
+      else if (word === '.endif' && open.length > 1) {
+        open.pop()
+        if (inner.sofar && inner.now && inner.isComplete) (open.at(-1) ?? outside).now = true
+      } else if (word === 'bind' && isSite) {
+        inner.now = true
+        isAny = true
+      }
+    }
+  }
+  return outside.now ? 'always' : isAny ? 'perhaps' : 'never'
+}
+
+/** Of one `.if`: whether each branch so far has what is looked for, whether this one has, whether there is an `.else`. */
+interface Branches {
+  sofar: boolean
+  now: boolean
+  isComplete: boolean
+}
+
+function newBranches(): Branches {
+  return { sofar: true, now: false, isComplete: false }
+}
+
+function nextBranch(branches: Branches, word: '.elif' | '.else'): void {
+  branches.sofar &&= branches.now
+  branches.now = false
+  branches.isComplete ||= word === '.else'
 }
 
 /** The addresses of all `bind` lines, one per word between commas. */
@@ -265,61 +321,75 @@ function sameButForRuntime(a: ServerLine, b: ServerLine): boolean {
   return sameKind && a.rest === b.rest
 }
 
-/** @param checks a `default-server` above it says `check` */
-function parseServer(words: readonly string[], checks: boolean): ServerLine {
+/**
+ * @param quoted of the line, see `Split`
+ * @param checks a `default-server` above it says `check`
+ */
+function parseServer(words: readonly string[], quoted: string, checks: boolean): ServerLine {
   const { ip, port } = parseAddress(words[2] ?? '')
   const rest: string[] = ip === undefined ? [words[2] ?? ''] : []
   const found = { weight: undefined as number | undefined, maxconn: undefined as number | undefined, disabled: false }
   let track: string | undefined
   for (let i = 3; i < words.length; i++) {
     const word = words[i] as string
-    const next = words[i + 1]
+    const next = words[i + 1] ?? ''
     if (word === 'disabled') found.disabled = true
-    else if ((word === 'weight' || word === 'maxconn') && Number.isInteger(Number(next)))
-      found[word] = Number(words[++i])
+    else if ((word === 'weight' || word === 'maxconn') && isAmount(word, next)) found[word] = Number(words[++i])
     else rest.push(word)
     if (word === 'track') track = next
   }
   const checked = checks || rest.includes('check')
-  return { name: words[1] ?? '', ip, port, ...found, track, checked, rest: rest.join(' ') }
+  return { name: words[1] ?? '', ip, port, ...found, track, checked, rest: plainLine(rest) + quoted }
+}
+
+/** HAProxy refuses a weight above 256; what it refuses is not for the socket. */
+function isAmount(kind: 'weight' | 'maxconn', word: string): boolean {
+  return /^\d{1,9}$/.test(word) && (kind === 'maxconn' || Number(word) <= 256)
 }
 
 function parseAddress(text: string): { ip: string | undefined; port: number | undefined } {
   const found = /^(?:\[([^\]]+)\]|([^[\]]+?)):(\d{1,5})$/.exec(text)
   const ip = found?.[1] ?? found?.[2]
-  if (found === null || ip === undefined || isIP(ip) === 0) return { ip: undefined, port: undefined }
-  return { ip, port: Number(found[3]) }
+  const port = Number(found?.[3])
+  if (ip === undefined || isIP(ip) === 0 || port < 1 || port > 65_535) return { ip: undefined, port: undefined }
+  return { ip, port }
 }
 
-/** Words of one line; an unbalanced quote keeps the rest of the line as one word. */
-function splitWords(line: string): string[] {
-  if (!QUOTING.test(line)) return plainWords(line) // nearly all of them, of which a pool of thousands has many
-  const words: string[] = []
-  let word: string | undefined
-  let quote = ''
-  for (let i = 0; i < line.length; i++) {
-    const char = line[i] as string
-    if (quote !== '') {
-      if (char === quote) quote = ''
-      else word = (word ?? '') + char
-    } else if (char === '"' || char === "'") {
-      quote = char
-      word ??= ''
-    } else if (char === '\\') word = (word ?? '') + char + (line[++i] ?? '')
-    else if (char === '#') break
-    else if (char === ' ' || char === '\t' || char === '\r') {
-      if (word !== undefined) words.push(word)
-      word = undefined
-    } else word = (word ?? '') + char
-  }
-  if (word !== undefined) words.push(word)
-  return words
+/** A line as HAProxy reads it. */
+interface Split {
+  readonly words: readonly string[]
+  /** What is quoted as it is written, behind ` # `: what quotes and backslashes make of a word is HAProxy's to say. */
+  readonly quoted: string
 }
 
-const QUOTING = /["'\\]/
+/**
+ * Words lie between spaces and tabs; a carriage return ends the line, and is a part of the word where there is more behind it. An
+ * unbalanced quote keeps the rest of the line as one word.
+ */
+function splitWords(raw: string): Split {
+  const line = raw.endsWith('\r') ? raw.slice(0, -1) : raw
+  if (!QUOTING.test(line)) return { words: plainWords(line), quoted: '' } // nearly all of them, of which a pool of thousands has many
+  if (line.includes('\0')) return { words: [line], quoted: '' } // HAProxy refuses it in a comment, too
+  const found: readonly string[] = line.match(SPAN) ?? []
+  const spans = found.includes('#') ? found.slice(0, found.indexOf('#')) : found
+  const quoted = spans.filter(span => QUOTING.test(span) && !QUOTED_PLAINLY.test(span))
+  return { words: spans.map(unquoted), quoted: quoted.length === 0 ? '' : ` # ${quoted.join(' ')}` }
+}
+
+const QUOTING = /["'\\\0]/
+/** A word with its quotes, or the `#` that begins a comment. */
+const SPAN = /(?:"(?:\\.?|[^"\\])*(?:"|$)|'[^']*(?:'|$)|\\.?|[^ \t"'\\#])+|#/gs
+/** Quotes that change nothing. */
+const QUOTED_PLAINLY = /^(?:"[^"'\\$# \t\r]*"|'[^"'\\$# \t\r]*')$/
+
+function unquoted(span: string): string {
+  return span.replace(/"((?:\\.?|[^"\\])*)"?|'([^']*)'?/gs, '$1$2')
+}
 
 function plainWords(line: string): string[] {
   const comment = line.indexOf('#')
-  const text = (comment < 0 ? line : line.slice(0, comment)).trim()
-  return text === '' ? [] : text.split(/[ \t\r]+/)
+  const words = (comment < 0 ? line : line.slice(0, comment)).split(BLANKS)
+  return words.filter(word => word !== '')
 }
+
+const BLANKS = /[ \t]+/

@@ -115,10 +115,36 @@ test('a template that renders nothing, or nothing that listens, is refused: HAPr
   }
   expect(await outcome('')).toBe('my.hbs: it renders nothing, so that no client could come in')
   expect(await outcome('{{#each addresses}}frontend x\n bind :80\n{{/each}}')).toContain('it renders nothing')
-  for (const deaf of ['', 'frontend x\n# bind :80\n', 'peers p\n bind :10000\n'])
-    expect(await outcome(`global\n stats socket /x\n${deaf}`)).toBe(
-      'my.hbs: no frontend that it renders has a bind line, so that no client could come in',
-    )
-  expect(await outcome('global\n no-such-word\n')).toContain('no-such-word')
+  const deaf = ['', 'frontend x\n# bind :80\n', 'peers p\n bind :10000\n', 'frontend x\n disabled\n bind :80\n']
+  for (const rest of deaf)
+    for (const head of ['global\n stats socket /x\n', 'defaults\n mode http\n', 'no-such-word\n'])
+      expect(await outcome(`${head}${rest}`)).toBe(
+        'my.hbs: no frontend that it renders has a bind line, so that no client could come in',
+      )
   expect(await outcome('listen x\n\tbind :80\n')).toContain('listen x')
+})
+
+test('a bind line under a condition counts only where its other branches have one, too: HAProxy closes every site where none is left', async () => {
+  const outcome = async (lines: string) => {
+    const render = assertListening(await compileTemplate(lines.replaceAll(';', '\n'), 'my.hbs'), 'my.hbs')
+    try {
+      return render(templateData(config, [], new Map(), 1000)).replaceAll('\n', ';')
+    } catch (failure) {
+      return (failure as Error).message
+    }
+  }
+  const refusal = 'stands under a condition (.if) that may be false'
+  expect(await outcome('.if version_atleast(9.4);frontend x; bind :80;.endif')).toContain(refusal)
+  expect(await outcome('frontend x;.if feature(QUIC); bind :80;.elif streq(a,b); bind :81;.endif')).toContain(refusal)
+  expect(await outcome('frontend x;.if a;.if b; bind :80;.else; bind :81;.endif;.endif')).toContain(refusal)
+  for (const fine of [
+    'frontend x;.if feature(OPENSSL); bind :443;.endif; bind :80',
+    'frontend x;.if a; bind :80;.elif b; bind :81;.else;.if c; bind :82;.else; bind :83;.endif;.endif',
+  ])
+    expect(await outcome(fine)).toBe(`${fine};`)
+})
+
+test('the byte order mark before a template is taken away: HAProxy refuses it', async () => {
+  const render = await compileTemplate('\uFEFFlisten x\n', 'my.hbs')
+  expect(render(templateData(config, [], new Map(), 1000))).toBe('listen x\n')
 })

@@ -1,4 +1,4 @@
-import { parseStructure } from './config-structure.ts'
+import { listens, parseStructure } from './config-structure.ts'
 import type { TemplateData } from './data.ts'
 import { messageOf } from '../base/index.ts'
 import { TemplateError } from './errors.ts'
@@ -50,6 +50,7 @@ const DATA: Shape = {
 
 /**
  * Compiles a Handlebars template; Handlebars itself is loaded here, so that an agent without a balancer never has it.
+ * @param source a byte order mark, which some editors put before the text and HAProxy refuses, is taken away
  * @param path for messages
  * @param data the user's own values: what they do not have is an error as well
  * @throws TemplateError with file and line: it does not parse, or names what the data does not have
@@ -61,16 +62,17 @@ export async function compileTemplate(
 ): Promise<Render> {
   const { default: Handlebars } = await import('handlebars')
   const own = Handlebars.create()
+  const text = source.replace(/^\uFEFF/, '')
   let usesSlots = false
   try {
-    const tree = own.parse(source) as unknown as Node
+    const tree = own.parse(text) as unknown as Node
     walkBlock(tree, [{ ...DATA, data: namesOf(data) }], path)
     usesSlots = goesThrough(tree, ['slots']) && !goesThrough(tree, ['servers', 'addresses'])
   } catch (thrown) {
     if (thrown instanceof TemplateError) throw thrown
     throw new TemplateError(`${path}: ${messageOf(thrown)}`, { cause: thrown })
   }
-  const template = own.compile<TemplateData>(source, { noEscape: true, knownHelpersOnly: true })
+  const template = own.compile<TemplateData>(text, { noEscape: true, knownHelpersOnly: true })
   const render = (values: TemplateData) => {
     try {
       return withNewline(template(values))
@@ -93,22 +95,28 @@ function goesThrough(node: Node | undefined, lists: readonly string[]): boolean 
 }
 
 /**
- * A file that nobody can reach is no configuration: HAProxy takes one that has only a `stats socket`, and closes every site with it.
+ * A file that nobody can reach is no configuration: HAProxy takes one without a frontend, and closes every site with it.
  * @returns the same, which throws a TemplateError instead of rendering such a file
  */
 export function assertListening(render: Render, path: string): Render {
   const checked = (data: TemplateData) => {
     const text = render(data)
     const structure = parseStructure(text)
-    const sites = structure.filter(section => /^(frontend|listen) /.test(section.title))
-    if (sites.some(section => section.lines.some(line => line.startsWith('bind ')))) return text
-    const isTaken = structure.some(section => section.lines.some(line => line.startsWith('stats socket ')))
-    if (text.trim() !== '' && !isTaken) return text // HAProxy itself says what is wrong with it
-    const what = isTaken ? 'no frontend that it renders has a bind line' : 'it renders nothing'
-    throw new TemplateError(`${path}: ${what}, so that no client could come in`)
+    const found = listens(structure)
+    if (found === 'always') return text
+    throw new TemplateError(
+      `${path}: ${DEAF[structure.length === 0 ? 'empty' : found]}, so that no client could come in`,
+    )
   }
   return Object.assign(checked, { usesSlots: render.usesSlots === true })
 }
+
+const DEAF = {
+  empty: 'it renders nothing',
+  never: 'no frontend that it renders has a bind line',
+  perhaps:
+    'every bind line that it renders stands under a condition (.if) that may be false and has no .else with another',
+} as const
 
 /** HAProxy refuses a file whose last line does not end (`Missing LF on last line`). */
 function withNewline(text: string): string {
