@@ -103,3 +103,35 @@ test.for(['SIGHUP', 'muster apply'])(
     expect((await muster(agent, 'doctor')).code).toBe(0)
   },
 )
+
+test('max_connections and watch are in force when they have been applied, and go back to what they were', async () => {
+  await using tier = await Tier.open(NET)
+  const balancer = tier.balancer()
+  await eventually(
+    () => balancer.status(),
+    status => status.balancer?.haproxy.state === 'ready',
+  )
+  const maxconn = () => /^ +maxconn (\d+)$/m.exec(readFileSync(join(balancer.directory, 's/haproxy.cfg'), 'utf8'))?.[1]
+  const byDefault = maxconn()
+  const set = (more: object) =>
+    rewrite(balancer, config => {
+      config['balancer'] = { ...(config['balancer'] as object), ...more }
+    })
+  set({ max_connections: 700, watch: true })
+  expect((await muster(balancer, 'plan')).stdout).toContain('because global: maxconn')
+  expect((await muster(balancer, 'apply')).stdout).toContain('applied by a hitless reload')
+  expect(maxconn()).toBe('700')
+  expect((await muster(balancer, 'plan')).stdout).toContain('HAProxy is as the files say')
+  await eventually(
+    () => balancer.part.output,
+    output => output.includes('watching the configuration'),
+  )
+  set({ max_connections: 800 })
+  await eventually(maxconn, now => now === '800')
+  set({ max_connections: undefined, watch: false })
+  await eventually(maxconn, now => now === byDefault)
+  await eventually(
+    () => balancer.part.output,
+    output => output.includes('is not watched any more'),
+  )
+}, 60_000)

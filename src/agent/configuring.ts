@@ -45,7 +45,7 @@ interface ConfiguringDeps {
 /** What was started of the configuration, what it says by now, and the way from the one to the other. */
 export class Configuring {
   readonly #deps: ConfiguringDeps
-  /** In force, but for what takes a restart. */
+  /** In force, but for what takes a restart; of that, only whether there is a balancer is as it runs. */
   #config: AgentConfig
   /** Why what the files say is not in force, in words. */
   #refusal: string | undefined
@@ -81,7 +81,7 @@ export class Configuring {
       if (ask.actor === 'watch' && (await this.#isPinnedOver(next))) return this.#applyPinned(ask, next)
       const plan = this.#planReport(next, undefined)
       const receipt = await this.#applyBalancer(next, ask, plan.settings)
-      this.#config = next
+      this.#config = withRunningBalancer(this.#config, next)
       await this.#deps.takeOver(next)
       return { plan, isApplied: true, ...(receipt === undefined ? {} : { receipt }) }
     })
@@ -208,6 +208,12 @@ async function planOfGeneration(balancing: Balancing, { settings, template, numb
 
 const CAUSES_MAX = 32
 const NO_BALANCER = 'this node has no balancer'
+
+/** A balancer that is taken out of the files serves on, as it was; one that is put into them waits for a restart. */
+function withRunningBalancer(before: AgentConfig, { balancer: next, ...others }: AgentConfig): AgentConfig {
+  const balancer = before.balancer === undefined ? undefined : (next ?? before.balancer)
+  return balancer === undefined ? others : { ...others, balancer }
+}
 
 /** Of files that are wrong only what and where: their lines may hold secrets, and whoever asked has seen them. */
 function reasonOf(failure: unknown): string {

@@ -49,3 +49,37 @@ test('files are watched that the configuration names by now: a new template, and
   await scope[Symbol.asyncDispose]()
   await rm(directory, { recursive: true })
 })
+
+test('watching begins and ends with what is in force: while it is not asked for, nothing is taken over', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'wa-'))
+  const yaml = join(directory, 'm.yaml')
+  await writeFile(yaml, '1')
+  const asking = (watch: boolean) => ({ files: [yaml], balancer: { watch, frontends: [] } }) as unknown as AgentConfig
+  let config = asking(false)
+  let applied = 0
+  let looks = 0
+  const clock: Clock = { ...quick, after: (delayMs, fn) => (looks++, quick.after(delayMs, fn)) }
+  const severalLooks = async () => {
+    const from = looks
+    await until(() => looks > from + 5)
+  }
+  const apply = async () => void applied++
+  const scope = new Scope()
+  startWatching(() => config, { clock, log: silentLog, apply }, scope)
+  await severalLooks()
+  await writeFile(yaml, 'two')
+  await severalLooks()
+  expect(applied).toBe(0)
+  config = asking(true)
+  await severalLooks()
+  expect(applied).toBe(0)
+  await writeFile(yaml, 'three')
+  await until(() => applied === 1)
+  config = asking(false)
+  await severalLooks()
+  await writeFile(yaml, 'four, and more')
+  await severalLooks()
+  expect(applied).toBe(1)
+  await scope[Symbol.asyncDispose]()
+  await rm(directory, { recursive: true })
+})

@@ -14,18 +14,28 @@ const LOOK_MS = 1_000
 /**
  * `balancer.watch`: takes over the configuration when its files, the template or the certificates change. They are looked at once a second
  * rather than listened to: that also sees files that are replaced, directories that are mounted, and network disks.
- * @param inForce at each look: it may name other files by then
+ * @param inForce at each look: by then it may name other files, or ask for no watching any more, or for it again
  */
 export function startWatching(inForce: () => AgentConfig, deps: WatchingDeps, scope: Scope): void {
-  if (inForce().balancer?.watch !== true) return
-  const paths = watchedPaths(inForce())
+  if (inForce().balancer === undefined) return // that there is one takes a restart
   const ended = new AbortController()
-  const watching = watch(() => watchedPaths(inForce()), deps, ended.signal)
+  const watching = watch(inForce, deps, ended.signal)
   scope.defer(async () => {
     ended.abort()
     await watching
   })
-  deps.log.info({ paths }, 'watching the configuration')
+}
+
+/** Where it is not asked for, no file is touched. */
+async function watch(inForce: () => AgentConfig, deps: WatchingDeps, signal: AbortSignal): Promise<void> {
+  const isAsked = () => inForce().balancer?.watch === true
+  while (!signal.aborted) {
+    if (isAsked()) {
+      deps.log.info({ paths: watchedPaths(inForce()) }, 'watching the configuration')
+      await watchWhile(isAsked, () => watchedPaths(inForce()), deps, signal)
+      if (!signal.aborted) deps.log.info({}, 'the configuration is not watched any more')
+    } else await sleep(deps.clock, LOOK_MS, signal).catch(() => undefined) // aborted: it is over
+  }
 }
 
 function watchedPaths({ files, balancer }: AgentConfig): string[] {
@@ -35,13 +45,18 @@ function watchedPaths({ files, balancer }: AgentConfig): string[] {
 }
 
 /** What has changed must stay the same for one more look: an editor, or a copy, may still be writing. */
-async function watch(paths: () => readonly string[], deps: WatchingDeps, signal: AbortSignal): Promise<void> {
+async function watchWhile(
+  isAsked: () => boolean,
+  paths: () => readonly string[],
+  deps: WatchingDeps,
+  signal: AbortSignal,
+): Promise<void> {
   const { clock } = deps
   let known = await marksOf(paths())
   let before = known
   for (;;) {
     await sleep(clock, LOOK_MS, signal).catch(() => undefined) // aborted: it is over
-    if (signal.aborted) return
+    if (signal.aborted || !isAsked()) return
     const now = await marksOf(paths())
     if (differs(now, known) && !differs(now, before)) {
       known = now

@@ -10,8 +10,8 @@ import { type Slot, SlotMap } from './slots.ts'
 import type { Render } from './template.ts'
 import { type Placement, wantedAgain, wantedServers } from './wanted.ts'
 
-/** HAProxy's `maxconn` for so many checked servers in the file. */
-export type MaxconnFor = (checks: number) => number
+/** HAProxy's `maxconn` for so many checked servers in the file. @param wanted as configured; undefined: by default */
+export type MaxconnFor = (checks: number, wanted: number | undefined) => number
 
 /** HAProxy's file, and what its servers should be in the running process, by `web/slot1`. */
 export interface Drawing extends File {
@@ -163,7 +163,7 @@ export class Layout {
   #rendered(seated: readonly Seated[], slots: ReadonlyMap<string, readonly Readonly<Slot>[]>): File {
     const servers = seated.map(({ server }) => server).filter(({ stance }) => stance !== 'entering')
     const sum = [...this.#slots.values()].reduce((before, { size }) => before + size, 0)
-    const maxconn = this.#maxconnFor(this.usesSlots ? sum : servers.length)
+    const maxconn = this.#maxconnFor(this.usesSlots ? sum : servers.length, this.config.maxConnections)
     const text = this.#render(templateData(this.config, servers, slots, maxconn))
     return { text, structure: parseStructure(text, this.#known) }
   }

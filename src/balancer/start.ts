@@ -60,8 +60,8 @@ export async function startBalancer(
   let balancer: Balancer | undefined
   const wake = (): void => balancer?.wake()
   const descriptors = await descriptorLimit()
-  const maxconn = (checks: number) => maxconnFor(descriptors, checks, config.maxConnections)
-  warnOfFewDescriptors(config, maxconn(0), deps.log)
+  const maxconn = (checks: number, wanted: number | undefined) => maxconnFor(descriptors, checks, wanted)
+  warnOfFewDescriptors(config, maxconn(0, config.maxConnections), deps.log)
   const receipts = new Listeners<Receipt>('receipts', deps.log)
   const onReceipt = (receipt: Receipt): void => receipts.tell(receipt)
   const guardNews = new Listeners<GuardNews>('guards', deps.log)

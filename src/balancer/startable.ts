@@ -41,7 +41,7 @@ async function assertAcceptable(
   if (o.isRunning) return // it has its addresses, and what it refuses changes nothing
   const control = new HaproxyControl(haproxy, { config: config.configPath, ...socketPaths(config) }, o.clock, o.log)
   const descriptors = await descriptorLimit()
-  const maxconn = (checks: number) => maxconnFor(descriptors, checks)
+  const maxconn = (checks: number, wanted: number | undefined) => maxconnFor(descriptors, checks, wanted)
   const text = new Layout(config, render, maxconn).text(new Roster(false))
   await assertBindable(bindAddresses(parseStructure(text)), [])
   if (!o.isFirst) return
