@@ -14,7 +14,13 @@ const CASES: readonly VerdictCase[] = [
     'pool-below-minimum',
     'wrong',
     { what: 'web', pools: [{ ...POOL, ready: 1, minServers: 2 }] },
-    /^pool web has 1 of 2 servers in traffic and should keep 2$/,
+    /^pool web has 1 of 2 servers in traffic and should have 2 \(min_servers\)$/,
+  ],
+  [
+    'pool-below-minimum',
+    'wrong',
+    { what: 'web', pools: [{ ...POOL, minServers: 5 }] },
+    /^pool web has only 2 servers, all in traffic, and should have 5 \(min_servers\)$/,
   ],
   [
     'pool-empty',

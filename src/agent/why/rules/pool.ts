@@ -22,8 +22,11 @@ export function poolVerdict(f: Facts, pool: PoolFacts, its: readonly WhyVerdict[
     return verdict('pool-empty', 'wrong', `pool ${name} has no server in traffic${on}${hold}${none}`)
   }
   const has = `pool ${name} has ${ready} of ${counted(servers, 'server')} in traffic${on}`
-  if (ready < minServers)
-    return verdict('pool-below-minimum', 'wrong', `${has} and should keep ${minServers}${because}`)
+  if (ready < minServers) {
+    const all = `pool ${name} has only ${counted(servers, 'server')}${on}, ${servers === 1 ? 'in traffic' : 'all in traffic'},`
+    const few = ready === servers ? all : has
+    return verdict('pool-below-minimum', 'wrong', `${few} and should have ${minServers} (min_servers)${because}`)
+  }
   if (worst !== undefined) return verdict('pool-degraded', worst.severity, `${has}${because}`)
   return verdict('pool-well', 'ok', has)
 }
