@@ -127,6 +127,21 @@ test('what narrows a request down and is empty is refused: it would do more than
   await expect(apiRequest(socketPath, 'POST /v1/drain', { server: 'web-2', pool: '' })).rejects.toMatchObject(refused)
 })
 
+test('a reason that is none, and a request that is too long to be read, are refused in words', async () => {
+  await using _api = await startApi({ socketPath }, { log: silentLog, routes: backend() })
+  const drain = (reason: string) => apiRequest(socketPath, 'POST /v1/drain', { server: 'web-2', reason })
+  for (const reason of ['', 'two\nlines', 'x'.repeat(201), 'r\u202ed'])
+    await expect(drain(reason)).rejects.toMatchObject({
+      status: 400,
+      message: expect.stringContaining('one line') as unknown,
+    })
+  await expect(drain('x'.repeat(100_000))).rejects.toMatchObject({ status: 414 })
+  await expect(apiRequest(socketPath, 'GET /v1/why', { what: 'x'.repeat(6_900) })).rejects.toMatchObject({
+    status: 400,
+  })
+  expect(await drain('x'.repeat(200))).toMatchObject({ server: 'web-2' })
+})
+
 test('what does not exist is told apart from what fails', async () => {
   const routes = { ...backend(), drains: () => Promise.reject(new NotThereError('no such server')) }
   await using _api = await startApi({ socketPath }, { log: silentLog, routes })

@@ -30,6 +30,7 @@ export type {
   ReceiptReport,
   SettingReport,
 } from './plan.ts'
+export { reasonFault } from './query.ts'
 export type {
   AgentStatus,
   ApiBackend,

@@ -27,6 +27,24 @@ export function narrowedBy<K extends string>(query: URLSearchParams, name: K): {
   return textIn(query, name)
 }
 
+/** Of an operator; it goes into the journal, and by gossip to every balancer. */
+const REASON_CHARACTERS_MAX = 200
+
+/** What keeps it from being a reason, in words; undefined: it is one. */
+export function reasonFault(reason: string): string | undefined {
+  const isOne = reason !== '' && reason.length <= REASON_CHARACTERS_MAX && !/\p{C}/u.test(reason)
+  return isOne ? undefined : `a reason is one line of 1 to ${REASON_CHARACTERS_MAX} characters, all of them to be seen`
+}
+
+/** @throws QueryError */
+export function reasonIn(query: URLSearchParams): { readonly reason?: string } {
+  const reason = query.get('reason')
+  if (reason === null) return {}
+  const fault = reasonFault(reason)
+  if (fault !== undefined) throw new QueryError(`reason: ${fault}`)
+  return { reason }
+}
+
 /** @throws QueryError */
 export function wholeNumber(name: string, text: string): number {
   const value = Number(text)

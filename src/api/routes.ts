@@ -2,7 +2,7 @@ import { type Log, messageOf, MusterError } from '../base/index.ts'
 import { NotThereError, RefusedError } from './errors.ts'
 import { historyAskOf } from './history.ts'
 import type { ApplyQuery } from './plan.ts'
-import { narrowedBy, QueryError, textIn, whatIn, wholeNumber } from './query.ts'
+import { narrowedBy, QueryError, reasonIn, textIn, whatIn, wholeNumber } from './query.ts'
 import type { ApiBackend } from './status.ts'
 
 export interface Answer {
@@ -92,7 +92,7 @@ function targetIn(query: URLSearchParams): { readonly server: string; readonly p
 }
 
 function forceIn(query: URLSearchParams): { readonly force: boolean; readonly reason?: string } {
-  return { force: query.get('force') === '1', ...textIn(query, 'reason') }
+  return { force: query.get('force') === '1', ...reasonIn(query) }
 }
 
 /** What is wrong with what was asked for, and no failure of the agent's. */

@@ -1,12 +1,12 @@
 import { Writable } from 'node:stream'
 import { expect, test } from 'vitest'
 import { ApiAnswerError } from '../api/index.ts'
-import { withTwoDashes } from './arguments.ts'
+import { withoutUnknown, withTwoDashes } from './arguments.ts'
 import { exitCodeOf } from './exit.ts'
 import { createLog, formatRecord } from './log.ts'
-import { runApply } from './plan.ts'
+import { runApply, runRollback } from './plan.ts'
 import { statusText } from './status.ts'
-import { formatTable } from './table.ts'
+import { formatTable, printable, printableLines } from './table.ts'
 import { UsageError } from './usage-error.ts'
 
 test('one dash and two are the same; single letters and what follows -- stay', () => {
@@ -20,6 +20,40 @@ test('one dash and two are the same; single letters and what follows -- stay', (
     '--',
     '-name',
   ])
+})
+
+test('help of a command that there is not is not the help of all', () => {
+  const commands = ['drain', 'status']
+  for (const args of [[], ['--help'], ['drain', '--help'], ['help'], ['help', 'drain'], ['help', '--help']])
+    expect(withoutUnknown(args, commands)).toEqual(args)
+  for (const args of [
+    ['hold', '--help'],
+    ['hold', '-h'],
+    ['help', 'hold'],
+    ['hold', 'drain', '--help'],
+  ])
+    expect(withoutUnknown(args, commands)).toEqual(['hold'])
+})
+
+test('nothing of a stranger turns the order of letters round, moves the cursor or begins a line', () => {
+  const unseen = [
+    '\u001b',
+    '\u0085',
+    '\u2028',
+    '\u2029',
+    '\u200e',
+    '\u200f',
+    '\u061c',
+    '\u202a',
+    '\u202e',
+    '\u2066',
+    '\u2069',
+  ]
+  for (const char of unseen) {
+    expect(printable(`a${char}b`)).toBe('a\uFFFDb')
+    expect(printableLines(`a${char}b\n\tc`)).toBe('a\uFFFDb\n\tc')
+  }
+  expect(printable('zoë עברית 日本 👩‍💻')).toBe('zoë עברית 日本 👩‍💻')
 })
 
 test('columns are as wide as their widest entry, the last one is not padded, and no name moves the cursor', () => {
@@ -40,6 +74,9 @@ test('a log line is a date, a level, who, the sentence and its fields', () => {
 test("a service's output cannot forge a line", () => {
   const line = formatRecord(JSON.stringify({ level: 30, time: 0, service: 'web', msg: 'a\nb\u001b' }))
   expect(line).toContain('service web: a\\x0ab\\x1b')
+  const turned = JSON.stringify({ level: 30, time: 0, room: 'serf', member: 'a\u202eb\u009b', msg: 'joined \u2066' })
+  expect(formatRecord(turned)).toContain('serf: joined \\u2066 member=')
+  expect(formatRecord(turned)).not.toMatch(/[\p{Cc}\p{Bidi_Control}]/u)
 })
 
 test('wrong usage ends with 2, an agent that is not there with 3, anything else with 1', () => {
@@ -49,7 +86,12 @@ test('wrong usage ends with 2, an agent that is not there with 3, anything else 
 })
 
 test('what the agent could not understand is wrong usage, too', () => {
-  expect([400, 404, 422, 500].map(status => exitCodeOf(new ApiAnswerError(status, 'x')))).toEqual([2, 1, 1, 1])
+  expect([400, 414, 422, 500].map(status => exitCodeOf(new ApiAnswerError(status, 'x')))).toEqual([2, 2, 1, 1])
+})
+
+test('what is no generation is told before anybody is asked', async () => {
+  for (const generation of ['abc', '', '-1', '1.5'])
+    await expect(runRollback({ socket: '/nowhere' }, generation)).rejects.toThrow(UsageError)
 })
 
 test('an empty plan, of an unset variable, is not every plan', async () => {

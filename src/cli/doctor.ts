@@ -2,13 +2,15 @@ import { type AgentStatus, apiRequest } from '../api/index.ts'
 import { type ApiOptions, socketOf } from './api-options.ts'
 import { EXIT } from './exit.ts'
 import { formatOf, print, printJson } from './output.ts'
+import { printableLines } from './table.ts'
 
 /** What is wrong with the agent, a sentence each with what to do; exit 1 when there is anything. */
 export async function runDoctor(options: ApiOptions): Promise<void> {
   const isJson = formatOf(options) === 'json'
   const findings = findingsOf(await apiRequest(socketOf(options), 'GET /v1/status'))
   if (isJson) printJson({ findings })
-  else print(findings.length === 0 ? 'Nothing is wrong that the agent knows of' : findings.join('\n'))
+  else
+    print(findings.length === 0 ? 'Nothing is wrong that the agent knows of' : findings.map(printableLines).join('\n'))
   if (findings.length > 0) process.exitCode = EXIT.failed
 }
 

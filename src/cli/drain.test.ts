@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
 import type { DrainReport } from '../api/index.ts'
+import { runDrain } from './drain.ts'
 import { drainsText, progressText } from './drain-text.ts'
+import { UsageError } from './usage-error.ts'
 
 const lb = (name: string, more: object = {}) => ({
   ...{ name, sessions: 0, bound: false, open: false, confirmed: true },
@@ -36,4 +38,20 @@ test('the list says what is drained, by whom, since when', () => {
   expect(lines.split('\n')[1]).toBe('web-2   all   root@lb-1  2026-11-21 12:03:07  3     5 s     new disk')
   expect(lines).toContain('no answer from lb-3')
   expect(drainsText({ drains: [], silent: [] })).toBe('nothing is drained')
+})
+
+test('what contradicts itself, or comes of a variable that is not set, is wrong usage, and nobody is asked', async () => {
+  const wrong: readonly [object, string][] = [
+    [{}, ''],
+    [{ undo: true }, ''],
+    [{ undo: true, list: true }, 'web-2'],
+    [{ pool: '' }, 'web-2'],
+    [{ force: true }, 'web-2'],
+    [{ reason: '' }, 'web-2'],
+    [{ reason: 'two\nlines' }, 'web-2'],
+    [{ reason: 'x'.repeat(100_000) }, 'web-2'],
+    [{ reason: 'r\u202ed' }, 'web-2'],
+  ]
+  for (const [options, server] of wrong)
+    await expect(runDrain({ wait: true, socket: '/nowhere', ...options }, server)).rejects.toThrow(UsageError)
 })

@@ -1,7 +1,7 @@
 import { userInfo } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseDuration } from '../agent/config/duration.ts'
-import { apiRequest, type DrainReport } from '../api/index.ts'
+import { apiRequest, type DrainReport, reasonFault } from '../api/index.ts'
 import { type ApiOptions, socketOf } from './api-options.ts'
 import { drainsText, listed, progressText } from './drain-text.ts'
 import { EXIT } from './exit.ts'
@@ -27,9 +27,21 @@ const FIRST_LOOK_MS = 250
 
 /** Drains a server and waits; without a server: what is drained. */
 export async function runDrain(options: DrainOptions, server: string | undefined): Promise<void> {
+  assertAsked(options, server)
   if (options.undo === true) return await undo(options, server)
   if (server === undefined || options.list === true) return await list(options, server)
   return await drain(options, server)
+}
+
+/** @throws UsageError for what contradicts itself, and for a variable that was not set: before anything is asked for */
+function assertAsked({ list, undo, reason, pool, force }: DrainOptions, server: string | undefined): void {
+  if (server === '') throw new UsageError('the server is empty; muster status lists those that there are')
+  if (pool === '') throw new UsageError('--pool: it is empty; without it all pools of the server are meant')
+  if (list === true && undo === true) throw new UsageError('--list or --undo? the one shows, the other changes')
+  if (force === true && reason === undefined)
+    throw new UsageError('--force wants a reason for the journal: --force --reason "why"')
+  const fault = reason === undefined ? undefined : reasonFault(reason)
+  if (fault !== undefined) throw new UsageError(`--reason: ${fault}`)
 }
 
 async function list(options: DrainOptions, server: string | undefined): Promise<void> {
@@ -52,8 +64,6 @@ async function drain(options: DrainOptions, server: string): Promise<void> {
   const format = formatOf(options)
   const waitMs = parseDuration(options.timeout ?? TIMEOUT_DEFAULT)
   if (waitMs === undefined) throw new UsageError(`--timeout: "${options.timeout}" is not a duration; write 30s or 5m`)
-  if (options.force === true && options.reason === undefined)
-    throw new UsageError('--force wants a reason for the journal: --force --reason "why"')
   const order = {
     ...targetOf(options, server),
     user: userInfo().username,

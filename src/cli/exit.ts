@@ -1,4 +1,5 @@
 import { messageOf } from '../base/index.ts'
+import { printableLines } from './table.ts'
 
 /** What a command ends with (DESIGN section 6). */
 export const EXIT = { ok: 0, failed: 1, usage: 2, unreachable: 3, refused: 4, timedOut: 5 } as const
@@ -26,9 +27,9 @@ export function exitCodeOf(thrown: unknown): number {
   return EXIT.failed
 }
 
-/** The agent could not understand what was asked for: HTTP's 400. */
+/** The agent could not understand what was asked for, or would not read it: HTTP's 400 and 414. */
 function isAskedWrongly(thrown: unknown): boolean {
-  return codeOf(thrown) === 'API_ANSWER' && (thrown as { status?: unknown }).status === 400
+  return codeOf(thrown) === 'API_ANSWER' && [400, 414].includes((thrown as { status?: number }).status ?? 0)
 }
 
 /** What to do about errors whose words are the agent's, not ours. */
@@ -46,7 +47,7 @@ export function explained(thrown: unknown): string {
 
 /** Says on standard error what failed, and sets the exit code. */
 export function fail(thrown: unknown): void {
-  process.stderr.write(`muster: ${explained(thrown)}\n`)
+  process.stderr.write(`muster: ${printableLines(explained(thrown))}\n`)
   process.exitCode = exitCodeOf(thrown)
 }
 

@@ -4,7 +4,7 @@ import { EXIT } from './exit.ts'
 import { wordsOf } from './history-text.ts'
 import { formatTime, parseTime, zoneOf } from './history-time.ts'
 import { formatOf, print, printJson, tell } from './output.ts'
-import { formatTable } from './table.ts'
+import { formatTable, printable } from './table.ts'
 import { UsageError } from './usage-error.ts'
 
 export interface HistoryOptions extends ApiOptions {
@@ -29,7 +29,7 @@ export async function runHistory(what: string | undefined, options: HistoryOptio
   const query = { ...about, ...kindsOf(options), ...rangeOf(options, nowMs) }
   const page = await gather(socketOf(options), query, numberOf(options))
   if (isJson) return printJson(page)
-  if (page.problem !== undefined) tell(`warning: ${page.problem}`)
+  if (page.problem !== undefined) tell(`warning: ${printable(page.problem)}`)
   if (page.damaged > 0) tell(`${page.damaged} damaged records were passed over`)
   if (page.records.length === 0) return tell(`nothing of that is on record${beginsText(page, nowMs)}`)
   print(historyTable(page.records, nowMs))

@@ -1,4 +1,4 @@
-import { apiRequest } from '../api/index.ts'
+import { apiRequest, reasonFault } from '../api/index.ts'
 import type { RpcClient } from '../serf/index.ts'
 import { type ApiOptions, socketOf } from './api-options.ts'
 import { type OutputOptions, report } from './output.ts'
@@ -14,6 +14,8 @@ interface LeaveOptions extends RpcOptions, OutputOptions, ApiOptions {
 export async function runLeave(options: LeaveOptions): Promise<void> {
   if (options.force === true && options.reason === undefined)
     throw new UsageError('--force wants a reason for the journal: --force --reason "why"')
+  const fault = options.reason === undefined ? undefined : reasonFault(options.reason)
+  if (fault !== undefined) throw new UsageError(`--reason: ${fault}`)
   await withRpc(options, async client => {
     await assertMayLeave(client, options)
     await client.leave()

@@ -1,5 +1,6 @@
 import pino from 'pino'
 import type { Log } from '../base/index.ts'
+import { UNSEEN } from './table.ts'
 
 export interface LogConfig {
   readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error'
@@ -112,7 +113,7 @@ export function messageText(json: string): string {
 function textOf({ msg, room, service, ...fields }: Record<string, unknown>): string {
   const who = service === undefined ? String(room ?? 'agent') : `service ${String(service)}`
   const rest = Object.entries(fields).map(([key, value]) => ` ${key}=${fieldText(value)}`)
-  return `${who}: ${oneLine(String(msg ?? ''))}${rest.join('')}`
+  return oneLine(`${who}: ${String(msg ?? '')}${rest.join('')}`)
 }
 
 function fieldText(value: unknown): string {
@@ -120,11 +121,12 @@ function fieldText(value: unknown): string {
   return JSON.stringify(value) ?? 'undefined'
 }
 
-/** A service's output must not forge lines of ours, nor move the terminal's cursor. */
+/** A service's output must not forge lines of ours, nor move the terminal's cursor, nor turn the order of letters round. */
 function oneLine(text: string): string {
-  return text.replace(/\p{Cc}/gu, char =>
-    char === '\t' ? ' ' : `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  )
+  return text.replace(UNSEEN, char => {
+    const code = char.charCodeAt(0).toString(16)
+    return char === '\t' ? ' ' : code.length > 2 ? `\\u${code.padStart(4, '0')}` : `\\x${code.padStart(2, '0')}`
+  })
 }
 
 function dateText(date: Date): string {

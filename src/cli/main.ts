@@ -4,7 +4,7 @@ import { Argument, Command, CommanderError, Option } from 'commander'
 import { SETTINGS } from '../agent/config/settings.ts'
 import { VERSION } from '../agent/version.ts'
 import { addApiCommands } from './api-commands.ts'
-import { withTwoDashes } from './arguments.ts'
+import { withoutUnknown, withTwoDashes } from './arguments.ts'
 import { completionScript, SHELLS, type Shell } from './completion.ts'
 import { EXIT, fail } from './exit.ts'
 import { formatOf, type OutputOptions, print, printJson } from './output.ts'
@@ -125,8 +125,12 @@ async function main(): Promise<void> {
     process.exitCode = await (await import('./prove.ts')).runProve(withTwoDashes(process.argv.slice(3)))
     return
   }
-  if (args === undefined)
-    return void (await program().parseAsync(withTwoDashes(process.argv.slice(2)), { from: 'user' }))
+  if (args === undefined) {
+    const muster = program()
+    const names = muster.commands.map(command => command.name())
+    await muster.parseAsync(withoutUnknown(withTwoDashes(process.argv.slice(2)), names), { from: 'user' })
+    return
+  }
   const [{ runSerf }, { processConsole }] = await Promise.all([
     import('./serf/run.ts'),
     import('./serf/process-console.ts'),

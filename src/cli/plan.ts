@@ -49,6 +49,10 @@ export async function runApply(options: ApplyOptions): Promise<void> {
 export async function runRollback(options: RollbackOptions, generation: string | undefined): Promise<void> {
   const format = formatOf(options)
   if (options.list === true) return listGenerations(options)
+  if (generation !== undefined && !/^\d{1,15}$/.test(generation))
+    throw new UsageError(
+      `"${printable(generation)}" is not the number of a generation; muster rollback --list has them`,
+    )
   const query = { ...queryOf(options), ...(generation === undefined ? {} : { to: generation }) }
   const done = await apiRequest(socketOf(options), 'POST /v1/rollback', query)
   if (format === 'json') return printJson(done)
@@ -98,8 +102,9 @@ async function showPlan(plan: PlanReport, { diff }: PlanOptions): Promise<void> 
 
 async function showApplied({ plan, isApplied, receipt }: ApplyReport, options: PlanOptions): Promise<void> {
   if (!isApplied) return showPlan(plan, options)
-  if (plan.restart.length > 0) tell(`takes a restart (muster handover, then start): ${plan.restart.join(', ')}`)
-  if (plan.services.length > 0) tell(`services of this host: ${plan.services.join('; ')}`)
+  if (plan.restart.length > 0)
+    tell(printable(`takes a restart (muster handover, then start): ${plan.restart.join(', ')}`))
+  if (plan.services.length > 0) tell(printable(`services of this host: ${plan.services.join('; ')}`))
   if (receipt === undefined) return print('HAProxy was as wanted already; nothing was done to it')
   const { id, method, reasons, commands, tookMs } = receipt
   const how = { runtime: "over HAProxy's socket, without a reload", reload: 'by a hitless reload', file: 'in the file' }

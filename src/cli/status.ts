@@ -1,7 +1,7 @@
 import { type AgentStatus, apiRequest } from '../api/index.ts'
 import { type ApiOptions, socketOf } from './api-options.ts'
 import { formatOf, print, printJson, report } from './output.ts'
-import { formatTable } from './table.ts'
+import { formatTable, printableLines } from './table.ts'
 
 export async function runStatus(options: ApiOptions): Promise<void> {
   const format = formatOf(options)
@@ -32,7 +32,7 @@ export function statusText(status: AgentStatus): string {
   }
   if (status.balancer !== undefined) parts.push(...balancerParts(status.balancer))
   if ((status.warnings ?? []).length > 0) parts.push((status.warnings ?? []).map(one => `warning: ${one}`).join('\n'))
-  return `${parts.join('\n\n')}\n`
+  return `${printableLines(parts.join('\n\n'))}\n`
 }
 
 function balancerParts(balancer: NonNullable<AgentStatus['balancer']>): string[] {

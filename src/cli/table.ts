@@ -14,12 +14,15 @@ export function formatTable(
   return rows.map(row => row.map(cellText).join('  ')).join('\n')
 }
 
-/** Names and tags come from strangers: nothing of theirs may move the cursor or begin a line. */
+/** What moves the cursor, begins a line, or turns the order of what follows round (Unicode's bidirectional controls). */
+export const UNSEEN = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu
+
+/** Names, tags, reasons and marks come from strangers: nothing of theirs may change how the rest of the screen reads. */
 export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\u2028\u2029]/gu, '\uFFFD')
+  return text.replace(UNSEEN, '\uFFFD')
 }
 
 /** The same for text that may have several lines, such as a response or a log entry. */
 export function printableLines(text: string): string {
-  return text.replace(/[\p{Cc}\u2028\u2029]/gu, char => (char === '\n' || char === '\t' ? char : '\uFFFD'))
+  return text.replace(UNSEEN, char => (char === '\n' || char === '\t' ? char : '\uFFFD'))
 }

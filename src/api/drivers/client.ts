@@ -36,6 +36,8 @@ export interface ApiAnswers {
 /** An agent with 1000 servers answers with 0.2 MB. */
 const ANSWER_BYTES_MAX = 16 << 20
 const ANSWER_MS_MAX = 10_000
+/** The agent reads heads of up to 8 KiB, and cuts the connection of a longer one. */
+const PATH_BYTES_MAX = 7_000
 
 /**
  * Asks a running agent.
@@ -49,6 +51,7 @@ export function apiRequest<K extends keyof ApiAnswers>(
 ): Promise<ApiAnswers[K]> {
   const [method, route] = what.split(' ') as [string, string]
   const path = Object.keys(query).length === 0 ? route : `${route}?${new URLSearchParams(query).toString()}`
+  if (path.length > PATH_BYTES_MAX) return Promise.reject(new ApiAnswerError(URI_TOO_LONG, TOO_LONG))
   return new Promise((resolve, reject) => {
     const fail = (cause: unknown) => reject(new AgentUnreachableError(socketPath, { cause }))
     const ending = signal === undefined ? {} : { signal }
@@ -76,6 +79,9 @@ export function apiRequest<K extends keyof ApiAnswers>(
     sent.end()
   })
 }
+
+const URI_TOO_LONG = 414
+const TOO_LONG = 'what is asked for is too long for the agent; nothing was sent'
 
 function refusal(status: number, sentence: string): Error {
   if (status === 409) return new RefusedError(sentence)

@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/index.ts'
 import type { LedgerCounts } from '../../prove/index.ts'
+import { printable } from '../table.ts'
 
 const FRAME_MS = 500
 const LINE_EVERY_MS = 5000
@@ -24,5 +25,5 @@ export function showProgress(counts: () => LedgerCounts, clock: Clock): Disposab
 
 function lineOf({ perSecond, sent, lost, doubled, unknown, inFlight, act }: LedgerCounts, seconds: number): string {
   const counts = `${sent} sent, ${inFlight} in flight, ${lost} lost, ${doubled} doubled, ${unknown} unknown`
-  return `${seconds.toFixed(0)} s  ${perSecond}/s  ${counts}  ${act}`
+  return `${seconds.toFixed(0)} s  ${perSecond}/s  ${counts}  ${printable(act)}`
 }
