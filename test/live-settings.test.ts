@@ -135,3 +135,25 @@ test('max_connections and watch are in force when they have been applied, and go
     output => output.includes('is not watched any more'),
   )
 }, 60_000)
+
+test('a service that was mended while it could not become ready is started anew at once, however long it may take', async () => {
+  await using tier = await Tier.open(NET)
+  const agent = tier.muster('solo', 1, { services: tier.services('solo', 1) })
+  const service = async () => (await agent.status()).services[0]
+  await eventually(service, found => found?.state === 'ready')
+  const withPort = async (port: string, more: object = {}) => {
+    rewrite(agent, config => {
+      const { web } = config['services'] as { web: { env: object } }
+      config['services'] = { web: { ...web, ...more, env: { ...web.env, PORT: port } } }
+    })
+    await tier.signal('solo', 'HUP')
+  }
+  const isStuck = (reason: string | undefined) => reason?.startsWith('not ready yet') === true
+  await withPort('3999', { ready: { http: '/', timeout: '10m' } })
+  const stuck = await eventually(service, found => found?.state === 'starting' && isStuck(found.reason))
+  await withPort('3998')
+  const again = await eventually(service, found => found?.pid !== stuck?.pid && isStuck(found?.reason), 15_000)
+  await withPort('3000')
+  const mended = await eventually(service, found => found?.state === 'ready', 15_000)
+  expect(mended?.pid).not.toBe(again?.pid)
+}, 60_000)

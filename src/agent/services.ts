@@ -1,13 +1,19 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type Clock, type Log, messageOf } from '../base/index.ts'
 import type { Engine } from '../serf/index.ts'
-import { assertSpec, type ServiceSpec, type StopOptions, type Supervisor } from '../supervisor/index.ts'
+import {
+  assertSpec,
+  type ServiceSpec,
+  type ServiceStatus,
+  type StopOptions,
+  type Supervisor,
+} from '../supervisor/index.ts'
 import { assertTagsFit } from './endpoints/announcer.ts'
 import type { ServiceConfig } from './config/index.ts'
 import { belowWords } from './draining.ts'
 import { type DrainRequest, drainEverywhere } from './endpoints/drain.ts'
 import { drainClusterOf } from './endpoints/drain-query.ts'
-import { type LocalEndpoints, servesOf, startedAreReady } from './endpoints/local-endpoints.ts'
+import { areReady, type LocalEndpoints, servesOf } from './endpoints/local-endpoints.ts'
 import type { Journaling } from './journaling.ts'
 
 /** How long balancers may take to let go of a service that is in the configuration no more. */
@@ -41,12 +47,17 @@ interface Differences {
 export class HostServices {
   readonly #deps: HostServicesDeps
   #configured: readonly ServiceConfig[]
+  /** What runs, or is to run: as it was started. */
+  readonly #started: Map<string, ServiceConfig>
   /** By service that is being stopped: balancers that give no answer. */
   readonly #silent = new Map<string, readonly string[]>()
   #changing: Promise<void> = Promise.resolve()
+  /** Grows with every change. */
+  #change = 0
 
   constructor(configured: readonly ServiceConfig[], deps: HostServicesDeps) {
     this.#configured = configured
+    this.#started = byName(configured)
     this.#deps = deps
   }
 
@@ -64,7 +75,7 @@ export class HostServices {
 
   /** What a change of the configuration would do to the services, a sentence each. */
   outlook(next: readonly ServiceConfig[]): string[] {
-    const { fresh, changed, gone } = this.#differences(next)
+    const { fresh, changed, gone } = differences(byName(this.#configured), next)
     return [
       ...fresh.map(({ name }) => `${name}: started`),
       ...changed.map(({ name }) => `${name}: drained, stopped, and started as it is configured now`),
@@ -74,18 +85,20 @@ export class HostServices {
 
   /**
    * Takes over what is configured now; in the background, one after the other, and what is new is ready before anything is taken away.
+   * What is being started otherwise than it is configured now is not waited for.
    * @param ownTags what is gossiped beside the endpoints
    * @throws ServiceSpecError, TagsTooLargeError: nothing has changed
    */
   change(next: readonly ServiceConfig[], ownTags: Readonly<Record<string, string>>): void {
     const { endpoints, log, announce } = this.#deps
     this.assertTakable(next, ownTags)
-    const differences = this.#differences(next)
     this.#configured = next
     endpoints.configure(next)
     announce()
+    this.#giveUpStarts()
+    const nth = ++this.#change
     this.#changing = this.#changing
-      .then(() => this.#perform(differences))
+      .then(() => this.#perform(() => nth === this.#change))
       .catch((failure: unknown) => log.error({ reason: messageOf(failure) }, 'not every service is as configured'))
   }
 
@@ -111,40 +124,51 @@ export class HostServices {
     await Promise.all(services.map(service => this.#stop(service.name, isGraceful, hurry)))
   }
 
-  #differences(next: readonly ServiceConfig[]): Differences {
-    const before = new Map(this.#configured.map(service => [service.name, service]))
-    const names = new Set(next.map(({ name }) => name))
-    return {
-      fresh: next.filter(({ name }) => !before.has(name)),
-      changed: next.filter(service => !isSameProcess(before.get(service.name), service)),
-      gone: this.#configured.filter(({ name }) => !names.has(name)),
-    }
-  }
-
-  async #perform({ fresh, changed, gone }: Differences): Promise<void> {
+  /** One that was never ready takes no requests: nobody has to let go of it. */
+  #giveUpStarts(): void {
     const { supervisor } = this.#deps
-    const ports = new Set([...changed, ...gone].map(({ name }) => this.#portOf(name)))
-    const [free, waiting] = [fresh.filter(one => !ports.has(one.port)), fresh.filter(one => ports.has(one.port))]
-    await this.#add(free)
-    for (const service of changed) {
-      await supervisor.remove(service.name, this.#stopOptions(service.name, true))
-      await this.#add([service])
-    }
-    await Promise.all(gone.map(({ name }) => this.remove(name)))
-    await this.#add(waiting)
+    const { changed, gone } = differences(this.#started, this.#configured)
+    const outdated = new Set([...changed, ...gone].map(({ name }) => name))
+    for (const { name, state, adopted } of supervisor.services())
+      if (outdated.has(name) && state === 'starting' && !adopted) void supervisor.stop(name)
   }
 
-  #portOf(name: string): number | undefined {
-    return this.#deps.supervisor.services().find(service => service.name === name)?.serves?.port
+  /** From what was started to what is configured by now. @param isLatest once it is not, the change that came since goes on */
+  async #perform(isLatest: () => boolean): Promise<void> {
+    const { fresh, changed, gone } = differences(this.#started, this.#configured)
+    const ports = new Set([...changed, ...gone].map(({ name }) => this.#runningOf(name)?.serves?.port))
+    await this.#add(fresh.filter(one => !ports.has(one.port)))
+    const isReady = ({ name }: ServiceConfig) => this.#runningOf(name)?.state === 'ready'
+    for (const service of [...changed.filter(one => !isReady(one)), ...changed.filter(isReady)]) {
+      if (!isLatest()) return
+      await this.#end(service.name)
+      if (isLatest()) await this.#add([service])
+    }
+    if (!isLatest()) return
+    await Promise.all(gone.map(({ name }) => this.#end(name)))
+    if (isLatest()) await this.#add(fresh.filter(one => ports.has(one.port)))
+  }
+
+  #runningOf(name: string): ServiceStatus | undefined {
+    return this.#deps.supervisor.services().find(service => service.name === name)
+  }
+
+  async #end(name: string): Promise<void> {
+    if (this.#runningOf(name) !== undefined) await this.remove(name)
+    this.#started.delete(name)
   }
 
   async #add(services: readonly ServiceConfig[]): Promise<void> {
     const { supervisor, clock, log } = this.#deps
     if (services.length === 0) return
-    for (const service of services) await supervisor.add(specOf(service))
-    const wait = (ms: number) => new Promise<void>(resolve => void clock.after(ms, () => resolve()))
-    await startedAreReady(supervisor, wait, READY_MS)
-    log.info({ services: services.map(({ name }) => name) }, 'what runs is what is configured')
+    const names = services.map(({ name }) => name)
+    for (const service of services) {
+      this.#started.set(service.name, service) // at once: a change may come while it is being started
+      await supervisor.add(specOf(service))
+    }
+    const tooLate = new Promise<void>(resolve => void clock.after(READY_MS, () => resolve()))
+    await areReady(supervisor, new Set(names), tooLate)
+    log.info({ services: names }, 'what runs is what is configured')
   }
 
   async #stop(name: string, isGraceful: boolean, hurry: AbortSignal): Promise<void> {
@@ -222,6 +246,19 @@ export class HostServices {
     const { log, journal } = this.#deps
     log.warn({ service, silent: names }, 'a balancer gives no answer; the service waits for it')
     journal.guard({ guard: 'drain', what: `${service} waits for ${names.join(', ')}, which gives no answer` })
+  }
+}
+
+function byName(services: readonly ServiceConfig[]): Map<string, ServiceConfig> {
+  return new Map(services.map(service => [service.name, service]))
+}
+
+function differences(before: ReadonlyMap<string, ServiceConfig>, next: readonly ServiceConfig[]): Differences {
+  const names = new Set(next.map(({ name }) => name))
+  return {
+    fresh: next.filter(({ name }) => !before.has(name)),
+    changed: next.filter(service => !isSameProcess(before.get(service.name), service)),
+    gone: [...before.values()].filter(({ name }) => !names.has(name)),
   }
 }
 
