@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import type { ApplyReport, PlanReport } from '../src/api/index.ts'
 import { eventually } from './parts.ts'
 import { ask, siteTemplate, Tier, type TierAgent, untilReady } from './tier.ts'
 
@@ -66,8 +67,14 @@ test('plan says what apply then does; rollback goes back, survives kill -9, and 
     ['1', 'in force'],
     ['2', undefined],
   ])
-  await muster(balancer, 'apply')
+  const applied = async () => JSON.parse((await muster(balancer, 'apply', '-o', 'json')).stdout) as ApplyReport
+  expect((await applied()).plan).toMatchObject({
+    method: 'reload',
+    id: expect.stringMatching(/^[0-9a-f]{12}$/) as string,
+  })
   expect(file()).toContain('timeout server 12000ms')
+  const nothing = JSON.parse((await muster(balancer, 'plan', '-o', 'json')).stdout) as PlanReport
+  expect(await applied()).toMatchObject({ plan: { method: 'nothing', id: nothing.id }, isApplied: true })
   expect(await ask(tier.site)).toBe('web-1')
   const history = (await muster(balancer, 'history', '--kind', 'command,receipt')).stdout
   expect(history).toContain('rollback to generation 1')

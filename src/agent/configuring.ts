@@ -79,7 +79,8 @@ export class Configuring {
       const next = read() // what is wrong with them is on record, too
       this.#deps.assertTakable(next) // before HAProxy has any of it
       if (ask.actor === 'watch' && (await this.#isPinnedOver(next))) return this.#applyPinned(ask, next)
-      const plan = this.#planReport(next, undefined)
+      const outlook = await this.#outlook(next).catch(() => undefined) // what is wrong with it is told by what follows
+      const plan = this.#planReport(next, outlook)
       const receipt = await this.#applyBalancer(next, ask, plan.settings)
       this.#config = withRunningBalancer(this.#config, next)
       await this.#deps.takeOver(next)
