@@ -7,7 +7,9 @@ import type { HaproxyControl } from './drivers/haproxy-control.ts'
 import { RuntimeSocketError } from './errors.ts'
 import { missingRetries, type MissingRetry } from './retries.ts'
 import type { GuardNews, GuardReport } from './guards/report.ts'
-import type { Order, Outlook, Passes } from './pass.ts'
+import { isNotRunning, Outage } from './outage.ts'
+import type { Order, Outlook } from './outlook.ts'
+import type { Passes } from './pass.ts'
 import type { Cause, CheckNews, Receipt } from './receipt.ts'
 import { type Entry, entryKey } from './entry.ts'
 import type { MemberStates } from './roster.ts'
@@ -95,6 +97,9 @@ export interface BalancerParts {
 const LOOK_MS = 1_000
 const RETRY_MS_MIN = 20
 const RETRY_MS_MAX = 500
+/** An HAProxy that was killed is back after fewer: 0.6 s. */
+const FAILURES_OF_A_START = 5
+const STARTING = 'HAProxy does not run; it is being started: ask again in a moment'
 const SERVERS_MAX = 20_000
 const WARNED_MAX = 1_000
 
@@ -110,6 +115,7 @@ export class Balancer implements AsyncDisposable {
   #again = false
   #timer: Timer | undefined
   #failures = 0
+  readonly #outage: Outage
   /** Of the last pass. */
   #failure: unknown
   #refused = 0
@@ -118,6 +124,7 @@ export class Balancer implements AsyncDisposable {
 
   constructor(parts: BalancerParts) {
     this.#parts = parts
+    this.#outage = new Outage(parts.control, parts.clock, parts.log)
     this.#startProblem = parts.problem
     this.#stopListening = parts.supervise.onChange?.(() => this.wake())
   }
@@ -146,14 +153,22 @@ export class Balancer implements AsyncDisposable {
   }
 
   /**
-   * What this configuration would change, its template and the files that it names read anew, and how each change would be made;
-   * nothing is touched.
+   * What this configuration would change, its template and the files that it names read anew, how each change would be made, and
+   * whether HAProxy would refuse it; nothing is touched.
    * @param config default: the one in force
    * @throws BalancerConfigError, TemplateError, RuntimeSocketError
    */
   async plan(config?: BalancerConfig): Promise<Outlook> {
     const [next, render] = await this.#rendered(config)
-    return this.#inTurn(() => this.#parts.passes.outlook(before => before.next(next, render)))
+    const { passes } = this.#parts
+    return this.#inTurn(() =>
+      passes
+        .outlook(before => before.next(next, render))
+        .catch(failure => {
+          this.#assertDown(failure)
+          return passes.outlookOffline(before => before.next(next, render))
+        }),
+    )
   }
 
   /**
@@ -179,9 +194,18 @@ export class Balancer implements AsyncDisposable {
     await door.follow([...before.filter(old => !after.some(({ path }) => path === old.path)), ...after])
     try {
       return await passes.change(layout => layout.next(next, render), order, this.#abort.signal)
+    } catch (failure) {
+      this.#assertDown(failure)
+      return await passes.changeOffline(layout => layout.next(next, render), order)
     } finally {
       await door.follow(doorPools(passes.layout.config))
     }
+  }
+
+  /** HAProxy has not run for so long that it does not come up with the file that is there. @throws the failure where that is not so */
+  #assertDown(failure: unknown): void {
+    if (!isNotRunning(failure)) throw failure
+    if (this.#failures < FAILURES_OF_A_START) throw new RuntimeSocketError(STARTING, { cause: failure })
   }
 
   /** Checked, and its template compiled. */
@@ -322,12 +346,14 @@ export class Balancer implements AsyncDisposable {
       const { lookAtMs } = await this.#inTurn(() => passes.run(this.#abort.signal))
       this.#failures = 0
       this.#failure = undefined
+      this.#outage.over()
       this.#lookIn(Math.min(LOOK_MS, (lookAtMs ?? Number.POSITIVE_INFINITY) - clock.nowMs()))
     } catch (failure) {
       if (this.#abort.signal.aborted) return
       this.#failure = failure
       if (this.#failures === 0) log.warn({ error: messageOf(failure) }, 'balancer pass failed; it is repeated')
       if (failure instanceof RuntimeSocketError) await this.#revive()
+      if (isNotRunning(failure)) await this.#tendOutage(failure)
       this.#again = false
       this.#lookIn(Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** this.#failures++))
     }
@@ -338,6 +364,20 @@ export class Balancer implements AsyncDisposable {
     try {
       const pid = await control.revive()
       if (pid !== undefined) log.warn({ pid }, "HAProxy's sockets are gone; it is told to make them anew")
+    } catch (failure) {
+      this.#failure = failure
+    }
+  }
+
+  /** A file that HAProxy would not start from is written anew. */
+  async #tendOutage(cause: unknown): Promise<void> {
+    const { passes, supervise } = this.#parts
+    const isLong = this.#failures >= FAILURES_OF_A_START
+    try {
+      const words = await this.#inTurn(() => this.#outage.tend(isLong, () => passes.text()))
+      const why = words ?? supervise.status().reason ?? 'it is being started'
+      if (words !== undefined || isLong)
+        this.#failure = new RuntimeSocketError(`HAProxy does not run, nothing is served: ${why}`, { cause })
     } catch (failure) {
       this.#failure = failure
     }

@@ -22,7 +22,7 @@ export {
 } from './errors.ts'
 export type { DriftPolicy, DriftReport } from './drift.ts'
 export type { CheckEvidence, HaproxyEvidence, TrafficEvidence } from './evidence.ts'
-export type { Order, Outlook } from './pass.ts'
+export type { Order, Outlook } from './outlook.ts'
 export type { GuardNews, GuardReport } from './guards/report.ts'
 export { preview } from './preview.ts'
 export type { Cause, CheckNews, Receipt, ServerChange } from './receipt.ts'

@@ -12,6 +12,7 @@ import {
 } from './errors.ts'
 import type { Layout } from './layout.ts'
 import { Lookout, type LookoutDeps, type Outcome } from './lookout.ts'
+import { type NextLayout, offlineStep, type Order, type Outlook, outlookOf } from './outlook.ts'
 import { type Command, commandLine } from './plan.ts'
 import { type Cause, changesBetween, type Picture, pictureOf, type Receipt } from './receipt.ts'
 import { type MemberStates, placed } from './roster.ts'
@@ -35,32 +36,6 @@ export interface PassDeps extends LookoutDeps {
 /** What one pass found out. */
 export interface PassResult {
   readonly lookAtMs: number | undefined
-}
-
-/** Who wants another configuration, and why. */
-export interface Order {
-  readonly actor: string
-  readonly causes: readonly Cause[]
-  /** The `id` of the outlook that was agreed to; another step is refused. */
-  readonly expected?: string
-  /** Also where nothing differs: HAProxy's program has been replaced, say. */
-  readonly reload?: boolean
-}
-
-/** Another layout, made of the one in force. */
-export type NextLayout = (before: Layout) => Layout
-
-/** What would be done, and how. */
-export interface Outlook {
-  /** Tells this step from another; 12 hexadecimal digits. */
-  readonly id: string
-  readonly method: 'nothing' | Receipt['method']
-  readonly reasons: readonly string[]
-  /** For the socket, in order. */
-  readonly commands: readonly string[]
-  /** HAProxy's file as it is and as it would be. */
-  readonly before: string
-  readonly after: string
 }
 
 /** A step that a pass found, and whether it would only undo what somebody else has done. */
@@ -162,20 +137,24 @@ export class Passes {
     }
   }
 
-  /** What this layout would change, and how; nothing is touched. @throws RuntimeSocketError, TemplateError */
+  /**
+   * What this layout would change, and how, and whether HAProxy would refuse it; nothing is touched.
+   * @throws RuntimeSocketError, TemplateError
+   */
   async outlook(next: NextLayout): Promise<Outlook> {
     const { step } = await this.#candidate(next)
-    const { plan } = step
-    const method = plan.kind !== 'nothing' ? plan.kind : this.#isNewFile(step) ? 'file' : 'nothing'
-    const before = this.#deps.control.fileText ?? ''
-    return {
-      id: idOf(step),
-      method,
-      reasons: plan.kind === 'reload' ? plan.reasons : [],
-      commands: linesOf(plan),
-      before,
-      after: method === 'nothing' ? before : step.file,
-    }
+    return this.#judged(outlookOf(step, this.#deps.control.fileText ?? '', this.#isNewFile(step)), step)
+  }
+
+  /** The same while HAProxy does not run: the file is written, and HAProxy started with it. @throws TemplateError */
+  async outlookOffline(next: NextLayout): Promise<Outlook> {
+    const { step } = this.#offline(next)
+    return this.#judged(outlookOf(step, this.#deps.control.fileText ?? '', true), step)
+  }
+
+  async #judged(outlook: Outlook, step: Step): Promise<Outlook> {
+    const refusal = await this.#deps.control.refusalOf(step.file)
+    return refusal === undefined ? outlook : { ...outlook, refusal }
   }
 
   /**
@@ -202,6 +181,28 @@ export class Passes {
       this.#deps.wake()
       throw failure
     }
+  }
+
+  /**
+   * Puts a configuration in force while HAProxy does not run: the supervisor's next start of it finds the new file.
+   * @throws PlanStaleError, ConfigRefusedError, TemplateError: the one before is in force
+   */
+  async changeOffline(next: NextLayout, order: Order): Promise<Receipt> {
+    const startedAtMs = this.#deps.clock.nowMs()
+    const { layout, step } = this.#offline(next)
+    if (order.expected !== undefined && idOf(step) !== order.expected) throw new PlanStaleError(order.expected)
+    await this.#deps.control.install(step.file)
+    this.#use(layout)
+    this.#settled = undefined
+    this.#drift.forget()
+    return this.#issue(order, { method: 'file', reasons: ['HAProxy does not run'], commands: [], startedAtMs })
+  }
+
+  #offline(next: NextLayout): { readonly layout: Layout; readonly step: Step } {
+    const { roster } = this.lookout
+    const layout = next(this.#layout)
+    layout.seat(layout.own(roster))
+    return { layout, step: offlineStep(layout.text(roster)) }
   }
 
   stop(): void {

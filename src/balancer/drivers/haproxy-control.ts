@@ -6,8 +6,16 @@ import { endpointOf } from '../server.ts'
 import { commandLine, type Command, payloadOf } from '../plan.ts'
 import { assertDone, parseFigures, parseServersState, type ServerFigures, type ServerState } from '../runtime-state.ts'
 import { StatesReader } from '../states-reader.ts'
-import { RuntimeSocketError } from '../errors.ts'
-import { assertAccepted, type Haproxy, installChecked, readIfThere, reload, showProcesses } from './haproxy-process.ts'
+import { BindError, RuntimeSocketError } from '../errors.ts'
+import {
+  assertAccepted,
+  type Haproxy,
+  installChecked,
+  readIfThere,
+  refusalOf,
+  reload,
+  showProcesses,
+} from './haproxy-process.ts'
 import { OldWorkers } from './old-workers.ts'
 import { reviveMaster } from './lost-sockets.ts'
 import { assertBindable } from './test-bind.ts'
@@ -117,6 +125,11 @@ export class HaproxyControl {
   /** What the worker runs, but for what the socket can change. */
   get loaded(): Structure {
     return this.#loaded
+  }
+
+  /** The master's socket, which stands in where the worker has none, takes no certificates. */
+  get takesCertificates(): boolean {
+    return !this.#throughMaster
   }
 
   /** Why what was loaded last is not on record; undefined when it is. */
@@ -269,9 +282,26 @@ export class HaproxyControl {
 
   /** Whether HAProxy would take it. Nothing is changed. @throws ConfigRefusedError, BindError */
   async check(text: string): Promise<void> {
+    await this.#assertBindable(text)
+    await assertAccepted(this.#haproxy, this.#paths.config, text)
+  }
+
+  /** Why HAProxy would not load this file, in its own words where it has any; undefined when it would. Nothing is changed. */
+  async refusalOf(text: string): Promise<string | undefined> {
+    const words = await refusalOf(this.#haproxy, this.#paths.config, text)
+    if (words !== undefined) return words
+    try {
+      await this.#assertBindable(text)
+      return undefined
+    } catch (failure) {
+      if (failure instanceof BindError) return failure.message
+      throw failure
+    }
+  }
+
+  async #assertBindable(text: string): Promise<void> {
     const wanted = bindAddresses(parseStructure(text))
     await assertBindable(wanted, this.#isKnown ? bindAddresses(this.#loaded) : wanted.map(anyAddress))
-    await assertAccepted(this.#haproxy, this.#paths.config, text)
   }
 
   /** After commands: the process and the file say the same. */
@@ -293,8 +323,7 @@ export class HaproxyControl {
    */
   async reload(text: string, signal?: AbortSignal): Promise<number> {
     const before = this.#fileText
-    const wanted = bindAddresses(parseStructure(text))
-    await assertBindable(wanted, this.#isKnown ? bindAddresses(this.#loaded) : wanted.map(anyAddress))
+    await this.#assertBindable(text)
     await this.install(text)
     try {
       const workerPid = await reload(this.#paths.master, this.#clock, signal)
@@ -343,9 +372,7 @@ export class HaproxyControl {
     this.#loaded = parseStructure(text ?? '')
     if (text !== undefined && record !== text) await this.#remember(workerPid, text)
     this.#workerPid = workerPid
-    this.#throughMaster = !this.#loaded.some(section =>
-      section.lines.some(line => line.startsWith(`stats socket ${this.#paths.admin} `)),
-    )
+    this.#throughMaster = !this.#hasSocket()
   }
 
   /** Without the record (a full disk) the next agent takes the file for what was loaded, as it does where the pid differs. */
@@ -353,8 +380,15 @@ export class HaproxyControl {
     this.oldWorkers.expect()
     this.#workerPid = workerPid
     this.#loaded = parseStructure(text)
+    this.#throughMaster = !this.#hasSocket()
     this.#isKnown = true
     this.#recordFailure = await failureOf(writeFileAtomic(this.#recordPath(), `# worker ${workerPid}\n${text}`))
+  }
+
+  /** The worker's own; without it a former worker would answer there. */
+  #hasSocket(): boolean {
+    const line = `stats socket ${this.#paths.admin}`
+    return this.#loaded.some(({ lines }) => lines.some(one => one === line || one.startsWith(`${line} `)))
   }
 
   #recordPath(): string {

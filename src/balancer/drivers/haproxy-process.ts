@@ -66,10 +66,27 @@ export async function assertAccepted(haproxy: Haproxy, path: string, text: strin
   await rm(await checkedCandidate(haproxy, path, text))
 }
 
+/** HAProxy's words about `text` that it refuses, which it calls `<path> (planned)`; undefined where it takes it. No file is left. */
+export async function refusalOf(haproxy: Haproxy, path: string, text: string): Promise<string | undefined> {
+  const candidate = `${path}.planned`
+  try {
+    await writeFileAtomic(candidate, text)
+    const { exitCode, words } = await check(haproxy, candidate)
+    return exitCode === 0 ? undefined : words.replaceAll(candidate, `${path} (planned)`)
+  } finally {
+    await rm(candidate, { force: true })
+  }
+}
+
+/** As it is run: `program` needs a master. */
+function check(haproxy: Haproxy, path: string): ReturnType<typeof run> {
+  return run(haproxy.path, ['-W', '-c', '-f', path])
+}
+
 async function checkedCandidate(haproxy: Haproxy, path: string, text: string): Promise<string> {
   const candidate = `${path}.new`
   await writeFileAtomic(candidate, text)
-  const { exitCode, words } = await run(haproxy.path, ['-W', '-c', '-f', candidate]) // as it is run: `program` needs a master
+  const { exitCode, words } = await check(haproxy, candidate)
   if (exitCode !== 0) {
     await rename(candidate, `${path}.refused`)
     await writeFileAtomic(`${path}.refused.txt`, `${words}\n`)
