@@ -256,6 +256,8 @@ test.concurrent('agents of ours: the process, its readiness, its end; asked at t
   mode(tier, 'a4', '503 still warming up')
   mode(tier, 'a7', '404 no such page')
   await untilReady(lb, ['a1', 'a10', 'a6', 'a8', 'a9'])
+  for (const what of ['a1:3000', 'web/a1', 'web/a1:3000', `${tier.ip(11)}:3000`])
+    expect(await says(lb, what, /^a1 takes traffic in pool web: /)).toBe(0)
 
   const quarantined =
     /^a2 is not in pool web: its service app was given up after \d+ restarts?: exit status 3; its last line: "no database"$/
