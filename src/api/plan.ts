@@ -21,6 +21,8 @@ export interface PlanReport {
   /** HAProxy's file as it is and as it would be. */
   readonly before: string
   readonly after: string
+  /** Why HAProxy would not load that file, in its own words, with file and line; absent where it would. */
+  readonly refusal?: string
   readonly settings: readonly SettingReport[]
   /** What becomes of services of this host, a sentence each. */
   readonly services: readonly string[]

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
@@ -133,6 +133,30 @@ test('a configuration that HAProxy refuses changes nothing, and the one before g
   await until(() => balancer.status().pools[0]?.servers.filter(({ state }) => state === 'ready').length === 2)
   expect(balancer.status()).toMatchObject({ reloads: 0, problem: undefined })
   expect(await readFile(made.config.configPath, 'utf8')).toContain('balance leastconn')
+})
+
+test("a plan has HAProxy's words about what it would refuse, a file that the configuration names and that is gone among it", async () => {
+  const made = await rig({ reloadSpacingMs: 1 })
+  const path = join(made.config.runDir, 'own.hbs')
+  const page = join(made.config.runDir, '503.http')
+  await writeFile(page, 'HTTP/1.0 503 Sorry\r\n\r\nsorry\n')
+  const template = ownTemplate(`127.0.21.1:${made.port}`, `errorfile 503 ${page}`)
+  const balancer = await started(made)
+  const own = { ...made.config, template: { path } }
+  await writeFile(path, template.replace('mode http', 'foo bar'))
+  const outlook = await balancer.plan(own)
+  expect(outlook).toMatchObject({
+    method: 'reload',
+    refusal: expect.stringMatching(/haproxy.cfg \(planned\):4\].*'foo'/) as unknown,
+  })
+  await expect(balancer.apply(own, { ...ORDER, expected: outlook.id })).rejects.toThrow(/unknown keyword 'foo'/)
+  await writeFile(path, template)
+  await balancer.apply(own, ORDER)
+  expect((await balancer.plan(own)).refusal).toBeUndefined()
+  await rm(page)
+  expect((await balancer.plan(own)).refusal).toContain(page)
+  const files = await readdir(made.config.runDir)
+  expect(files.filter(name => name.includes('planned'))).toEqual([])
 })
 
 test('the key of the cookies, entries of maps and of ACLs change without a reload', async () => {

@@ -88,10 +88,14 @@ test('where no file is one that HAProxy takes, the status has its words, and the
   await expect(balancer.apply(undefined, ORDER)).rejects.toThrow(page)
   await writeFile(path, naming(page, `127.0.21.1:${first.port}`).replace(/^.*errorfile.*\n/m, ''))
   const outlook = await balancer.plan()
-  expect(outlook).toMatchObject({ method: 'file', commands: [] })
+  expect(outlook).toMatchObject({
+    method: 'file',
+    commands: [],
+    reasons: [expect.stringMatching('HAProxy does not run') as unknown],
+  })
   expect(outlook.refusal).toBeUndefined()
   const receipt = await balancer.apply(undefined, { ...ORDER, expected: outlook.id })
-  expect(receipt).toMatchObject({ method: 'file', reasons: ['HAProxy does not run'] })
+  expect(receipt).toMatchObject({ method: 'file', reasons: outlook.reasons })
   await until(() => answers(made.port), 10_000)
   await until(() => balancer.status().problem === undefined)
   expect((await balancer.plan()).method).toBe('nothing')

@@ -46,6 +46,7 @@ interface FoundOrder extends Order {
 const RELOAD_SPACING_MS = 1_000
 /** A reload cures an unknown reply once; one that comes back is not cured by reloads. */
 const MISTRUST_MS = 60_000
+const NOT_RUNNING = 'HAProxy does not run: its next start finds this file'
 const BLIND =
   'nothing tells which servers of the running HAProxy are ours; it is left as it is until the ring has been joined'
 
@@ -149,7 +150,8 @@ export class Passes {
   /** The same while HAProxy does not run: the file is written, and HAProxy started with it. @throws TemplateError */
   async outlookOffline(next: NextLayout): Promise<Outlook> {
     const { step } = this.#offline(next)
-    return this.#judged(outlookOf(step, this.#deps.control.fileText ?? '', true), step)
+    const outlook = outlookOf(step, this.#deps.control.fileText ?? '', true)
+    return this.#judged({ ...outlook, reasons: [NOT_RUNNING] }, step)
   }
 
   async #judged(outlook: Outlook, step: Step): Promise<Outlook> {
@@ -195,7 +197,7 @@ export class Passes {
     this.#use(layout)
     this.#settled = undefined
     this.#drift.forget()
-    return this.#issue(order, { method: 'file', reasons: ['HAProxy does not run'], commands: [], startedAtMs })
+    return this.#issue(order, { method: 'file', reasons: [NOT_RUNNING], commands: [], startedAtMs })
   }
 
   #offline(next: NextLayout): { readonly layout: Layout; readonly step: Step } {

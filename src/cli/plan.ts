@@ -31,7 +31,8 @@ export async function runPlan(options: PlanOptions): Promise<void> {
   if (format === 'json') printJson(plan)
   else await showPlan(plan, options)
   const isSomething = plan.method !== 'nothing' || plan.services.length + plan.settings.length > 0
-  if (options.detailedExitcode === true && isSomething) process.exitCode = CHANGES_PRESENT
+  if (plan.refusal !== undefined) process.exitCode = EXIT.failed
+  else if (options.detailedExitcode === true && isSomething) process.exitCode = CHANGES_PRESENT
 }
 
 export async function runApply(options: ApplyOptions): Promise<void> {
@@ -65,8 +66,9 @@ export async function runRollback(options: RollbackOptions, generation: string |
 
 /** The plan as a person reads it: how, why, what is written otherwise, what is said to HAProxy. */
 function planText(plan: PlanReport): string {
-  const { id, method, reasons, commands, settings, services, restart } = plan
+  const { id, method, reasons, commands, settings, services, restart, refusal } = plan
   const parts = [HEADS[method](id)]
+  if (refusal !== undefined) parts.push(refusalText(method, refusal))
   if (reasons.length > 0) parts.push(reasons.map(reason => `  because ${printable(reason)}`).join('\n'))
   if (settings.length > 0) parts.push(`settings\n${indented(formatTable(settings.map(settingRow)))}`)
   if (commands.length > 0)
@@ -74,6 +76,14 @@ function planText(plan: PlanReport): string {
   if (services.length > 0) parts.push(`services of this host\n${indented(services.map(printable).join('\n'))}`)
   if (restart.length > 0) parts.push(`takes a restart (muster handover, then start): ${restart.join(', ')}`)
   return parts.join('\n\n')
+}
+
+function refusalText(method: PlanReport['method'], words: string): string {
+  const what =
+    method === 'reload'
+      ? 'HAProxy would refuse it, and nothing would be changed'
+      : 'HAProxy refuses its file: the next start or reload would fail'
+  return `${what}:\n${indented(printableLines(words))}`
 }
 
 const HEADS: Readonly<Record<PlanReport['method'], (id: string) => string>> = {
@@ -101,6 +111,7 @@ async function showPlan(plan: PlanReport, { diff }: PlanOptions): Promise<void> 
 }
 
 async function showApplied({ plan, isApplied, receipt }: ApplyReport, options: PlanOptions): Promise<void> {
+  if (!isApplied && plan.refusal !== undefined) process.exitCode = EXIT.failed
   if (!isApplied) return showPlan(plan, options)
   if (plan.restart.length > 0)
     tell(printable(`takes a restart (muster handover, then start): ${plan.restart.join(', ')}`))
