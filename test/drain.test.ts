@@ -141,6 +141,37 @@ test('a drain waits for what runs, says how old it is, and ends with 5 when the 
   expect(drains).toMatchObject([{ server: 'web-11', forced: true, reason: 'test', done: true }])
 }, 90_000)
 
+test('a drain that waits is said to stay in force while its agent is killed and started anew, and then goes on to its end', async () => {
+  await using tier = await Tier.open('127.0.183')
+  const balancer = balancerOn(tier, 1)
+  await eventually(
+    () => balancer.status(),
+    status => status.balancer?.haproxy.pid !== undefined,
+  )
+  await plain(tier, 'web-11', 11)
+  await untilReady(balancer, ['web-11'])
+  const tunnel = await open(tier.ip(1))
+  const order = ['drain', 'web-11', '--force', '--reason', 'test', '--timeout', '60s']
+  const draining = new Part([process.execPath, MUSTER, ...order], envOf(balancer))
+  const said = (words: string) =>
+    eventually(
+      () => draining.output,
+      output => output.includes(words),
+    )
+  await said('1 session left on lb-1')
+  await tier.signal('lb-1', 'KILL')
+  await said('; the drain of web-11 stays in force on every balancer (lb-1); asking again')
+  const again = balancerOn(tier, 1)
+  await eventually(
+    () => stateOn(again, 'web-11'),
+    server => server?.state === 'drain',
+  )
+  expect(draining.child.exitCode).toBe(null)
+  tunnel.destroy()
+  expect(await draining.exited).toBe(0)
+  expect(draining.output).toContain('web-11 is drained: nothing is left on lb-1')
+}, 90_000)
+
 test('leave is refused where it would take the last server, goes on by force, and is on record; SIGTERM is not refused', async () => {
   await using tier = await Tier.open('127.0.183')
   const balancer = balancerOn(tier, 1)

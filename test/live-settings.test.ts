@@ -7,6 +7,7 @@ import { eventually, members } from './parts.ts'
 import { Tier, type TierAgent, untilReady } from './tier.ts'
 
 const NET = '127.0.199'
+const MUSTER = resolve(import.meta.dirname, '../bin/muster')
 
 function rewrite({ directory }: TierAgent, change: (config: Record<string, unknown>) => void): void {
   const file = join(directory, 'muster.yaml')
@@ -21,7 +22,7 @@ interface Outcome {
 }
 
 function muster(agent: TierAgent, ...args: string[]): Promise<Outcome> {
-  const argv = [resolve(import.meta.dirname, '../bin/muster'), ...args, '--socket', join(agent.directory, 'a.sock')]
+  const argv = [MUSTER, ...args, '--socket', join(agent.directory, 'a.sock')]
   return new Promise(done => {
     execFile(process.execPath, argv, (failure, stdout) =>
       done({ code: failure === null ? 0 : Number(failure.code), stdout }),

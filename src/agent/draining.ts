@@ -115,14 +115,14 @@ export class Drains {
 
   /** All that is drained, or one server, with what is left there. */
   async list(target?: DrainTarget): Promise<DrainList> {
-    const { records, silent } = await this.#records()
+    const { records, answered, silent } = await this.#records()
     const isAsked = (one: DrainRecord) =>
       target === undefined || (one.server === target.server && (target.pool ?? one.pool) === one.pool)
     const asked = records.filter(isAsked).slice(0, LISTED_MAX)
     const drains = await Promise.all(
       asked.map(async record => this.#report(record, await this.#ask({ op: 'look', ...targetOf(record) }))),
     )
-    return { drains, silent }
+    return { drains, answered, silent }
   }
 
   /**
@@ -180,7 +180,11 @@ export class Drains {
   }
 
   /** What is in force on any balancer, the latest word about each. */
-  async #records(): Promise<{ readonly records: readonly DrainRecord[]; readonly silent: readonly string[] }> {
+  async #records(): Promise<{
+    readonly records: readonly DrainRecord[]
+    readonly answered: readonly string[]
+    readonly silent: readonly string[]
+  }> {
     const { clock, serf } = this.#deps
     const book = new DrainBook()
     const answered = new Set<string>()
@@ -198,7 +202,8 @@ export class Drains {
       }
       next = nexts.length === 0 ? undefined : Math.min(...nexts)
     }
-    return { records: book.active(), silent: balancersIn(serf).filter(name => !answered.has(name)) }
+    const silent = balancersIn(serf).filter(name => !answered.has(name))
+    return { records: book.active(), answered: [...answered], silent }
   }
 
   /** In the background, until every balancer that is alive holds it. @param told who has answered already */

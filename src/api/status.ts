@@ -137,6 +137,8 @@ export interface BalancerDrain {
 
 export interface DrainList {
   readonly drains: readonly DrainReport[]
+  /** Balancers that have told what they hold; absent where nobody was asked for all. */
+  readonly answered?: readonly string[]
   readonly silent: readonly string[]
 }
 

@@ -4,6 +4,7 @@ import { parseDuration } from '../agent/config/duration.ts'
 import { apiRequest, type DrainReport, reasonFault } from '../api/index.ts'
 import { type ApiOptions, socketOf } from './api-options.ts'
 import { drainsText, listed, progressText } from './drain-text.ts'
+import { type DrainOutcome, stays, untilDrained } from './drain-wait.ts'
 import { EXIT } from './exit.ts'
 import { formatOf, interrupted, print, printJson, report, tell } from './output.ts'
 import { printable } from './table.ts'
@@ -21,9 +22,6 @@ export interface DrainOptions extends ApiOptions {
 
 /** As long as a service of ours is drained before it is stopped. */
 const TIMEOUT_DEFAULT = '30s'
-const PROGRESS_MS = 2_000
-/** The first look comes sooner: most servers are empty as soon as they are out of traffic. */
-const FIRST_LOOK_MS = 250
 
 /** Drains a server and waits; without a server: what is drained. */
 export async function runDrain(options: DrainOptions, server: string | undefined): Promise<void> {
@@ -72,42 +70,36 @@ async function drain(options: DrainOptions, server: string): Promise<void> {
     ...(options.reason === undefined ? {} : { reason: options.reason }),
   }
   const first = await apiRequest(socketOf(options), 'POST /v1/drain', order)
-  const last = options.wait ? await untilDone(options, server, first, waitMs) : first
-  if (format === 'json') printJson(last)
-  else tell(endText(last, options.wait))
-  if (options.wait && !last.done) process.exitCode = process.exitCode ?? EXIT.timedOut
+  const outcome = options.wait ? await waited(options, server, first, waitMs) : { drain: first }
+  if (format === 'json') printJson(outcome.drain)
+  if (format === 'text' || outcome.unanswered !== undefined) tell(endText(outcome, options.wait))
+  if (options.wait && !outcome.drain.done) process.exitCode = process.exitCode ?? EXIT.timedOut
 }
 
-/** Shows every two seconds what is left, until nothing is, the time has come, or somebody presses Ctrl-C. */
-async function untilDone(
+async function waited(
   options: DrainOptions,
   server: string,
   first: DrainReport,
   waitMs: number,
-): Promise<DrainReport> {
-  const quitting = interrupted()
-  const deadlineMs = performance.now() + waitMs
-  let last = first
-  while (!last.done && performance.now() < deadlineMs && !quitting.aborted) {
-    if (last !== first) tell(progressText(last))
-    const pauseMs = last === first ? FIRST_LOOK_MS : PROGRESS_MS
-    const restMs = Math.max(0, Math.min(pauseMs, deadlineMs - performance.now()))
-    await pause(restMs, undefined, { signal: quitting }).catch(() => undefined) // Ctrl-C: said below
-    if (quitting.aborted) break
-    const { drains } = await apiRequest(socketOf(options), 'GET /v1/drains', targetOf(options, server))
-    const now = drains.find(one => one.pool === options.pool)
-    if (now === undefined) return { ...last, takenBack: true }
-    last = now
-  }
-  if (quitting.aborted && !last.done) process.exitCode = EXIT.failed
-  return last
+): Promise<DrainOutcome> {
+  const { pool } = options
+  const signal = interrupted()
+  const outcome = await untilDrained(first, {
+    ...{ pool, waitMs, signal, tell },
+    nowMs: () => performance.now(),
+    pause: ms => pause(ms, undefined, { signal }).catch(() => undefined), // Ctrl-C: said below
+    ask: () => apiRequest(socketOf(options), 'GET /v1/drains', targetOf(options, server), signal),
+  })
+  if (signal.aborted && !outcome.drain.done) process.exitCode = EXIT.failed
+  return outcome
 }
 
-function endText(drain: DrainReport, waited: boolean): string {
+function endText({ drain, unanswered }: DrainOutcome, waited: boolean): string {
   const server = printable(drain.server)
   const back = `to take it back: muster drain --undo ${server}`
   if (drain.takenBack) return `somebody has taken the drain of ${server} back`
   if (!waited) return `${server} takes no new clients (${progressText(drain)}); ${back}`
+  if (unanswered !== undefined) return `${unanswered}; ${stays(drain)}, and what is left is not known; ${back}`
   if (drain.done)
     return `${server} is drained: nothing is left on ${listed(drain.balancers.map(one => one.name))}; ${back}`
   return `${server} stays drained, but is not empty: ${progressText(drain)}; ${back}`
