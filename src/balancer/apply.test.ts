@@ -234,6 +234,28 @@ test('a certificate is exchanged without a reload, and a file that holds none is
   expect(await nameOf(made.port)).toBe('second.example')
 })
 
+test('where HAProxy has no socket of its own a certificate takes a reload, and none any more once it has one', async () => {
+  const made = await rig({ reloadSpacingMs: 1 })
+  const directory = dirname(made.config.configPath)
+  const [template, pem] = [join(directory, 't.hbs'), join(directory, 'site.pem')]
+  const full = ownTemplate(`127.0.21.1:${made.port} ssl crt ${pem}`, '')
+  await writeFile(template, full.replace(/^ *stats socket.*\n/m, ''))
+  await writeFile(pem, certificate(directory, 'first.example'))
+  const balancer = await started({ ...made, start: () => rigWith(made, template) })
+  await until(async () => (await nameOf(made.port)) === 'first.example')
+  await writeFile(pem, certificate(directory, 'second.example'))
+  const outlook = await balancer.plan()
+  expect(outlook).toMatchObject({ method: 'reload', commands: [] })
+  expect(outlook.reasons).toEqual([`${pem}: another certificate, which takes HAProxy's own socket (stats socket)`])
+  await balancer.apply(undefined, { ...ORDER, expected: outlook.id })
+  expect(await nameOf(made.port)).toBe('second.example')
+  await writeFile(template, full)
+  expect((await balancer.apply(undefined, ORDER))?.method).toBe('reload')
+  await writeFile(pem, certificate(directory, 'third.example'))
+  expect((await balancer.apply(undefined, ORDER))?.method).toBe('runtime')
+  expect(await nameOf(made.port)).toBe('third.example')
+})
+
 test('what somebody changes over the socket is put right, shown, and not fought over for ever', async () => {
   const made = await rig()
   const balancer = await started(made)

@@ -92,27 +92,36 @@ export function parseFingerprint(reply: string): string | undefined {
   return /^SHA1 FingerPrint: ([0-9A-F:]+)/im.exec(reply)?.[1]?.replaceAll(':', '').toLowerCase()
 }
 
-/** What changes the one into the other while HAProxy runs, or in words why that takes a reload. */
+/**
+ * What changes the one into the other while HAProxy runs, or in words why that takes a reload.
+ * @param takesPayload whether HAProxy's socket takes more than a line
+ */
 export function attachmentChanges(
   running: Attachments,
   wanted: Attachments,
+  takesPayload = true,
 ): { readonly commands: AttachmentCommand[]; readonly reasons: string[] } {
   const commands: AttachmentCommand[] = []
   const reasons: string[] = []
   for (const [path, want] of wanted) {
     const have = running.get(path)
     if (have === undefined) continue // the structure differs as well, or HAProxy does not tell
-    const change = attachmentChange(path, have, want)
+    const change = attachmentChange(path, have, want, takesPayload)
     if (typeof change === 'string') reasons.push(change)
     else commands.push(...change)
   }
   return { commands, reasons }
 }
 
-function attachmentChange(path: string, have: Attachment, want: Attachment): AttachmentCommand[] | string {
+function attachmentChange(
+  path: string,
+  have: Attachment,
+  want: Attachment,
+  takesPayload: boolean,
+): AttachmentCommand[] | string {
   if (have.kind !== want.kind) return `${path}: changed`
   if (want.kind === 'other') return (have as typeof want).digest === want.digest ? [] : `${path}: changed`
-  if (want.kind === 'certificate') return certificateChange(path, have as typeof want, want)
+  if (want.kind === 'certificate') return certificateChange(path, have as typeof want, want, takesPayload)
   const commands = entryChanges(want.kind, path, (have as typeof want).entries, want.entries)
   return commands.length > ENTRIES_CHANGED_MAX ? `${path}: ${commands.length} entries changed` : commands
 }
@@ -121,8 +130,10 @@ function certificateChange(
   path: string,
   have: { readonly fingerprint: string },
   want: { readonly fingerprint: string; readonly pem: string | undefined },
+  takesPayload: boolean,
 ): AttachmentCommand[] | string {
   if (have.fingerprint === want.fingerprint) return []
+  if (!takesPayload) return `${path}: another certificate, which takes HAProxy's own socket (stats socket)`
   const { pem } = want
   if (pem === undefined || Buffer.byteLength(pem) > PEM_BYTES_MAX) return `${path}: another certificate`
   return [

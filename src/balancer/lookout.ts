@@ -140,7 +140,8 @@ export class Lookout {
     if (this.#isBlind) return undefined
     await this.#tendOldWorkers()
     const attachments = await this.surroundings.look(control.loaded, rereads)
-    return { seen, loaded: control.loaded, attachments, released: this.released, lookAtMs, isQuiet }
+    const { loaded, takesPayload } = control
+    return { seen, loaded, takesPayload, attachments, released: this.released, lookAtMs, isQuiet }
   }
 
   /** Decides with what was seen. @returns when to look again although nothing happened, ms of the clock */

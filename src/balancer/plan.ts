@@ -33,6 +33,8 @@ export interface Running {
   /** Of servers that do not say it themselves: HAProxy does not tell it, but its file does. */
   readonly maxconns?: ReadonlyMap<string, number>
   readonly attachments?: Attachments
+  /** Whether its socket takes more than a line: a certificate; default true. */
+  readonly takesPayload?: boolean
 }
 
 export interface Wanted {
@@ -70,7 +72,7 @@ export type Plan =
  * @param asked reasons for a reload that are not in the two
  */
 export function plan(running: Running, wanted: Wanted, asked: readonly string[] = []): Plan {
-  const attached = attachmentChanges(running.attachments ?? NONE, wanted.attachments ?? NONE)
+  const attached = attachmentChanges(running.attachments ?? NONE, wanted.attachments ?? NONE, running.takesPayload)
   const reasons = [...asked, ...structuralDifferences(running.config, wanted.config), ...attached.reasons]
   const phases = newPhases()
   for (const [server, want] of wanted.servers) {

@@ -27,17 +27,25 @@ export interface Ground {
   readonly attachments: { readonly running: Attachments; readonly wanted: Attachments }
   /** Servers that were released and may still be in HAProxy. */
   readonly released: readonly Entry[]
+  /** Whether the socket takes more than a line; default true. */
+  readonly takesPayload?: boolean
   /** Reasons for a reload that are not found in what runs. */
   readonly asked?: readonly string[]
 }
 
 /** Plans without touching anything. @throws TemplateError when the template fails while it renders */
 export function stepFor(layout: Layout, roster: Roster, ground: Ground): Step {
-  const { seen, loaded, attachments, released, asked } = ground
+  const { seen, loaded, attachments, released, asked, takesPayload } = ground
   const { text, structure: config, wanted: known } = layout.draw(roster)
   const { servers: live } = seen
   const maxconns = lineMaxconns(loaded)
-  const running: Running = { config: loaded, servers: live, maxconns, attachments: attachments.running }
+  const running: Running = {
+    config: loaded,
+    servers: live,
+    maxconns,
+    attachments: attachments.running,
+    ...(takesPayload === undefined ? {} : { takesPayload }),
+  }
   const gone = leavers(live, known, loaded, released)
   const servers = gone.size === 0 ? known : new Map([...known, ...gone])
   const wanted: Wanted = { config, servers, attachments: attachments.wanted }

@@ -111,6 +111,8 @@ export class HaproxyControl {
   #isKnown = false
   #recordFailure: string | undefined
   #throughMaster = false
+  /** The worker's own could not be opened when it was last tried. */
+  #isSocketLost = false
   #reviveAtMs = Number.NEGATIVE_INFINITY
   #serversText: string | undefined
 
@@ -127,9 +129,9 @@ export class HaproxyControl {
     return this.#loaded
   }
 
-  /** The master's socket, which stands in where the worker has none, takes no certificates. */
-  get takesCertificates(): boolean {
-    return !this.#throughMaster
+  /** Whether a certificate can be sent: the master's socket, which stands in where the worker has none, takes a line and no more. */
+  get takesPayload(): boolean {
+    return !this.#throughMaster && !this.#isSocketLost
   }
 
   /** Why what was loaded last is not on record; undefined when it is. */
@@ -397,9 +399,11 @@ export class HaproxyControl {
 
   async #withSession<T>(work: (session: RuntimeSession) => Promise<T>): Promise<T> {
     const options = { timeoutMs: TIMEOUT_MS, clock: this.#clock }
-    const session = this.#throughMaster
-      ? masterSession(this.#paths.master, options)
-      : await openRuntimeSession(this.#paths.admin, options).catch(() => masterSession(this.#paths.master, options))
+    const own = this.#throughMaster
+      ? undefined
+      : await openRuntimeSession(this.#paths.admin, options).catch(() => undefined)
+    this.#isSocketLost = own === undefined
+    const session = own ?? masterSession(this.#paths.master, options)
     try {
       return await work(session)
     } finally {
