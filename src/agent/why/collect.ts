@@ -246,20 +246,16 @@ async function balancerFacts(agent: Agent): Promise<BalancerFacts | undefined> {
   }
 }
 
-/** What an apply would say now; HAProxy itself is not asked, so what it has said before counts while the files differ. */
+/** What an apply would say now, HAProxy's own words about the file among it. */
 async function configurationOf(agent: Agent, problem: string | undefined): Promise<BalancerFacts['configuration']> {
   if (problem?.startsWith(REFUSED) === true) return { kind: 'refused', words: problem }
   try {
     const plan = await soon(agent, agent.configuring.plan())
-    if (plan === undefined || plan.method === 'nothing') return undefined
+    return plan?.refusal === undefined ? undefined : { kind: 'refused', words: plan.refusal }
   } catch (failure) {
     const kind = KINDS.get(failure instanceof MusterError ? String((failure as { code?: unknown }).code) : '')
     return kind === undefined ? undefined : { kind, words: messageOf(failure) }
   }
-  const page = await soon(agent, agent.parts.journal.journal.read({ kinds: ['command'], limit: RECORDS }))
-  const last = page?.records.findLast(one => one.kind === 'command' && one.command === 'apply')
-  const outcome = last?.kind === 'command' ? last.outcome : ''
-  return outcome.startsWith(`refused: ${REFUSED}`) ? { kind: 'refused', words: outcome } : undefined
 }
 
 const REFUSED = 'HAProxy refused'
