@@ -81,6 +81,11 @@ export class Lookout {
     this.#decidedAbout = undefined
   }
 
+  /** Takes over how its servers are. */
+  observe(seen: Seen): void {
+    this.#observe(new Sighting(seen, this.#layout, this.roster))
+  }
+
   /** Nothing tells which servers are ours: nothing may be touched. */
   get isBlind(): boolean {
     return this.#isBlind
@@ -147,8 +152,7 @@ export class Lookout {
   /** Decides with what was seen. @returns when to look again although nothing happened, ms of the clock */
   #judge(seen: Seen, isSample: boolean): number | undefined {
     const sighting = new Sighting(seen, this.#layout, this.roster)
-    for (const entry of this.roster.observe(one => sighting.stateOf(one), this.#deps.clock.nowMs()))
-      if (this.#layout.has(entry.server.pool)) this.#deps.onCheck?.(checkNewsOf(entry))
+    this.#observe(sighting)
     if (isSample) this.#sample(sighting)
     if (isSample) this.retries = retriesOf(seen)
     if (this.#isBlind) this.#isBlind = !this.#seesRing(seen)
@@ -157,6 +161,11 @@ export class Lookout {
     this.#prober.want(this.#targets())
     this.#decidedAbout = lookAtMs === undefined ? seen : undefined
     return lookAtMs
+  }
+
+  #observe(sighting: Sighting): void {
+    for (const entry of this.roster.observe(one => sighting.stateOf(one), this.#deps.clock.nowMs()))
+      if (this.#layout.has(entry.server.pool)) this.#deps.onCheck?.(checkNewsOf(entry))
   }
 
   #isDecidedAbout({ workerPid, states }: Seen): boolean {

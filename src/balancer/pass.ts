@@ -104,6 +104,12 @@ export class Passes {
     this.#books.begin(this.#picture())
   }
 
+  /** As HAProxy has its servers, before the ring is asked: what is done first is a change of that, and not of nothing. */
+  decideFound(seen: Seen): void {
+    this.lookout.observe(seen)
+    this.decideOffline()
+  }
+
   /** How long another reload has to wait, ms: many changes make one. */
   reloadWaitMs(): number {
     const spacingMs = this.#layout.config.reloadSpacingMs ?? RELOAD_SPACING_MS

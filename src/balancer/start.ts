@@ -183,10 +183,12 @@ async function adopt(
   remembered: readonly unknown[] | undefined,
 ): Promise<void> {
   await control.attach()
-  const { servers } = await control.look(false)
+  const seen = await control.look(false)
+  const { servers } = seen
   if (passes.layout.tellsOurs) passes.lookout.adopt(control.fileText ?? '', control.loaded, servers)
   passes.lookout.adoptRemembered(remembered ?? [])
   if (remembered === undefined) passes.lookout.waitIfBlind(servers)
+  passes.decideFound(seen)
 }
 
 /** The file for a cold start: the last known pool, in today's template; the last good file itself if that is refused. */
