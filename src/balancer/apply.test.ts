@@ -283,6 +283,27 @@ test('what somebody changes over the socket is put right, shown, and not fought 
   expect(await stateNow()).toBe(0)
 })
 
+test('what is kept of somebody else is called by its name until an apply has put it right', async () => {
+  const made = await rig({ drift: 'adopt' })
+  const balancer = await started(made)
+  const a = await web('127.0.21.2')
+  balancer.wanted([a.server])
+  const server = () => balancer.status().pools[0]?.servers[0]
+  await until(() => server()?.state === 'ready')
+  await balancer.settle()
+  await poke(made, 'set server web/slot1 state maint')
+  balancer.wake()
+  await until(() => balancer.status().drifts.at(-1)?.outcome.startsWith('kept') === true)
+  expect(server()).toMatchObject({
+    state: 'down',
+    reason: expect.stringContaining('in maintenance (MAINT)') as unknown,
+  })
+  await balancer.apply(undefined, ORDER)
+  await balancer.settle()
+  expect(server()?.state).toBe('ready')
+  expect(balancer.status().drifts.map(({ outcome }) => outcome)).toEqual(['put right'])
+})
+
 test('a file that is edited by hand is set aside and written anew, or kept where that is configured', async () => {
   const made = await rig()
   const balancer = await started(made)

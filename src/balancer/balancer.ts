@@ -413,5 +413,6 @@ export class Balancer implements AsyncDisposable {
 }
 
 function absence(entry: Entry): string {
-  return entry.up === undefined ? 'HAProxy does not have it yet' : "HAProxy's checks fail"
+  if (entry.up === undefined) return 'HAProxy does not have it yet'
+  return entry.admin === 'maint' ? 'it is in maintenance (MAINT) in HAProxy' : "HAProxy's checks fail"
 }

@@ -40,7 +40,7 @@ interface Row {
 /** What somebody else changes: put right, but not fought over in a loop. Time is an argument. */
 export class Drift {
   readonly #rows = new Map<string, Row>()
-  readonly #reports: DriftReport[] = []
+  #reports: DriftReport[] = []
   readonly #kept = new Set<string>()
   readonly #log: Log
 
@@ -72,7 +72,7 @@ export class Drift {
     if (policy === 'restore') this.#kept.clear()
     for (const subject of subjects) {
       const untilMs = policy === 'adopt' ? nowMs + LOOK_MS : this.#truce(subject, nowMs)
-      const outcome = policy === 'adopt' ? KEPT : untilMs === undefined ? 'put right' : LEFT_ALONE
+      const outcome = policy === 'adopt' ? KEPT : untilMs === undefined ? PUT_RIGHT : LEFT_ALONE
       this.#note({ what: named(subject), outcome, atMs: nowMs })
       if (untilMs !== undefined) spared.set(subject, untilMs)
       if (policy === 'adopt' && this.#kept.size < SUBJECTS_MAX) this.#kept.add(subject)
@@ -80,8 +80,10 @@ export class Drift {
     return spared
   }
 
-  /** An operator has said what is wanted: everything is put right again, at once. */
+  /** An operator has said what is wanted, and has it: what was left as it was is put right by now, and so is what comes, at once. */
   forget(): void {
+    const isOpen = ({ outcome }: DriftReport) => outcome === KEPT || outcome === LEFT_ALONE
+    this.#reports = this.#reports.map(report => (isOpen(report) ? { ...report, outcome: PUT_RIGHT } : report))
     this.#rows.clear()
     this.#kept.clear()
   }
@@ -112,7 +114,7 @@ export class Drift {
   #note(report: DriftReport): void {
     const { what, outcome } = report
     const last = this.#reports.findLast(other => other.what === what)
-    if (outcome !== 'put right' && last?.outcome === outcome) return
+    if (outcome !== PUT_RIGHT && last?.outcome === outcome) return
     this.#log.warn({ what, outcome }, 'somebody else has changed HAProxy')
     this.#reports.push(report)
     if (this.#reports.length > REPORTS_MAX) this.#reports.shift()
@@ -120,6 +122,7 @@ export class Drift {
 }
 
 const KEPT = 'kept (balancer.drift: adopt) until muster apply'
+const PUT_RIGHT = 'put right'
 const LEFT_ALONE = 'left alone for a while: somebody changes it again and again; muster apply puts it right'
 
 /** What a plan is about, each once: servers, files, or the configuration as a whole. */

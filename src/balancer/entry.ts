@@ -1,3 +1,4 @@
+import type { Admin } from './plan.ts'
 import type { Decision } from './policy.ts'
 import { endpointOf, type Liveness, type Server } from './server.ts'
 
@@ -19,6 +20,8 @@ export interface Entry {
   weight: number
   /** Its own checks, as HAProxy last told; undefined while it is not there. */
   up: boolean | undefined
+  /** As HAProxy last told; undefined while it is not there. */
+  admin: Admin | undefined
   /** What they said last, also after somebody has put it into maintenance. */
   checksFail: boolean
   decision: Decision
@@ -42,6 +45,7 @@ export function newEntry(server: Server, nowMs: number): Entry {
     serving: false,
     weight: server.weight,
     up: undefined,
+    admin: undefined,
     checksFail: false,
     decision: NEW,
   }

@@ -73,6 +73,7 @@ export class Roster {
       const isIn = entry.decision.stance === 'ready' && state?.admin === 'ready'
       if (isIn && entry.up !== undefined && state.up !== entry.up) turned.push(entry)
       entry.up = state?.up
+      entry.admin = state?.admin
       if (state !== undefined && state.admin !== 'maint') entry.checksFail = !state.up
       entry.sessions = state?.sessions
       entry.serving = state !== undefined && state.admin === 'ready' && state.up
