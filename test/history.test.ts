@@ -1,12 +1,12 @@
 /** The journal of a real agent, which is killed in between. */
 import { execFile } from 'node:child_process'
-import { appendFileSync, readdirSync } from 'node:fs'
+import { appendFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import type { HistoryPage, HistoryPools } from '../src/api/index.ts'
 import { eventually } from './parts.ts'
-import { poolOf, Tier, type TierAgent, untilReady } from './tier.ts'
+import { poolOf, siteTemplate, Tier, type TierAgent, untilReady } from './tier.ts'
 
 const run = promisify(execFile)
 const MUSTER = resolve(import.meta.dirname, '../bin/muster')
@@ -74,31 +74,39 @@ test('an agent that is killed and started again tells what happened before, and 
   expect((await history(second, '--at', 'noon')).code).toBe(2)
 })
 
-test('what HAProxy had while no agent was there is what the pools were: nobody enters who takes requests, or is drained', async () => {
-  await using tier = await Tier.open('127.0.180')
-  const first = tier.balancer()
-  tier.backend('web-2', 2)
-  tier.backend('web-3', 3)
-  await untilReady(first, ['web-2', 'web-3'])
-  await run(process.execPath, [MUSTER, 'drain', 'web-3', '--socket', join(first.directory, 'a.sock')])
-  const before = await recordsOf(first)
-  await tier.signal('lb', 'KILL')
-  await first.part.exited
-  const second = tier.balancer()
-  await untilReady(second, ['web-2'])
-  await eventually(
-    () => poolOf(second),
-    servers =>
-      servers.some(({ name, state, reason }) => name === 'web-3' && state === 'drain' && !/found/.test(reason)),
-  )
-  const { servers } = JSON.parse((await history(second, '--at', '0s', '-o', 'json')).stdout) as HistoryPools
-  expect(servers.map(({ server, state }) => [server, state])).toEqual([
-    ['web-2', 'ready'],
-    ['web-3', 'drain'],
-  ])
-  const since = (await recordsOf(second)).slice(before.length)
-  expect(since.filter(({ kind }) => kind === 'receipt')).toEqual([])
-})
+test.for(['slots', "a template of one's own"])(
+  'what HAProxy had while no agent was there is what the pools were: who is drained stays so, and nobody enters who serves (%s)',
+  { timeout: 60_000 },
+  async template => {
+    await using tier = await Tier.open('127.0.180')
+    const path = join(tier.directory, 'site.hbs')
+    writeFileSync(path, siteTemplate(tier))
+    const start = () =>
+      tier.balancer({}, template === 'slots' ? {} : { balancer: { template: path, pools: { web: {} } } })
+    const first = start()
+    tier.backend('web-2', 2)
+    tier.backend('web-3', 3)
+    await untilReady(first, ['web-2', 'web-3'])
+    await run(process.execPath, [MUSTER, 'drain', 'web-3', '--socket', join(first.directory, 'a.sock')])
+    const before = await recordsOf(first)
+    await tier.signal('lb', 'KILL')
+    await first.part.exited
+    const second = start()
+    await untilReady(second, ['web-2'])
+    await eventually(
+      () => poolOf(second),
+      servers =>
+        servers.some(({ name, state, reason }) => name === 'web-3' && state === 'drain' && !/found/.test(reason)),
+    )
+    const { servers } = JSON.parse((await history(second, '--at', '0s', '-o', 'json')).stdout) as HistoryPools
+    expect(servers.map(({ server, state }) => [server, state])).toEqual([
+      ['web-2', 'ready'],
+      ['web-3', 'drain'],
+    ])
+    const since = (await recordsOf(second)).slice(before.length)
+    expect(since.filter(({ kind }) => kind === 'receipt')).toEqual([])
+  },
+)
 
 test('a service that dies, an orderly end and the next start are on record', async () => {
   await using tier = await Tier.open('127.0.180')

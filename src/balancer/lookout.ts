@@ -81,9 +81,11 @@ export class Lookout {
     this.#decidedAbout = undefined
   }
 
-  /** Takes over how its servers are. */
+  /** Takes over how servers were found: those that are drained have to prove themselves, whatever the notes say. */
   observe(seen: Seen): void {
-    this.#observe(new Sighting(seen, this.#layout, this.roster))
+    const sighting = new Sighting(seen, this.#layout, this.roster)
+    this.#observe(sighting)
+    for (const entry of this.roster.entries()) if (sighting.stateOf(entry)?.admin === 'drain') entry.proven = false
   }
 
   /** Nothing tells which servers are ours: nothing may be touched. */
