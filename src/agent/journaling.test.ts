@@ -45,8 +45,8 @@ function ringOf(...members: SerfMember[]) {
 }
 
 /** Pool web with one server. */
-function foundWith(state: ServerStatus['state']): Pick<BalancerStatus, 'pools'> {
-  const server = { name: 'web-2', ip: '10.0.0.2', port: 80, weight: 1, reason: 'found', state }
+function foundWith(state: ServerStatus['state'], weight = 1): Pick<BalancerStatus, 'pools'> {
+  const server = { name: 'web-2', ip: '10.0.0.2', port: 80, weight, reason: 'found', state }
   return { pools: [{ name: 'web', retries: 0, waiting: 0, servers: [server as ServerStatus] }] }
 }
 
@@ -169,6 +169,15 @@ test('receipts make the pools of any time; what changed while no agent was there
     causes: [{ what: 'found when the agent started' }],
     changes: [{ server: 'web-3', after: null }],
   })
+})
+
+test('a server that is found drained as it was, is nothing new, whatever its weight is taken for', async () => {
+  const journaling = await started()
+  journaling.poolsFound(foundWith('drain', 3))
+  journaling.poolsFound(foundWith('drain', 1))
+  expect(await recordsOf(journaling)).toHaveLength(1)
+  journaling.poolsFound(foundWith('ready', 1))
+  expect(await recordsOf(journaling)).toHaveLength(2)
 })
 
 test('the journal is asked over the API, with times in ISO 8601', async () => {

@@ -181,7 +181,8 @@ function differences(known: readonly PoolServer[], found: readonly FoundServer[]
     .map(server => ({ ...placeOf(server), before: standingOf(server), after: null, reason: 'not in HAProxy any more' }))
   const changed = found.flatMap(server => {
     const before = books.get(keyOf(server))
-    if (before?.state === server.state && before.weight === server.weight && before.server === server.server) return []
+    const hasWeight = before?.weight === server.weight || server.state === 'drain' // of which HAProxy does not tell it
+    if (before?.state === server.state && hasWeight && before.server === server.server) return []
     const was = before === undefined ? null : standingOf(before)
     return [{ ...placeOf(server), before: was, after: standingOf(server), reason: server.reason }]
   })
