@@ -187,11 +187,18 @@ export class Configuring {
       journal.command({ actor: ask.actor, command, outcome: outcomeOf(report) })
       return report
     } catch (failure) {
-      this.#refusal = reasonOf(failure)
-      journal.command({ actor: ask.actor, command, outcome: `refused: ${this.#refusal}` })
+      const reason = reasonOf(failure)
+      if (isVerdict(failure, ask)) this.#refusal = reason
+      journal.command({ actor: ask.actor, command, outcome: `refused: ${reason}` })
       throw failure
     }
   }
+}
+
+/** An HAProxy that gives no answer says nothing about a configuration; whoever asked in person has been told. */
+function isVerdict(failure: unknown, { actor }: ApplyAsk): boolean {
+  const isSilence = failure instanceof MusterError && failure.code === 'BALANCER_RUNTIME_SOCKET'
+  return !isSilence || actor === 'SIGHUP' || actor === 'watch'
 }
 
 /** @throws NotConfigurableError where this version cannot read what another one has kept */
