@@ -174,6 +174,7 @@ test('receipts make the pools of any time; what changed while no agent was there
 test('a server that is found drained as it was, is nothing new, whatever its weight is taken for', async () => {
   const journaling = await started()
   journaling.poolsFound(foundWith('drain', 3))
+  expect(await recordsOf(journaling)).toHaveLength(1)
   journaling.poolsFound(foundWith('drain', 1))
   expect(await recordsOf(journaling)).toHaveLength(1)
   journaling.poolsFound(foundWith('ready', 1))
