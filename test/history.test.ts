@@ -88,6 +88,15 @@ test.for(['slots', "a template of one's own"])(
     tier.backend('web-3', 3)
     await untilReady(first, ['web-2', 'web-3'])
     await run(process.execPath, [MUSTER, 'drain', 'web-3', '--socket', join(first.directory, 'a.sock')])
+    const poolsNow = async (agent: TierAgent) => {
+      const { servers } = JSON.parse((await history(agent, '--at', '0s', '-o', 'json')).stdout) as HistoryPools
+      return servers.map(({ server, state }) => `${server} ${state}`)
+    }
+    const had = ['web-2 ready', 'web-3 drain']
+    await eventually(
+      () => poolsNow(first),
+      now => now.join() === had.join(),
+    )
     const before = await recordsOf(first)
     await tier.signal('lb', 'KILL')
     await first.part.exited
@@ -98,11 +107,7 @@ test.for(['slots', "a template of one's own"])(
       servers =>
         servers.some(({ name, state, reason }) => name === 'web-3' && state === 'drain' && !/found/.test(reason)),
     )
-    const { servers } = JSON.parse((await history(second, '--at', '0s', '-o', 'json')).stdout) as HistoryPools
-    expect(servers.map(({ server, state }) => [server, state])).toEqual([
-      ['web-2', 'ready'],
-      ['web-3', 'drain'],
-    ])
+    expect(await poolsNow(second)).toEqual(had)
     const since = (await recordsOf(second)).slice(before.length)
     expect(since.filter(({ kind }) => kind === 'receipt')).toEqual([])
   },

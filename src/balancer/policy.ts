@@ -47,6 +47,8 @@ export interface Decision {
   /** When to look again although nothing happened, ms of the clock. */
   readonly lookAtMs?: number
   readonly shelve?: boolean
+  /** It drains to go: when nothing is left on it, it is released. */
+  readonly leaves?: boolean
   /** Out of traffic because it comes and goes. */
   readonly held?: boolean
 }
@@ -148,6 +150,7 @@ function leaving(s: Situation, era: Era, reason: string): Decision {
     stance: 'drain',
     reason: `${reason}, ${s.sessions ?? 'unknown'} requests are left`,
     release: false,
+    leaves: true,
     lookAtMs,
   }
 }

@@ -105,8 +105,7 @@ export class Roster {
       if (decision.held === true) addTo(mayBeHeld, pool, -1)
       entry.decision = decision
       if (decision.shelve === true) entry.shelved = true
-      const drains = decision.stance === 'drain' && entry.liveness !== 'alive' && entry.liveness !== 'failed'
-      entry.drainingSinceMs = drains ? (entry.drainingSinceMs ?? era.nowMs) : undefined
+      entry.drainingSinceMs = decision.leaves === true ? (entry.drainingSinceMs ?? era.nowMs) : undefined
       if (decision.lookAtMs !== undefined) lookAtMs = Math.min(lookAtMs ?? decision.lookAtMs, decision.lookAtMs)
       if (decision.release) released.push(entry)
       entry.serving &&= !decision.release && decision.stance === 'ready'
