@@ -1,7 +1,7 @@
 import { type BalancerConfig, assertSound } from './config.ts'
-import { type PlacedServer, templateData } from './data.ts'
+import { type PlacedServer, templateData } from './file/data.ts'
 import { endpointOf, type Server } from './server.ts'
-import { SlotMap } from './slots.ts'
+import { SlotMap } from './file/slots.ts'
 import { maxconnFor, renderOf } from './start.ts'
 
 const DESCRIPTORS = 1_048_576

@@ -1,14 +1,14 @@
 import type { Clock, Log } from '../base/index.ts'
 import { assertSound, type BalancerConfig, socketPaths } from './config.ts'
-import { bindAddresses, parseStructure } from './config-structure.ts'
+import { bindAddresses, parseStructure } from './file/config-structure.ts'
 import { HaproxyControl } from './drivers/haproxy-control.ts'
 import { type Haproxy, descriptorLimit, findHaproxy, readIfThere } from './drivers/haproxy-process.ts'
 import { findRunning } from './drivers/lost-sockets.ts'
 import { makeDirectories } from './drivers/template-file.ts'
 import { assertBindable } from './drivers/test-bind.ts'
 import { TemplateError } from './errors.ts'
-import { Layout } from './layout.ts'
-import { Roster } from './roster.ts'
+import { Layout } from './file/layout.ts'
+import { Roster } from './pool/roster.ts'
 import { maxconnFor, renderOf } from './start.ts'
 
 /**

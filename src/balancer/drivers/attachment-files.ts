@@ -1,7 +1,7 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import { constants, type FileHandle, open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Attachment, type Attachments, isSpeakable, parseEntries, type Reference } from '../attachments.ts'
+import { type Attachment, type Attachments, isSpeakable, parseEntries, type Reference } from '../file/attachments.ts'
 
 /** A larger file is compared as a whole, by its first bytes, its size and when it was written. */
 const BYTES_MAX = 4 << 20

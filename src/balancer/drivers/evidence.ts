@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/index.ts'
-import { type HaproxyEvidence, parseEvidence } from '../evidence.ts'
+import { type HaproxyEvidence, parseEvidence } from '../state/evidence.ts'
 import { RuntimeSocketError } from '../errors.ts'
 import { masterSession, openRuntimeSession } from './runtime-socket.ts'
 

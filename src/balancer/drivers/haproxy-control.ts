@@ -1,11 +1,17 @@
 import { rm, stat } from 'node:fs/promises'
 import { type Clock, type Log, messageOf, replaceFile, writeFileAtomic } from '../../base/index.ts'
-import { type Attachment, type Attachments, parseFingerprint, parseShown, type Reference } from '../attachments.ts'
-import { bindAddresses, parseStructure, serverLines, type Structure } from '../config-structure.ts'
+import { type Attachment, type Attachments, parseFingerprint, parseShown, type Reference } from '../file/attachments.ts'
+import { bindAddresses, parseStructure, serverLines, type Structure } from '../file/config-structure.ts'
 import { endpointOf } from '../server.ts'
-import { commandLine, type Command, payloadOf } from '../plan.ts'
-import { assertDone, parseFigures, parseServersState, type ServerFigures, type ServerState } from '../runtime-state.ts'
-import { StatesReader } from '../states-reader.ts'
+import { commandLine, type Command, payloadOf } from '../apply/plan.ts'
+import {
+  assertDone,
+  parseFigures,
+  parseServersState,
+  type ServerFigures,
+  type ServerState,
+} from '../state/runtime-state.ts'
+import { StatesReader } from '../state/states-reader.ts'
 import { BindError, RuntimeSocketError } from '../errors.ts'
 import {
   assertAccepted,

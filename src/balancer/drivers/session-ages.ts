@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/index.ts'
-import { type Formerly, joined, type Leftover, leftovers, NOTHING, serversAt } from '../session-ages.ts'
+import { type Formerly, joined, type Leftover, leftovers, NOTHING, serversAt } from '../state/session-ages.ts'
 import { RuntimeSocketError } from '../errors.ts'
 import { showProcesses } from './haproxy-process.ts'
 import { askMaster, masterSession, openRuntimeSession, type RuntimeSession } from './runtime-socket.ts'

@@ -1,0 +1,102 @@
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, expect, test } from 'vitest'
+import type { Balancer } from '../index.ts'
+import { endAll, get, rig, type Rig, until, web } from '../../testing/index.ts'
+
+afterEach(endAll)
+
+const ORDER = { actor: 'operator', causes: [{ what: 'a test' }] }
+
+async function serving(made: Rig): Promise<Balancer> {
+  const balancer = await made.start()
+  const a = await web('127.0.198.31')
+  balancer.wanted([a.server])
+  await until(() => balancer.status().pools[0]?.servers[0]?.state === 'ready')
+  await balancer.settle()
+  return balancer
+}
+
+function kill({ supervise }: Rig): void {
+  process.kill(supervise.pid as number, 'SIGKILL')
+}
+
+async function answers(port: number): Promise<boolean> {
+  return get(port).then(
+    ({ status }) => status === 200,
+    () => false,
+  )
+}
+
+/** A template of a user that names a file beside it. */
+function naming(page: string, bind: string): string {
+  return `global
+  stats socket {{settings.adminSocket}} mode 600 level admin
+defaults
+  mode http
+  timeout connect 1s
+  timeout client 9s
+  timeout server 9s
+  errorfile 503 ${page}
+frontend www
+  bind ${bind}
+  default_backend web
+{{#each pools}}
+backend {{name}}
+  {{#each servers}}
+  server {{server}} {{address}} check weight {{weight}}
+  {{/each}}
+{{/each}}
+`
+}
+
+test('an HAProxy that died over a file that it would not take comes back: the last good file is written anew', async () => {
+  const made = await rig()
+  const balancer = await serving(made)
+  const good = await readFile(made.config.configPath, 'utf8')
+  await writeFile(made.config.configPath, 'garbage\n')
+  kill(made)
+  await until(() => answers(made.port), 10_000)
+  expect(await readFile(made.config.configPath, 'utf8')).toBe(good)
+  expect(await readFile(`${made.config.configPath}.edited`, 'utf8')).toBe('garbage\n')
+  await until(() => balancer.status().problem === undefined)
+  expect((await balancer.plan()).method).toBe('nothing')
+})
+
+test('the same for a file that is gone', async () => {
+  const made = await rig()
+  await serving(made)
+  await rm(made.config.configPath)
+  kill(made)
+  await until(() => answers(made.port), 10_000)
+})
+
+test('where no file is one that HAProxy takes, the status has its words, and the configuration that is applied then starts it', async () => {
+  const first = await rig()
+  const page = join(first.config.runDir, '503.http')
+  const path = join(first.config.runDir, 'own.hbs')
+  await writeFile(page, 'HTTP/1.0 503 Sorry\r\n\r\nsorry\n')
+  await writeFile(path, naming(page, `127.0.21.1:${first.port}`))
+  const made = await rig({ ...first.config, template: { path } }, { port: first.port })
+  const balancer = await serving(made)
+  await rm(page)
+  kill(made)
+  await until(() => balancer.status().problem?.includes('HAProxy does not run, nothing is served') === true)
+  await until(() => balancer.status().problem?.includes(page) === true)
+  expect(balancer.status().haproxy.state).toBe('unreachable')
+  expect((await balancer.plan()).refusal).toContain(page)
+  await expect(balancer.apply(undefined, ORDER)).rejects.toThrow(page)
+  await writeFile(path, naming(page, `127.0.21.1:${first.port}`).replace(/^.*errorfile.*\n/m, ''))
+  const outlook = await balancer.plan()
+  expect(outlook).toMatchObject({
+    method: 'file',
+    commands: [],
+    reasons: [expect.stringMatching('HAProxy does not run') as unknown],
+  })
+  expect(outlook.refusal).toBeUndefined()
+  const receipt = await balancer.apply(undefined, { ...ORDER, expected: outlook.id })
+  expect(receipt).toMatchObject({ method: 'file', reasons: outlook.reasons })
+  await until(() => answers(made.port), 10_000)
+  await until(() => balancer.status().problem === undefined)
+  expect((await balancer.plan()).method).toBe('nothing')
+})
