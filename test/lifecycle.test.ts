@@ -205,7 +205,10 @@ test('a configuration that cannot work ends with 2 before any service is started
   const cases: [object, string][] = [
     [{ balancer: { template: join(tier.directory, 'none.hbs') } }, 'cannot read the template'],
     [{ balancer: template('broken.hbs', 'global\n{{#each addresses}}') }, 'broken.hbs'],
-    [{ balancer: template('refused.hbs', 'global\n    no-such-word\n') }, 'no-such-word'],
+    [
+      { balancer: template('refused.hbs', `global\n    no-such-word\nfrontend x\n    bind ${tier.ip(1)}:8081\n`) },
+      'no-such-word',
+    ],
     [
       { balancer: { frontends: { http: { bind: site, pool: 'web' } }, stats: false } },
       `balancer.frontends.http.bind: cannot listen on ${site}: `,

@@ -327,6 +327,11 @@ test.concurrent('agents of ours: the process, its readiness, its end; asked at t
   expect(json.evidence.find(({ from }) => from === 'process')).toMatchObject({ seenBy: 'a2', facts: { restarts: 1 } })
 
   const slow = Promise.all(Array.from({ length: 8 }, () => fetch(`${tier.site}slow`).then(answer => answer.text())))
+  const slotOfA8 = (await poolOf(lb)).find(({ name }) => name === 'a8')?.slot
+  await eventually(
+    () => poke(lb, 'show stat'),
+    csv => csv.split('\n').some(row => row.startsWith(`web,${slotOfA8},`) && Number(row.split(',')[4]) > 0),
+  )
   await tier.signal('a8', 'TERM')
   expect(
     await says(

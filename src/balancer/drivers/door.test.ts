@@ -294,10 +294,10 @@ test.each([
     const clients = await clientsOf({ host: IP, port }, end === 'withdrawn') // who has a POST when he closes may have executed it
     await until(() => first.executed.length > 20)
     if (end === 'closed') await first.go()
-    balancer.wanted([])
+    balancer.wanted(end === 'withdrawn' ? [{ ...first.server, liveness: 'withdrawn' }] : [])
     await balancer.settle()
-    if (end === 'withdrawn') await first.go()
     await until(() => (balancer.status().pools[0]?.waiting ?? 0) > 10)
+    if (end === 'withdrawn') await first.go() // what had its server before it was out of traffic is answered by now
     for (let nth = 1; nth <= applied; nth++) {
       await balancer.apply({ ...config, pools: { web: { ...pools.web, timeoutQueueMs: 5_000 + nth } } }, ORDER)
       await pause(200)
