@@ -17,8 +17,9 @@ async function serving(made: Rig): Promise<Balancer> {
   return balancer
 }
 
-function kill({ supervise }: Rig): void {
-  process.kill(supervise.pid as number, 'SIGKILL')
+/** The worker too, which without its master goes on answering for a moment. */
+function kill({ supervise }: Rig, balancer: Balancer): void {
+  for (const pid of [supervise.pid, balancer.status().haproxy.workerPid]) process.kill(pid as number, 'SIGKILL')
 }
 
 async function answers(port: number): Promise<boolean> {
@@ -55,7 +56,7 @@ test('an HAProxy that died over a file that it would not take comes back: the la
   const balancer = await serving(made)
   const good = await readFile(made.config.configPath, 'utf8')
   await writeFile(made.config.configPath, 'garbage\n')
-  kill(made)
+  kill(made, balancer)
   await until(() => answers(made.port), 10_000)
   expect(await readFile(made.config.configPath, 'utf8')).toBe(good)
   expect(await readFile(`${made.config.configPath}.edited`, 'utf8')).toBe('garbage\n')
@@ -65,9 +66,9 @@ test('an HAProxy that died over a file that it would not take comes back: the la
 
 test('the same for a file that is gone', async () => {
   const made = await rig()
-  await serving(made)
+  const balancer = await serving(made)
   await rm(made.config.configPath)
-  kill(made)
+  kill(made, balancer)
   await until(() => answers(made.port), 10_000)
 })
 
@@ -80,7 +81,7 @@ test('where no file is one that HAProxy takes, the status has its words, and the
   const made = await rig({ ...first.config, template: { path } }, { port: first.port })
   const balancer = await serving(made)
   await rm(page)
-  kill(made)
+  kill(made, balancer)
   await until(() => balancer.status().problem?.includes('HAProxy does not run, nothing is served') === true)
   await until(() => balancer.status().problem?.includes(page) === true)
   expect(balancer.status().haproxy.state).toBe('unreachable')
