@@ -14,14 +14,26 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
 
 /** The same where a power cut may still bring the old content back, whole: the directory is left to the system. */
 export async function replaceFile(path: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`
+  const temporary = temporaryFor(path)
   try {
     await writeSynced(temporary, content, mode)
     await rename(temporary, path)
   } catch (failure) {
     await rm(temporary, { force: true })
     throw failure
+  } finally {
+    writing.delete(temporary)
   }
+}
+
+const writing = new Set<string>()
+
+/** Two who write the same file at a time have one each; whoever is last wins. */
+function temporaryFor(path: string): string {
+  let name = `${path}.${process.pid}.tmp`
+  for (let nth = 2; writing.has(name); nth++) name = `${path}.${process.pid}-${nth}.tmp`
+  writing.add(name)
+  return name
 }
 
 async function writeSynced(path: string, content: string | Uint8Array, mode: number): Promise<void> {
