@@ -47,7 +47,7 @@ const stateOn = async (balancer: TierAgent, name: string) =>
 
 async function plain(tier: Tier, name: string, host: number) {
   tier.web(name, host)
-  return tier.serf(name, host, ['-tag', 'role=backend', '-join', tier.gossip(1), '-profile', 'local'])
+  return tier.serf(name, host, ['-tag', 'role=backend', ...tier.joinQuickly()])
 }
 
 test('a plain serf agent is drained on every balancer, through kill -9, its own return, and on a new balancer', async () => {
@@ -82,7 +82,7 @@ test('a plain serf agent is drained on every balancer, through kill -9, its own 
 
   await tier.signal('web-11', 'KILL')
   await member.part.exited
-  await tier.serf('web-11', 11, ['-tag', 'role=backend', '-join', tier.gossip(1), '-profile', 'local'])
+  await tier.serf('web-11', 11, ['-tag', 'role=backend', ...tier.joinQuickly()])
   const third = balancerOn(tier, 3)
   for (const one of [next, second, third]) {
     await eventually(

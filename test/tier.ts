@@ -94,6 +94,11 @@ export class Tier implements AsyncDisposable {
     return { ...agent, part: started }
   }
 
+  /** Flags for `serf`: the quick profile gives host 1 a second to answer, and with `-join` a late answer ends the agent. */
+  joinQuickly(): string[] {
+    return ['-profile=local', `-retry-join=${this.gossip(1)}`, '-retry-interval=1s']
+  }
+
   /** `muster agent` on a host. Its directories are kept from one start to the next. */
   muster(name: string, host: number, config: MusterConfig, env: Record<string, string> = {}): TierAgent {
     const directory = join(this.directory, name)

@@ -66,7 +66,7 @@ function app(tier: Tier, name: string, host: number) {
 /** A plain `serf agent`, and the application beside it. */
 async function plain(tier: Tier, name: string, host: number, tags: readonly string[] = ['role=backend']) {
   const part = app(tier, name, host)
-  const flags = [...tags.flatMap(tag => ['-tag', tag]), '-join', tier.gossip(1), '-profile', 'local']
+  const flags = [...tags.flatMap(tag => ['-tag', tag]), ...tier.joinQuickly()]
   return { app: part, ...(await tier.serf(name, host, flags)) }
 }
 
@@ -169,7 +169,7 @@ test.concurrent('plain serf agents: whatever is wrong with a server, its member 
     ),
   ).toBe(0)
   const twin = ['-bind', `${tier.ip(19)}:7947`, '-rpc-addr', `${tier.ip(19)}:7374`, '-node', 'm13']
-  const more = ['-tag', 'role=backend', '-join', tier.gossip(1), '-profile', 'local']
+  const more = ['-tag', 'role=backend', ...tier.joinQuickly()]
   tier.run('m13', [part('serf'), 'agent', ...twin, ...more], {}, 19)
   expect(await says(lb, 'm13', /^m13 is not in pool web: m18 announces 127\.0\.186\.19:3000, too, and has it/)).toBe(1)
   const slot = (await poolOf(lb)).find(({ name }) => name === 'm19')?.slot ?? ''
@@ -415,9 +415,9 @@ test.concurrent('the ring: nobody to join, no balancer, a name that two have', a
   expect(await says(alone, 'app', /^a1 gets no traffic: a1 has found nobody to join$/)).toBe(1)
   await tier.serf('m1', 1, ['-profile', 'local'])
   expect(await says(alone, 'app', /^a1 gets no traffic: no balancer is alive in the ring$/, 40_000)).toBe(1)
-  await tier.serf('m2', 2, ['-profile', 'local', '-join', tier.gossip(1)])
+  await tier.serf('m2', 2, tier.joinQuickly())
   const join1 = { cluster: { ...LOCAL, join: [tier.gossip(1)] } }
-  await tier.serf('twin', 3, ['-profile', 'local', '-join', tier.gossip(1)])
+  await tier.serf('twin', 3, tier.joinQuickly())
   const loser = tier.muster('twin-2', 4, { ...join1, node: { name: 'twin' } })
   expect(await says(loser, undefined, /^twin has lost its name: another node of the ring is called twin/, 40_000)).toBe(
     1,
