@@ -402,10 +402,18 @@ test.concurrent('a balancer: its template, its configuration, HAProxy, its disk;
 
   const pid = (await lb.status()).balancer?.haproxy.pid as number
   await tier.signal(pid, 'STOP')
-  const worker = (await poke(lb, 'show info').catch(() => '')).match(/^Pid: (\d+)/m)?.[1]
-  if (worker !== undefined) await tier.signal(Number(worker), 'STOP')
+  const worker = Number((await poke(lb, 'show info')).match(/^Pid: (\d+)/m)?.[1])
+  await tier.signal(worker, 'STOP')
   expect(await says(lb, undefined, /^HAProxy on lb is unreachable/)).toBe(1)
   expect(await says(lb, 'm1', /^m1 may get no traffic: HAProxy on lb is unreachable/)).toBe(1)
+  expect((await muster(lb, 'apply', '--reload')).exit).toBe(1)
+  for (const frozen of [pid, worker]) await tier.signal(frozen, 'CONT')
+  expect(await says(lb, 'm1', /^m1 takes traffic in pool web: /)).toBe(0)
+  const thawed = await eventually(
+    () => why(lb),
+    ({ exit }) => exit === 0,
+  )
+  expect(thawed.text).not.toContain('was not taken') // the silence said nothing about the configuration
 }, 90_000)
 
 test.concurrent('the ring: nobody to join, no balancer, a name that two have', async () => {

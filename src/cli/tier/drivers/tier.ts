@@ -64,6 +64,8 @@ interface DemoEngine {
 
 const BALANCER_IP = '127.0.0.1'
 const ADDRESS_LAST = 250
+/** Whoever crashed keeps its slot until it is forgotten: for an hour of crashes, without a reload that makes more of them. */
+const SLOTS = 160
 
 /** The tier on one machine: a balancer's agent, and servers with an agent each, all children of the demo. */
 export class Tier {
@@ -310,7 +312,7 @@ export class Tier {
   }
 
   #pools(): object {
-    return { web: { check: { http: '/' }, timeouts: { queue: `${this.#queueMs}ms` } } }
+    return { web: { slots: SLOTS, check: { http: '/' }, timeouts: { queue: `${this.#queueMs}ms` } } }
   }
 
   get #templatePath(): string {
