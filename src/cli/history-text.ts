@@ -39,10 +39,11 @@ const WORDS: Readonly<Record<string, (record: HistoryRecord) => Partial<RecordWo
     ...{ who: textOf(record['actor']), what: changesOf(record), why: receiptWhy(record) },
     ...{ how: textOf(record['method']), took: tookOf(record) },
   }),
-  command: record => ({
-    ...{ who: textOf(record['actor']), what: textOf(record['command']), why: textOf(record['reason']) },
-    ...{ how: textOf(record['outcome']), took: tookOf(record) },
-  }),
+  command: record => {
+    const [how = '', refusal = ''] = textOf(record['outcome']).split(/(?<=^refused): /)
+    const why = [textOf(record['reason']), refusal].filter(Boolean).join('; ')
+    return { who: textOf(record['actor']), what: textOf(record['command']), why, how, took: tookOf(record) }
+  },
   guard: ({ guard, what, reason }) => ({
     ...{ who: `guard ${textOf(guard)}`, what: textOf(what), why: textOf(reason) },
   }),
@@ -121,8 +122,9 @@ function tookOf({ tookMs }: HistoryRecord): string {
   return tookMs < 10 ? `${Number(tookMs.toFixed(1))} ms` : `${Math.round(tookMs)} ms`
 }
 
+/** On one line: a refusal of HAProxy's has several. */
 function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : typeof value === 'number' ? String(value) : ''
+  return typeof value === 'string' ? value.replaceAll(/\s*\n\s*/g, ' ') : typeof value === 'number' ? String(value) : ''
 }
 
 function objectOf(value: unknown): Record<string, unknown> {

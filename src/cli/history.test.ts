@@ -57,7 +57,11 @@ const records: HistoryRecord[] = [
     ],
   },
   { index: 4, at: iso(now - 2000), kind: 'agent', event: 'gap', missing: 7, reason: 'ENOSPC' },
-  { index: 5, at: iso(now - 1000), kind: 'receipt', changes: 'from an agent of another version' },
+  {
+    ...{ index: 5, at: iso(now - 1500), kind: 'command', actor: 'root', command: 'apply' },
+    outcome: 'refused: HAProxy refused it\n[ALERT]  parsing [haproxy.cfg:4]: what: it is',
+  },
+  { index: 6, at: iso(now - 1000), kind: 'receipt', changes: 'from an agent of another version' },
 ]
 
 test('a record is a line: when, who, how, how long, what, why', () => {
@@ -70,6 +74,7 @@ test('a record is a line: when, who, how, how long, what, why', () => {
     '11:59:56.000  supervisor  -  -  service web: ready → backoff  exit status 3',
     '11:59:57.000  muster  runtime  2.3 ms  web/web-1 10.0.0.2:3000 new → ready  member-update web-1 seen by lb; announced ready',
     '11:59:58.000  journal  -  -  7 records are missing here  ENOSPC',
+    '11:59:58.500  root  refused  -  apply  HAProxy refused it [ALERT]  parsing [haproxy.cfg:4]: what: it is',
     '11:59:59.000  -  -  -  no server has changed  ',
   ])
 })
