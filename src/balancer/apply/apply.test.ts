@@ -581,7 +581,8 @@ test('a template with a program of its own beside HAProxy is taken; the programâ
   const made = await rig({ reloadSpacingMs: 1 })
   const [template, list] = [join(made.config.runDir, 't.hbs'), join(made.config.runDir, 'side.list')]
   await writeFile(list, 'a\nb\n')
-  const text = ownTemplate(`127.0.194.1:${made.port}`, '')
+  const exposed = 'global\n.if version_atleast(3.2)\n  expose-deprecated-directives\n.endif\n'
+  const text = ownTemplate(`127.0.194.1:${made.port}`, '').replace('global\n', exposed)
   await writeFile(template, `${text}program side\n  command /usr/bin/tail -f ${list}\n`)
   const balancer = await started(made)
   await balancer.apply({ ...made.config, template: { path: template } }, ORDER)

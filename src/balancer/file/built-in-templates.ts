@@ -171,12 +171,15 @@ const ONCE = `
     stick on {{stickOn}} table {{name}}
 {{/if}}`
 
+/** Which try of its request this is, from 0, times a number of the request's own. */
+const TRY = 'var(txn.muster_try,-1),add(1),set-var(txn.muster_try),mul(txn.muster_own)'
+
 /**
  * A server that dies closes its idle connections one after the other, for milliseconds, and longer where the machine is busy. HAProxy
  * repeats a request at once when a kept connection broke under it, on the next of them: up to all of its tries in 4 ms, and then it
- * closes in silence or says 502. So only a first try takes a kept connection. The name that `sni` gives is part of what connections
- * are told apart by (2.6 has no `pool-conn-name`), here where there is no TLS that would send it: 0 for each first try, and for each
- * further one a number of its own. With TLS or the PROXY protocol the name or the header is needed as it is.
+ * closes in silence or says 502. So only a first try takes a kept connection: connections are told apart by a name, here 0 for each
+ * first try, and for each further one a number of its own. Before 3.2 that name is that of `sni`, which no TLS would send here;
+ * 3.2 takes no notice of it without TLS. With TLS or the PROXY protocol the name or the header is needed as it is.
  */
 const REPLAYED = `
 {{#if retryOn}}
@@ -184,7 +187,11 @@ const REPLAYED = `
 {{/if}}
 {{#unless serverOptions}}
     http-request set-var(txn.muster_own) rand
-    default-server sni var(txn.muster_try,-1),add(1),set-var(txn.muster_try),mul(txn.muster_own)
+.if version_atleast(3.2)
+    default-server pool-conn-name ${TRY}
+.else
+    default-server sni ${TRY}
+.endif
 {{/unless}}`
 
 const TCP_DEFAULTS = `
