@@ -62,21 +62,9 @@ export async function startBalancer(
   const descriptors = await descriptorLimit()
   const maxconn = (checks: number, wanted: number | undefined) => maxconnFor(descriptors, checks, wanted)
   warnOfFewDescriptors(config, maxconn(0, config.maxConnections), deps.log)
-  const receipts = new Listeners<Receipt>('receipts', deps.log)
-  const onReceipt = (receipt: Receipt): void => receipts.tell(receipt)
-  const guardNews = new Listeners<GuardNews>('guards', deps.log)
-  const checkNews = new Listeners<CheckNews>('checks', deps.log)
-  const onCheck = (news: CheckNews): void => checkNews.tell(news)
-  const onGuard = (news: GuardNews): void => guardNews.tell(news)
-  const passes = new Passes(new Layout(config, render, maxconn), {
-    ...deps,
-    control,
-    probe,
-    wake,
-    onReceipt,
-    onGuard,
-    onCheck,
-  })
+  const { listeners, tells } = newsOf(deps.log)
+  const layout = new Layout(config, render, maxconn)
+  const passes = new Passes(layout, { ...deps, ...tells, control, probe, wake })
   const adopted = running !== undefined
   const remembered = typeof config.template === 'object' ? await control.rememberedServers() : undefined
   if (adopted) await adopt(control, passes, remembered)
@@ -86,31 +74,25 @@ export async function startBalancer(
   scope.defer(() => door.stop())
   await door.follow(doorPools(config)) // before the first client comes
   await deps.supervise.start(haproxySpec(config, haproxy.path), running?.pid)
-  if (!adopted) {
-    try {
-      await untilReady(control, deps, signal)
-    } catch (failure) {
-      await deps.supervise.stop()
-      await control.removeSockets()
-      throw failure
-    }
-  }
-  const parts = {
-    ...deps,
-    control,
-    passes,
-    renderOf,
-    receipts,
-    guardNews,
-    checkNews,
-    problem,
-    version: haproxy.version,
-    adopted,
-  }
-  balancer = new Balancer({ ...parts, door })
+  if (!adopted) await untilReady(control, deps, signal)
+  const parts = { ...deps, ...listeners, control, passes, renderOf, door, problem, adopted }
+  balancer = new Balancer({ ...parts, version: haproxy.version })
   scope.move() // the door is the balancer's
   balancer.wake()
   return balancer
+}
+
+/** Whoever wants to know, and how the passes tell them. */
+function newsOf(log: Log) {
+  const receipts = new Listeners<Receipt>('receipts', log)
+  const guardNews = new Listeners<GuardNews>('guards', log)
+  const checkNews = new Listeners<CheckNews>('checks', log)
+  const tells = {
+    onReceipt: (receipt: Receipt) => receipts.tell(receipt),
+    onGuard: (news: GuardNews) => guardNews.tell(news),
+    onCheck: (news: CheckNews) => checkNews.tell(news),
+  }
+  return { listeners: { receipts, guardNews, checkNews }, tells }
 }
 
 /** A request also waits in the queue and is sent again, before and beside its server's time. */
@@ -212,7 +194,18 @@ async function prepare(
   }
 }
 
+/** @throws HaproxyStartError when it does not come up; it is stopped then */
 async function untilReady(control: HaproxyControl, deps: BalancerDeps, signal?: AbortSignal): Promise<void> {
+  try {
+    await untilAttached(control, deps, signal)
+  } catch (failure) {
+    await deps.supervise.stop()
+    await control.removeSockets()
+    throw failure
+  }
+}
+
+async function untilAttached(control: HaproxyControl, deps: BalancerDeps, signal?: AbortSignal): Promise<void> {
   const deadlineMs = deps.clock.nowMs() + START_TIMEOUT_MS
   let failure: unknown
   while (deps.clock.nowMs() < deadlineMs) {
