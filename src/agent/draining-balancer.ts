@@ -120,11 +120,15 @@ export class HeldDrains {
     return `${words}; to take it back: muster drain --undo ${record.server}`
   }
 
-  /** A pool that would be left with too few, without what is meant. */
+  /**
+   * A pool that would be left with too few, without what is meant. What is drained is gone from now on, also while HAProxy has it
+   * in traffic still: of two who are drained at once, the second is to see the first.
+   */
   below(target: DrainTarget): BelowMinimum | undefined {
     for (const pool of this.#balancer.status().pools) {
-      const ready = pool.servers.filter(server => server.state === 'ready')
-      const meant = ready.filter(server => isMeant(target, { pool: pool.name, ...server }))
+      const placed = pool.servers.map(server => ({ ...server, pool: pool.name }))
+      const ready = placed.filter(server => server.state === 'ready' && this.#inForceOn(server) === undefined)
+      const meant = ready.filter(server => isMeant(target, server))
       const min = this.#balancer.minServers(pool.name)
       if (meant.length > 0 && ready.length - meant.length < min)
         return { pool: pool.name, has: ready.length, without: meant.length, min }
@@ -132,7 +136,7 @@ export class HeldDrains {
     return undefined
   }
 
-  #inForceOn(server: Server): DrainRecord | undefined {
+  #inForceOn(server: Parameters<typeof isMeant>[1]): DrainRecord | undefined {
     const isHeldBack = this.#heldBack.has(server.pool)
     return this.#book.active().find(record => isMeant(record, server) && (record.forced || !isHeldBack))
   }

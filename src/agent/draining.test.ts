@@ -219,6 +219,21 @@ test('below the minimum it is refused, also where it comes from the wire without
   expect(two.drained()).toEqual(['web-2'])
 })
 
+test('of two who are drained at once the second is refused, though HAProxy still has both in traffic', async () => {
+  const ring = new FakeRing(['lb-1', 'lb-2'])
+  using one = await hold(ring, 'lb-1')
+  using two = await hold(ring, 'lb-2')
+  using drains = operator(ring)
+  using elsewhere = operator(ring, 'lb-2')
+  const both = await Promise.allSettled([
+    drains.drain({ ...ORDER, server: 'web-1' }),
+    elsewhere.drain({ ...ORDER, server: 'web-2' }),
+  ])
+  expect(both.map(({ status }) => status)).toContain('rejected')
+  await vi.waitFor(() => expect(one.drained()).toEqual(two.drained()))
+  expect(one.drained().length).toBeLessThan(2)
+})
+
 test('what is not there is said, and drains nothing', async () => {
   const ring = new FakeRing(['lb-1'])
   using _one = await hold(ring, 'lb-1')
