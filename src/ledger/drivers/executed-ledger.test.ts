@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import express from 'express'
@@ -32,6 +33,22 @@ test('each unsafe request leaves its id, as often as it ran; GETs and requests w
   await fetch(app.url, { method: 'PUT', headers: { 'x-request-id': 'p2' } })
   await fetch(`${app.url}/?id=g1`)
   expect(await (await fetch(`${app.url}/.muster/ledger`)).text()).toBe('p1\np1\np2\n')
+})
+
+test('targets that are no URL are answered by a server without a framework, and their ids, if any, are kept', async () => {
+  const ledger = openLedger()
+  const server = createServer((request, response) => ledger.middleware(request, response, () => response.end('done')))
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const { port } = server.address() as AddressInfo
+  const hostile = ['//', '///', '//?id=p1', 'http://', 'http://?id=p2', 'http://[/', '*', '/%', '/?id=%', '/#?id=h']
+  for (const target of [...hostile, `/?${'id=&'.repeat(3000)}`, `/${'a/../'.repeat(2500)}`]) {
+    const socket = connect(port, '127.0.0.1')
+    socket.write(`POST ${target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
+    expect(await text(socket), target.slice(0, 20)).toMatch(/^HTTP\/1\.1 200 OK[^]*done/)
+  }
+  expect(ledger.text()).toBe('p1\np2\n%\n')
+  await new Promise(done => server.close(done))
+  ledger.close()
 })
 
 test('a file keeps the ids before the answer, is appended to by the next server, and takes no line that is none', async () => {

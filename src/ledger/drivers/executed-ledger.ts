@@ -114,7 +114,14 @@ class MemoryBook {
 function idIn(request: IncomingMessage): string | undefined {
   const named = request.headers['x-request-id']
   if (typeof named === 'string') return named
-  return new URL(request.url ?? '/', 'http://ledger').searchParams.get('id') ?? undefined
+  return new URLSearchParams(queryOf(request.url ?? '/')).get('id') ?? undefined
+}
+
+/** Of any target, also of those that are no URL (`//`, `http://`, `*`): a `URL` of one throws, and would end the server. */
+function queryOf(target: string): string {
+  const [beforeHash] = target.split('#', 1) as [string]
+  const mark = beforeHash.indexOf('?')
+  return mark < 0 ? '' : beforeHash.slice(mark + 1)
 }
 
 /** Express shortens `url` by where the middleware is mounted. */
