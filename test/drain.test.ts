@@ -172,11 +172,16 @@ test('a drain that waits is said to stay in force while its agent is killed and 
   expect(draining.output).toContain('web-11 is drained: nothing is left on lb-1')
 }, 90_000)
 
-test('leave is refused where it would take the last server, goes on by force, and is on record; SIGTERM is not refused', async () => {
+test('leave is refused where it would take the last server or the last balancer, goes on by force, and is on record; SIGTERM is not refused', async () => {
   await using tier = await Tier.open('127.0.183')
   const balancer = balancerOn(tier, 1)
   const only = tier.backend('web-11', 11, { cluster: LOCAL })
   await untilReady(balancer, ['web-11'])
+  const alone = await muster(balancer, 'leave', '-rpc-addr', balancer.rpc)
+  expect(alone.exit, alone.stderr).toBe(4)
+  expect(alone.stderr).toMatch(
+    /lb-1 does not leave: no other balancer is alive in the ring, and pool web has 1 server;/,
+  )
   const address = ['-rpc-addr', only.rpc]
   const refused = await muster(only, 'leave', ...address)
   expect(refused.exit, refused.stderr).toBe(4)

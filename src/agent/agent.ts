@@ -135,12 +135,14 @@ export class Agent implements AsyncDisposable {
 
   /**
    * Whether this node may leave now, or why not.
-   * @throws RefusedError where a pool would have too few servers left, unless it is forced
+   * @throws RefusedError where a pool would have too few servers left, or no balancer, unless it is forced
    */
   async assertMayLeave({ force }: { readonly force: boolean }): Promise<void> {
-    const { drains, config, deps } = this.parts
+    const { balancing, drains, config, deps } = this.parts
     if (force) return deps.log.warn({}, 'an operator lets this node leave whatever pools have left')
-    await drains.assertMinimum(config.node.name, `${config.node.name} does not leave`)
+    const words = `${config.node.name} does not leave`
+    if (balancing !== undefined) drains.assertOtherBalancer(balancing.status().pools, words)
+    await drains.assertMinimum(config.node.name, words)
   }
 
   /** What an operator should know, in sentences. */

@@ -234,6 +234,18 @@ test('of two who are drained at once the second is refused, though HAProxy still
   expect(one.drained().length).toBeLessThan(2)
 })
 
+test('the only balancer of pools that have servers does not leave; one of two does', () => {
+  const pools = [{ name: 'web', servers: ['web-1', 'web-2'] }]
+  using alone = operator(new FakeRing(['lb-1']))
+  expect(() => alone.assertOtherBalancer(pools, 'lb-1 does not leave')).toThrow(
+    'lb-1 does not leave: no other balancer is alive in the ring, and pool web has 2 servers; nobody would send requests there; ' +
+      'to go on all the same: --force --reason "why"',
+  )
+  expect(() => alone.assertOtherBalancer([{ name: 'web', servers: [] }], 'it')).not.toThrow()
+  using one = operator(new FakeRing(['lb-1', 'lb-2']))
+  expect(() => one.assertOtherBalancer(pools, 'it')).not.toThrow()
+})
+
 test('what is not there is said, and drains nothing', async () => {
   const ring = new FakeRing(['lb-1'])
   using _one = await hold(ring, 'lb-1')

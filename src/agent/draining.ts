@@ -1,6 +1,6 @@
 /** What an operator asks for at any agent: drain a server on every balancer, see how it goes, take it back. */
 import { type DrainList, type DrainReport, NotThereError, RefusedError } from '../api/index.ts'
-import { type Clock, type Log, messageOf, sleep } from '../base/index.ts'
+import { type Clock, counted, type Log, messageOf, sleep } from '../base/index.ts'
 import type { Engine } from '../serf/index.ts'
 import { whoIs } from './draining-balancer.ts'
 import {
@@ -52,6 +52,8 @@ const TELL_MS_MAX = 15_000
 const PAGES_MAX = 256
 /** So many at once are told with their sessions. */
 const LISTED_MAX = 64
+
+const ALL_THE_SAME = 'to go on all the same: --force --reason "why"'
 
 type Answers = ReadonlyMap<string, DrainAnswer>
 
@@ -133,6 +135,24 @@ export class Drains {
   async assertMinimum(server: string, words: string): Promise<void> {
     if (!isServerName(server) || balancersIn(this.#deps.serf).length === 0) return
     assertAbove(words, await this.#ask({ op: 'look', server }))
+  }
+
+  /**
+   * What a node that balances may take away: not the only balancer of pools that have servers.
+   * @param words what is refused: `lb-1 does not leave`
+   * @throws RefusedError
+   */
+  assertOtherBalancer(
+    pools: readonly { readonly name: string; readonly servers: readonly unknown[] }[],
+    words: string,
+  ) {
+    const { serf } = this.#deps
+    const pool = pools.find(({ servers }) => servers.length > 0)
+    if (pool === undefined || balancersIn(serf).some(name => name !== serf.local().name)) return
+    throw new RefusedError(
+      `${words}: no other balancer is alive in the ring, and pool ${pool.name} has ${counted(pool.servers.length, 'server')}; ` +
+        `nobody would send requests there; ${ALL_THE_SAME}`,
+    )
   }
 
   /** Ends telling. */
@@ -299,7 +319,7 @@ function refusalOf(words: string, balancer: string, { pool, has, without, min }:
   const left = has - without
   return (
     `${words}: pool ${pool} has ${has} ${has === 1 ? 'server' : 'servers'} in traffic on ${balancer} and must keep ${min}; ` +
-    `${left} would be left; to go on all the same: --force --reason "why"`
+    `${left} would be left; ${ALL_THE_SAME}`
   )
 }
 
