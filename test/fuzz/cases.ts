@@ -7,6 +7,10 @@ import type { Target } from './target.ts'
 /** What a thread says before it takes jobs. */
 export const READY = 'ready'
 
+/** What a thread and its watcher share: the number of the case that is under way, and 1 when it is to be the last. */
+export const CASE = 0
+export const OVER = 1
+
 /** A stretch of a target's cases. Case `n` of a seed is the same in every run, whatever runs before it. */
 export interface Job {
   readonly target: string
@@ -35,16 +39,18 @@ export interface Escape {
 /**
  * Runs cases one after the other. A state lives for `stateCases`; a stretch that starts inside one runs it from its start.
  * @param onCase is told the number of each case before it begins
+ * @param isOver is asked before each case; what has been run until then is the result
  */
 export async function runCases(
   target: Target,
   { seed, from, count }: Job,
   onCase: (nth: number) => void,
+  isOver: () => boolean = () => false,
 ): Promise<JobResult | Escape> {
   let [accepted, refused, slowest] = [0, 0, { nth: from, ms: 0 }]
   const start = from - (from % target.stateCases)
   let run = target.start(stateRandom(seed, start))
-  for (let nth = start; nth < from + count; nth++) {
+  for (let nth = start; nth < from + count && !isOver(); nth++) {
     if (nth % target.stateCases === 0) run = target.start(stateRandom(seed, nth))
     onCase(nth)
     const random = caseRandom(seed, nth)

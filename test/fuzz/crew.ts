@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import { type Escape, type Job, type JobResult, READY } from './cases.ts'
+import { CASE, type Escape, type Job, type JobResult, OVER, READY } from './cases.ts'
 
 /** A case that takes longer than this hangs, if it does so again and again. */
 export const CASE_MS_MAX = 1000
@@ -24,10 +24,28 @@ export type Outcome = JobResult | Escape | Stuck
 
 /** One thread that runs jobs one after the other, and its watcher. A thread that hangs is ended, and the case is known. */
 export class CrewMember {
-  readonly #at = new Int32Array(new SharedArrayBuffer(4))
+  readonly #at = new Int32Array(new SharedArrayBuffer(8))
   #worker: Worker | undefined
 
-  async run(job: Job): Promise<Outcome> {
+  /** @param signal ends the job after the case that is under way; the outcome is what it has met until then */
+  async run(job: Job, signal?: AbortSignal): Promise<Outcome> {
+    const end = () => void Atomics.store(this.#at, OVER, 1)
+    Atomics.store(this.#at, OVER, signal?.aborted === true ? 1 : 0)
+    signal?.addEventListener('abort', end)
+    try {
+      return await this.#tryAll(job)
+    } finally {
+      signal?.removeEventListener('abort', end)
+    }
+  }
+
+  async stop(): Promise<void> {
+    const worker = this.#worker
+    this.#worker = undefined
+    await worker?.terminate()
+  }
+
+  async #tryAll(job: Job): Promise<Outcome> {
     let outcome = await this.#try(job)
     for (let tries = 1; isHang(outcome) && tries < HANGS_TRIES; tries++) {
       const alone = await this.#try({ ...job, from: outcome.nth, count: 1 })
@@ -37,15 +55,9 @@ export class CrewMember {
     return outcome
   }
 
-  async stop(): Promise<void> {
-    const worker = this.#worker
-    this.#worker = undefined
-    await worker?.terminate()
-  }
-
   async #try(job: Job): Promise<Outcome> {
     const worker = this.#worker ?? (await this.#started())
-    Atomics.store(this.#at, 0, -1)
+    Atomics.store(this.#at, CASE, -1)
     return new Promise<Outcome>((resolve, reject) => {
       let [last, sinceMs, sinceCpuMs] = [-1, performance.now(), cpuMs()]
       const settle = (act: () => void) => {
@@ -59,11 +71,11 @@ export class CrewMember {
       const onError = (failure: Error) => give(`ended the thread: ${failure.stack ?? failure.message}`)
       const onExit = (code: number) => settle(() => reject(new Error(`the thread ended with ${code}`)))
       const give = (what: string) => {
-        const nth = Atomics.load(this.#at, 0)
+        const nth = Atomics.load(this.#at, CASE)
         settle(() => void this.stop().then(() => resolve({ nth, what })))
       }
       const watch = setInterval(() => {
-        const at = Atomics.load(this.#at, 0)
+        const at = Atomics.load(this.#at, CASE)
         if (at !== last) [last, sinceMs, sinceCpuMs] = [at, performance.now(), cpuMs()]
         else if (at >= 0 && isTooLong(performance.now() - sinceMs, cpuMs() - sinceCpuMs)) give(HANGS)
         if (process.memoryUsage.rss() > RSS_BYTES_MAX) give(`holds more than ${RSS_BYTES_MAX} bytes`)

@@ -17,7 +17,7 @@ export interface FuzzOptions {
   readonly cases: number
   readonly seed: number
   readonly onProgress?: (done: number) => void
-  /** Ends the run after the stretches that are under way. */
+  /** Ends the run after the cases that are under way. */
   readonly signal?: AbortSignal
 }
 
@@ -71,7 +71,7 @@ function stretchesOf(target: Target, threads: number, { cases, seed }: FuzzOptio
 async function runSome(member: CrewMember, stretches: Job[], target: Target, o: FuzzOptions): Promise<JobResult[]> {
   const results: JobResult[] = []
   for (let job = stretches.shift(); job !== undefined && o.signal?.aborted !== true; job = stretches.shift()) {
-    const outcome = await member.run(job).catch((failure: unknown) => {
+    const outcome = await member.run(job, o.signal).catch((failure: unknown) => {
       stretches.length = 0
       throw failure
     })
@@ -80,7 +80,7 @@ async function runSome(member: CrewMember, stretches: Job[], target: Target, o: 
       throw new FuzzFailure(target.name, o.seed, outcome)
     }
     results.push(outcome)
-    o.onProgress?.(job.count)
+    o.onProgress?.(outcome.accepted + outcome.refused)
   }
   return results
 }

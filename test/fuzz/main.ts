@@ -12,18 +12,11 @@ import { targets } from './targets.ts'
 
 const CASES = 10_000_000
 const USAGE = `usage: npm run fuzz -- [--target NAME] [--cases N] [--seed N] [--seconds N] [--case N] [--threads N]
-targets: ${targets.map(({ name }) => name).join(', ')}`
+targets: ${targets.map(({ name }) => name).join(', ')}
+         the beginning of a name is enough, and of several; without --target, all one after the other
+example: npm run fuzz -- --target serf-json --seconds 60`
 
-const { values } = parseArgs({
-  options: {
-    target: { type: 'string' },
-    cases: { type: 'string', default: String(CASES) },
-    seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
-    seconds: { type: 'string', default: 'Infinity' },
-    case: { type: 'string' },
-    threads: { type: 'string', default: String(availableParallelism()) },
-  },
-})
+const values = valuesOf(process.argv.slice(2))
 const wanted = targets.filter(({ name }) => values.target === undefined || name.startsWith(values.target))
 const [cases, seed, threads] = [values.cases, values.seed, values.threads].map(Number) as [number, number, number]
 const seconds = Number(values.seconds)
@@ -32,7 +25,30 @@ if (wanted.length === 0 || numbers.some(n => !Number.isSafeInteger(n) || n < 0) 
   console.error(USAGE)
   process.exit(2)
 }
-process.exitCode = values.case === undefined ? await runAll() : await replay(wanted[0] as Target, Number(values.case))
+if (values.help) console.log(USAGE)
+else
+  process.exitCode = values.case === undefined ? await runAll() : await replay(wanted[0] as Target, Number(values.case))
+
+/** Ends the process with 2 when it cannot read them. */
+function valuesOf(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      options: {
+        target: { type: 'string' },
+        cases: { type: 'string', default: String(CASES) },
+        seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
+        seconds: { type: 'string', default: 'Infinity' },
+        case: { type: 'string' },
+        threads: { type: 'string', default: String(availableParallelism()) },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    }).values
+  } catch (failure) {
+    console.error(`${failure instanceof Error ? failure.message : String(failure)}\n${USAGE}`)
+    return process.exit(2)
+  }
+}
 
 /** Each target gets its share, whole states of it. */
 async function runAll(): Promise<number> {
@@ -42,7 +58,7 @@ async function runAll(): Promise<number> {
   process.once('SIGINT', () => {
     isInterrupted = true
     ending.abort()
-    console.log('ending after what is under way; once more to end at once')
+    console.log('ending after the cases that are under way; once more to end at once')
     process.once('SIGINT', () => process.exit(130))
   })
   const crew = Array.from({ length: threads }, () => new CrewMember())
