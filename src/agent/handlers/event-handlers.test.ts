@@ -1,8 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
-import { type Clock, type Log, silentLog, systemClock } from '../../base/index.ts'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { type Clock, identify, isAlive, type Log, silentLog, systemClock } from '../../base/index.ts'
 import type { MemberEvent, QueryEvent, SerfMember, UserEvent } from '../../serf/index.ts'
 import { runScript } from './drivers/script.ts'
 import {
@@ -189,13 +189,27 @@ test('a script that never ends costs a bounded queue, whose overflow is reported
 })
 
 test('stop ends what runs with everything it started, and takes no more', async () => {
-  const handlers = handlersFor(['user=trap "" TERM; sleep 1000 & wait; sleep 1000'])
+  const dir = mkdtempSync(join(tmpdir(), 'muster-handlers-'))
+  onTestFinished(() => rmSync(dir, { recursive: true }))
+  const out = join(dir, 'out')
+  const script = `trap "" TERM; sleep 1000 & echo "$SERF_USER_EVENT $$ $!" >> ${out}; wait; sleep 1000`
+  const handlers = handlersFor([`user=${script}`])
   handlers.handle(user('a'))
   handlers.handle(user('b'))
+  const words = await vi.waitUntil(() => linesOf(out)[0]?.split(' '))
+  const started = words.slice(1).map(pid => identify(Number(pid)))
+  expect(started).toMatchObject(words.slice(1).map(pid => ({ pid: Number(pid) }))) // both ran
   await handlers.stop({ killMs: 50 })
+  await vi.waitUntil(() => started.every(one => one === undefined || !isAlive(one)))
   handlers.handle(user('c'))
   await handlers.idle()
+  expect(linesOf(out)).toEqual([words.join(' ')])
 })
+
+/** Whole lines of a file that may not be there yet. */
+function linesOf(path: string): string[] {
+  return existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : []
+}
 
 test('new handlers take over from the next event on, and what was queued still runs', async () => {
   const { spawn, running } = heldScripts()
