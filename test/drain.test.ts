@@ -133,8 +133,16 @@ test('a drain waits for what runs, says how old it is, and ends with 5 when the 
   )
   expect(await watching.end('SIGINT')).toBe(1)
   expect(watching.output).toMatch(/web-11 stays drained.*to take it back: muster drain --undo web-11/)
+  const outdone = new Part([process.execPath, MUSTER, 'drain', 'web-11', '--timeout', '60s'], envOf(balancer))
+  await eventually(
+    () => outdone.output,
+    output => output.includes('1 session left on lb-1'),
+  )
+  expect(await muster(balancer, 'drain', '--undo', 'web-11')).toMatchObject({ exit: 0 })
+  expect(await outdone.exited, outdone.output).toBe(1)
+  expect(outdone.output).toContain('somebody has taken the drain of web-11 back')
   tunnel.destroy()
-  const empty = await muster(balancer, 'drain', 'web-11', '--timeout', '20s')
+  const empty = await muster(balancer, 'drain', 'web-11', '--timeout', '20s', '--force', '--reason', 'test')
   expect(empty.exit, empty.stderr).toBe(0)
   expect(empty.stderr).toContain('web-11 is drained: nothing is left on lb-1')
   const { drains } = await apiRequest(socketOf(balancer), 'GET /v1/drains')

@@ -40,7 +40,7 @@ function drainCommand(muster: Command): void {
   withCommon(command)
     .addHelpText(
       'after',
-      '\nExit status: 0 nothing is left, 4 refused (too few servers), 5 something was left at the time-out.' +
+      '\nExit status: 0 nothing is left, 1 somebody has taken it back, 4 refused (too few servers), 5 the time came first.' +
         '\n\nExample:\n  $ muster drain web-2 --reason "new disk" && ssh web-2 reboot\n  $ muster drain --undo web-2',
     )
     .allowExcessArguments(false)

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { AgentUnreachableError, ApiAnswerError, type DrainList, type DrainReport } from '../api/index.ts'
-import { untilDrained } from './drain-wait.ts'
+import { exitOf, untilDrained } from './drain-wait.ts'
 
 const lb = { name: 'lb-1', sessions: 1, bound: false, open: false, confirmed: true }
 const BUSY: DrainReport = {
@@ -63,4 +63,9 @@ test('an agent that does not come back leaves what is left unknown when the time
 test('a drain is taken back where a balancer that held it says so; any other failure is told as it is', async () => {
   expect((await waitFor(listOf(BUSY), listOf())).outcome.drain.takenBack).toBe(true)
   await expect(waitFor(new ApiAnswerError(500, 'broken'))).rejects.toThrow('broken')
+})
+
+test('a drain that somebody has taken back is none: it ends with 1, and not as if the time had come first', async () => {
+  const { drain } = (await waitFor(listOf(BUSY), listOf())).outcome
+  expect([exitOf(drain), exitOf({ ...EMPTY, takenBack: true }), exitOf(BUSY), exitOf(EMPTY)]).toEqual([1, 1, 5, 0])
 })

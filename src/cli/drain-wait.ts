@@ -1,5 +1,6 @@
 import { AgentUnreachableError, ApiAnswerError, type DrainList, type DrainReport } from '../api/index.ts'
 import { listed, progressText } from './drain-text.ts'
+import { EXIT } from './exit.ts'
 import { printable } from './table.ts'
 
 const PROGRESS_MS = 2_000
@@ -44,6 +45,12 @@ export async function untilDrained(first: DrainReport, o: DrainWaiting): Promise
     now = next
   }
   return now
+}
+
+/** What waiting for it ends with: 0 empty, 1 somebody has taken it back, 5 the time came first. */
+export function exitOf({ done, takenBack }: DrainReport): number {
+  if (takenBack) return EXIT.failed
+  return done ? EXIT.ok : EXIT.timedOut
 }
 
 /** `the drain of web-2 stays in force on every balancer (lb-1 and lb-2)`. */

@@ -4,7 +4,7 @@ import { parseDuration } from '../agent/config/duration.ts'
 import { apiRequest, type DrainReport, reasonFault } from '../api/index.ts'
 import { type ApiOptions, socketOf } from './api-options.ts'
 import { drainsText, listed, progressText } from './drain-text.ts'
-import { type DrainOutcome, stays, untilDrained } from './drain-wait.ts'
+import { type DrainOutcome, exitOf, stays, untilDrained } from './drain-wait.ts'
 import { EXIT } from './exit.ts'
 import { formatOf, interrupted, print, printJson, report, tell } from './output.ts'
 import { printable } from './table.ts'
@@ -73,7 +73,7 @@ async function drain(options: DrainOptions, server: string): Promise<void> {
   const outcome = options.wait ? await waited(options, server, first, waitMs) : { drain: first }
   if (format === 'json') printJson(outcome.drain)
   if (format === 'text' || outcome.unanswered !== undefined) tell(endText(outcome, options.wait))
-  if (options.wait && !outcome.drain.done) process.exitCode = process.exitCode ?? EXIT.timedOut
+  if (options.wait) process.exitCode ??= exitOf(outcome.drain)
 }
 
 async function waited(
