@@ -120,6 +120,14 @@ test('a drain is ordered, listed and taken back by query parameters; without a s
   expect(await apiRequest(socketPath, 'POST /v1/leave-check', { force: '1', reason: 'x' })).toHaveProperty('leave')
 })
 
+test('a wait of more than a month is refused in words of its own', async () => {
+  await using _api = await startApi({ socketPath }, { log: silentLog, routes: backend() })
+  const drain = (wait: string) => apiRequest(socketPath, 'POST /v1/drain', { server: 'web-2', wait })
+  const refused = { status: 400, message: 'wait: at most 2592000000 ms, which is 30 days' }
+  await expect(drain('99999999999999')).rejects.toMatchObject(refused)
+  expect(await drain('2592000000')).toMatchObject({ server: 'web-2' })
+})
+
 test('what narrows a request down and is empty is refused: it would do more than was meant', async () => {
   await using _api = await startApi({ socketPath }, { log: silentLog, routes: backend() })
   const refused = { status: 400, message: expect.stringContaining('it is empty') as unknown }

@@ -13,6 +13,8 @@ export interface Answer {
 type Route = (backend: ApiBackend, query: URLSearchParams) => unknown
 
 const WAIT_MS_MAX = 30_000
+/** Nobody waits so long for a server to be empty; it is told to every balancer as a date, which has its bounds. */
+const DRAIN_WAIT_MS_MAX = 30 * 24 * 3_600_000
 
 const ROUTES: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
   '/v1/status': { GET: backend => backend.status() },
@@ -115,7 +117,10 @@ function applyIn(query: URLSearchParams): ApplyQuery {
 
 function waitIn(query: URLSearchParams): { readonly waitMs?: number } {
   const wait = query.get('wait')
-  return wait === null ? {} : { waitMs: wholeNumber('wait', wait) }
+  if (wait === null) return {}
+  const waitMs = wholeNumber('wait', wait)
+  if (waitMs > DRAIN_WAIT_MS_MAX) throw new QueryError(`wait: at most ${DRAIN_WAIT_MS_MAX} ms, which is 30 days`)
+  return { waitMs }
 }
 
 function failed(status: number, error: string): Answer {
