@@ -114,8 +114,8 @@ export class HostServices {
   }
 
   /** Drains a service and ends it for good. */
-  remove(name: string): Promise<void> {
-    return this.#deps.supervisor.remove(name, this.#stopOptions(name, true))
+  async remove(name: string): Promise<void> {
+    await this.#deps.supervisor.remove(name, this.#stopOptions(name, true))
   }
 
   /** All of them, at once; HAProxy is the balancer's. @param hurry no more draining or waiting once it is aborted */

@@ -383,6 +383,31 @@ test('a service runs as its user where the agent may do that, and fails in words
   expect(other?.reason).toBe('there is no user no-such')
 })
 
+test('who hands over while a service is drained to be removed leaves it with its files: the next agent adopts it', async () => {
+  const first = await supervise(sleeper)
+  const { pid } = await reached(first, status => status.state === 'ready')
+  const drain = (signal: AbortSignal) => new Promise<void>(done => signal.addEventListener('abort', () => done()))
+  const removed = first.remove('web', { drain })
+  await reached(first, status => status.state === 'stopping')
+  await first.detach()
+  expect(await removed).toBe(false)
+  expect(recordedPid()).toBe(pid)
+  expect(lockHolders(join(stateDir(), 'web.lock'))).toContain(pid)
+  const second = await supervise(sleeper)
+  expect(second.services()).toMatchObject([{ pid, adopted: true, state: 'ready' }])
+})
+
+test('a service that is started again while it is being removed is not forgotten', async () => {
+  const supervisor = await supervise(sleeper)
+  const { pid } = await reached(supervisor, status => status.state === 'ready')
+  const removed = supervisor.remove('web')
+  await supervisor.start('web')
+  expect(await removed).toBe(false)
+  const again = await reached(supervisor, status => status.state === 'ready')
+  expect(again.pid).not.toBe(pid)
+  expect(lockHolders(join(stateDir(), 'web.lock'))).toContain(again.pid)
+})
+
 test('output that was read does not stay on disk, and every line of a flood arrives', async () => {
   const command = [
     'node',

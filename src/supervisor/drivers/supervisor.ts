@@ -119,13 +119,18 @@ export class Supervisor implements AsyncDisposable {
     this.#deps.clock.after(0, () => runner.listen())
   }
 
-  /** Stops a service and forgets it, with its files. */
-  async remove(name: string, options: StopOptions = {}): Promise<void> {
+  /**
+   * Stops a service and forgets it, with its files.
+   * @returns false where it is not forgotten: it was left to the next agent meanwhile, or somebody has started it again
+   */
+  async remove(name: string, options: StopOptions = {}): Promise<boolean> {
     const runner = this.#runner(name)
     await runner.stop(options)
+    if (this.#ending !== undefined || runner.status.state !== 'stopped') return false
     this.#runners.delete(name)
     await runner.remove()
     this.#releaseHeld(name)
+    return true
   }
 
   /** Also takes it out of quarantine. Resolves when its process runs, or could not be started. */
