@@ -55,7 +55,7 @@ const COMPARE_MS = 30_000
 const PULL_MS = 1_000
 const PULL_TRIES = 5
 /** More pages than the largest book has. */
-const PAGES_MAX = 256
+export const PAGES_MAX = 256
 
 export class HeldDrains {
   readonly #deps: HeldDeps

@@ -2,11 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { reasonFault } from '../api/index.ts'
 import type { BalancerStatus, Leftover, Server } from '../balancer/index.ts'
 import { type Clock, silentLog, systemClock } from '../base/index.ts'
 import type { Engine, QueryAnswer, QueryEvent, SerfEvent, SerfMember } from '../serf/index.ts'
 import { VirtualClock } from '../testing/index.ts'
-import { Drains } from './draining.ts'
+import { assertReason, Drains } from './draining.ts'
 import { type DrainedBalancer, HeldDrains } from './draining-balancer.ts'
 import { DrainsFile } from './drivers/drains-file.ts'
 
@@ -244,6 +245,28 @@ test('the only balancer of pools that have servers does not leave; one of two do
   expect(() => alone.assertOtherBalancer([{ name: 'web', servers: [] }], 'it')).not.toThrow()
   using one = operator(new FakeRing(['lb-1', 'lb-2']))
   expect(() => one.assertOtherBalancer(pools, 'it')).not.toThrow()
+})
+
+test('a list that is cut off says so; by name each one is told', async () => {
+  const ring = new FakeRing(['lb-1'])
+  using _one = await hold(ring, 'lb-1')
+  using drains = operator(ring)
+  const drain = async (server: string) => {
+    const payload = Buffer.from(JSON.stringify(['put', { s: server, n: 'x', a: systemClock.wallMs() }]))
+    for await (const _ of await ring.engine('x').query({ name: 'muster-drains', payload }));
+  }
+  for (let at = 0; at < 64; at++) await drain(`db-${at}`)
+  expect(await drains.list()).not.toHaveProperty('more')
+  await drain('zoe')
+  const list = await drains.list()
+  expect([list.drains.length, list.more]).toEqual([64, true])
+  expect((await drains.list({ server: 'zoe' })).drains).toMatchObject([{ server: 'zoe' }])
+})
+
+test('a reason is what the API takes for one, and is refused in the same words', () => {
+  expect(() => assertReason('r\u202ed', false)).toThrow(`${reasonFault('r\u202ed')}; nothing is changed`)
+  expect(() => assertReason('x'.repeat(200), true)).not.toThrow()
+  expect(() => assertReason(undefined, true)).toThrow('--force wants a reason')
 })
 
 test('what is not there is said, and drains nothing', async () => {

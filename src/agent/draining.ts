@@ -1,8 +1,8 @@
 /** What an operator asks for at any agent: drain a server on every balancer, see how it goes, take it back. */
-import { type DrainList, type DrainReport, NotThereError, RefusedError } from '../api/index.ts'
+import { type DrainList, type DrainReport, NotThereError, reasonFault, RefusedError } from '../api/index.ts'
 import { type Clock, counted, type Log, messageOf, sleep } from '../base/index.ts'
 import type { Engine } from '../serf/index.ts'
-import { whoIs } from './draining-balancer.ts'
+import { PAGES_MAX, whoIs } from './draining-balancer.ts'
 import {
   type BelowMinimum,
   decodeDrainAnswer,
@@ -22,7 +22,6 @@ import {
   isLater,
   isPoolName,
   isServerName,
-  REASON_MAX,
   stampAfter,
   USER_MAX,
 } from './endpoints/drain-records.ts'
@@ -48,8 +47,6 @@ const ANSWER_MS = 1_000
 const TELL_FOR_MS = 10 * 60_000
 const TELL_MS_MIN = 250
 const TELL_MS_MAX = 15_000
-/** More pages than the largest book has. */
-const PAGES_MAX = 256
 /** So many at once are told with their sessions. */
 const LISTED_MAX = 64
 
@@ -115,16 +112,17 @@ export class Drains {
     return { drains, silent: [...new Set([...silent, ...drains.flatMap(drain => drain.silent)])] }
   }
 
-  /** All that is drained, or one server, with what is left there. */
+  /** All that is drained, or one server, with what is left there; `more` where these are not all. */
   async list(target?: DrainTarget): Promise<DrainList> {
     const { records, answered, silent } = await this.#records()
     const isAsked = (one: DrainRecord) =>
       target === undefined || (one.server === target.server && (target.pool ?? one.pool) === one.pool)
-    const asked = records.filter(isAsked).slice(0, LISTED_MAX)
+    const found = records.filter(isAsked)
+    const asked = found.slice(0, LISTED_MAX)
     const drains = await Promise.all(
       asked.map(async record => this.#report(record, await this.#ask({ op: 'look', ...targetOf(record) }))),
     )
-    return { drains, answered, silent }
+    return { drains, ...(found.length > asked.length ? { more: true as const } : {}), answered, silent }
   }
 
   /**
@@ -332,6 +330,6 @@ export function belowWords({ pool, has, without, min }: BelowMinimum): string {
 export function assertReason(reason: string | undefined, force: boolean): void {
   if (force && reason === undefined)
     throw new RefusedError('--force wants a reason: --reason "why"; nothing is changed')
-  if (reason !== undefined && (reason.length > REASON_MAX || reason.length === 0 || /\p{C}/u.test(reason)))
-    throw new RefusedError(`a reason is one line of at most ${REASON_MAX} characters; nothing is changed`)
+  const fault = reason === undefined ? undefined : reasonFault(reason)
+  if (fault !== undefined) throw new RefusedError(`${fault}; nothing is changed`)
 }

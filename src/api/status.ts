@@ -137,6 +137,8 @@ export interface BalancerDrain {
 
 export interface DrainList {
   readonly drains: readonly DrainReport[]
+  /** These are not all; a server is told by its name. */
+  readonly more?: true
   /** Balancers that have told what they hold; absent where nobody was asked for all. */
   readonly answered?: readonly string[]
   readonly silent: readonly string[]

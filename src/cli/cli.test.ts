@@ -1,7 +1,12 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Writable } from 'node:stream'
-import { expect, test } from 'vitest'
-import { ApiAnswerError } from '../api/index.ts'
+import { expect, test, vi } from 'vitest'
+import { ApiAnswerError, type ApiBackend, startApi } from '../api/index.ts'
+import { silentLog } from '../base/index.ts'
 import { withoutUnknown, withTwoDashes } from './arguments.ts'
+import { runDrain } from './drain.ts'
 import { exitCodeOf } from './exit.ts'
 import { createLog, formatRecord } from './log.ts'
 import { runApply, runRollback } from './plan.ts'
@@ -92,6 +97,40 @@ test('what the agent could not understand is wrong usage, too', () => {
 test('what is no generation is told before anybody is asked', async () => {
   for (const generation of ['abc', '', '-1', '1.5'])
     await expect(runRollback({ socket: '/nowhere' }, generation)).rejects.toThrow(UsageError)
+})
+
+/** What a command says to an agent whose answers are these. */
+async function toldBy(routes: object, run: (socket: string) => Promise<void>) {
+  const folder = mkdtempSync(join(tmpdir(), 'muster-cli-'))
+  const socketPath = join(folder, 'a.sock')
+  const told = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+  const printed = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
+  try {
+    await using _api = await startApi({ socketPath }, { log: silentLog, routes: routes as ApiBackend })
+    await run(socketPath)
+    const textOf = (calls: readonly (readonly unknown[])[]) => calls.map(([text]) => String(text)).join('')
+    return { stderr: textOf(told.mock.calls), stdout: textOf(printed.mock.calls), exit: process.exitCode ?? 0 }
+  } finally {
+    vi.restoreAllMocks()
+    process.exitCode = undefined
+    rmSync(folder, { recursive: true })
+  }
+}
+
+test('a list of generations that is empty is a sentence and no failure', async () => {
+  const none = { configuring: { generations: () => [] } }
+  expect(await toldBy(none, socket => runRollback({ list: true, socket }, undefined))).toEqual({
+    stderr: 'no configuration of a balancer has been in force on this node; there is nothing to go back to\n',
+    ...{ stdout: '', exit: 0 },
+  })
+})
+
+test('a list of drains that is cut off says so beside it', async () => {
+  const drains = { drains: async () => ({ drains: [], more: true, silent: [] }) }
+  const list = await toldBy(drains, socket => runDrain({ socket, wait: true }, undefined))
+  expect(list.stderr).toContain('there are more; ask by name: muster drain --list SERVER')
+  const json = await toldBy(drains, socket => runDrain({ socket, wait: true, output: 'json' }, undefined))
+  expect(JSON.parse(json.stdout)).toMatchObject({ more: true })
 })
 
 test('an empty plan, of an unset variable, is not every plan', async () => {

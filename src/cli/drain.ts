@@ -48,6 +48,8 @@ async function list(options: DrainOptions, server: string | undefined): Promise<
   const found = await apiRequest(socketOf(options), 'GET /v1/drains', target)
   if (format === 'json') printJson(found)
   else print(drainsText(found))
+  if (format === 'text' && found.more === true)
+    tell(`these are ${found.drains.length} of them, there are more; ask by name: muster drain --list SERVER`)
 }
 
 async function undo(options: DrainOptions, server: string | undefined): Promise<void> {

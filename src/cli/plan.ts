@@ -141,7 +141,8 @@ async function diffText({ before, after }: PlanReport): Promise<string> {
 async function listGenerations(options: ApiOptions): Promise<void> {
   const found = await apiRequest(socketOf(options), 'GET /v1/generations')
   if (formatOf(options) === 'json') return printJson(found)
-  if (found.generations.length === 0) process.exitCode = EXIT.failed
+  if (found.generations.length === 0)
+    return tell('no configuration of a balancer has been in force on this node; there is nothing to go back to')
   print(formatTable([['GENERATION', 'SINCE', 'BY', 'DIGEST', ''], ...found.generations.map(generationRow)]))
 }
 
