@@ -40,7 +40,8 @@ test('plan says what apply then does; rollback goes back, survives kill -9, and 
   const yaml = join(balancer.directory, 'muster.yaml')
   writeFileSync(yaml, readFileSync(yaml, 'utf8').replace('"30s"', '"12s"'))
   const plan = await muster(balancer, 'plan', '--diff', '--detailed-exitcode')
-  expect(plan.code).toBe(2)
+  expect(plan.code).toBe(6)
+  expect((await muster(balancer, 'plan', '--detailed-exit')).code).toBe(2)
   expect(plan.stdout).toMatch(
     /^plan ([0-9a-f]{12}): a hitless reload\n\n {2}because backend web: timeout server changed/,
   )

@@ -1,8 +1,8 @@
 import { messageOf } from '../base/index.ts'
 import { printableLines } from './table.ts'
 
-/** What a command ends with (DESIGN section 6). */
-export const EXIT = { ok: 0, failed: 1, usage: 2, unreachable: 3, refused: 4, timedOut: 5 } as const
+/** What a command ends with; `changes`: `plan --detailed-exitcode` has found something to do, which no mistyped flag is to look like. */
+export const EXIT = { ok: 0, failed: 1, usage: 2, unreachable: 3, refused: 4, timedOut: 5, changes: 6 } as const
 
 /** What cannot work as it is configured; found before anything is started. */
 const CONFIGURED_WRONGLY: ReadonlySet<string> = new Set([

@@ -9,8 +9,12 @@ export function addPlanCommands(muster: Command, socket: readonly [string, strin
       .option(...socket)
       .option('-o, --output <FORMAT>', 'text or json')
   withCommon(muster.command('plan').description('what the files say by now would change, and how; touches nothing'))
-    .option('--detailed-exitcode', 'exit 2 when there is something to do, 0 when there is not')
-    .addHelpText('after', '\nExample:\n  $ muster plan --diff')
+    .option('--detailed-exitcode', 'exit 6 when there is something to do, 0 when there is not')
+    .addHelpText(
+      'after',
+      '\nExit status: 0 it can be done, or there is nothing to do; 1 HAProxy would refuse it; 6 with --detailed-exitcode: something to do.' +
+        '\n\nExample:\n  $ muster plan --diff',
+    )
     .action(async (options: object) => (await import('./plan.ts')).runPlan(options))
   withCommon(muster.command('apply').description('put in force what the files say by now; refused as a whole or done'))
     .option('--dry-run', 'as muster plan')

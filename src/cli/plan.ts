@@ -22,9 +22,6 @@ export interface RollbackOptions extends ApplyOptions {
   readonly list?: boolean
 }
 
-/** With `--detailed-exitcode`, as Terraform has it: there is something to do. */
-const CHANGES_PRESENT = 2
-
 export async function runPlan(options: PlanOptions): Promise<void> {
   const format = formatOf(options)
   const plan = await apiRequest(socketOf(options), 'GET /v1/plan')
@@ -32,7 +29,7 @@ export async function runPlan(options: PlanOptions): Promise<void> {
   else await showPlan(plan, options)
   const isSomething = plan.method !== 'nothing' || plan.services.length + plan.settings.length > 0
   if (plan.refusal !== undefined) process.exitCode = EXIT.failed
-  else if (options.detailedExitcode === true && isSomething) process.exitCode = CHANGES_PRESENT
+  else if (options.detailedExitcode === true && isSomething) process.exitCode = EXIT.changes
 }
 
 export async function runApply(options: ApplyOptions): Promise<void> {
