@@ -4,7 +4,7 @@ import { adoptRemembered, adoptServers } from '../pool/adoption.ts'
 import type { Books } from './books.ts'
 import { probeTargetOf } from '../config.ts'
 import type { Structure } from '../file/config-structure.ts'
-import type { HaproxyControl, Seen } from '../drivers/haproxy-control.ts'
+import type { HaproxyControl } from '../drivers/haproxy-control.ts'
 import type { Entry } from '../pool/entry.ts'
 import { RuntimeSocketError } from '../errors.ts'
 import { type GuardNews, guardNews, type GuardReport } from '../pool/guards/report.ts'
@@ -13,6 +13,7 @@ import { type ProbeFunction, Prober } from '../pool/prober.ts'
 import type { CheckNews } from './receipt.ts'
 import { type MemberStates, Roster } from '../pool/roster.ts'
 import type { ServerState } from '../state/runtime-state.ts'
+import type { Seen } from '../state/seen.ts'
 import type { Server } from '../server.ts'
 import { Sighting } from '../pool/sighting.ts'
 import type { Ground } from './step.ts'
@@ -157,7 +158,7 @@ export class Lookout {
     this.#observe(sighting)
     if (isSample) this.#sample(sighting)
     if (isSample) this.retries = retriesOf(seen)
-    if (this.#isBlind) this.#isBlind = !this.#seesRing(seen)
+    if (this.#isBlind) this.#isBlind = !this.#seesRing(sighting)
     if (this.#isBlind) return undefined
     const lookAtMs = this.decide()
     this.#prober.want(this.#targets())
@@ -240,11 +241,11 @@ export class Lookout {
   }
 
   /** With the first join the ring names its members; those that serve already need not prove themselves. */
-  #seesRing(seen: Seen): boolean {
+  #seesRing(sighting: Sighting): boolean {
     if (this.joinedAtMs === undefined) return false
     for (const entry of this.#layout.own(this.roster)) {
-      const live = seen.byEndpoint().get(entry.endpoint)
-      if (live !== undefined && isServing(live.state)) this.roster.prove(entry.key)
+      const live = sighting.stateOf(entry)
+      if (live !== undefined && isServing(live)) this.roster.prove(entry.key)
     }
     return true
   }

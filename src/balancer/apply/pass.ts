@@ -2,7 +2,7 @@ import { messageOf, sleep } from '../../base/index.ts'
 import { Books, type Done } from './books.ts'
 import { type Structure, structuralDifferences } from '../file/config-structure.ts'
 import { CONFIGURATION, Drift, type DriftPolicy, type DriftReport, FILE, subjectsOf } from './drift.ts'
-import type { Seen } from '../drivers/haproxy-control.ts'
+import type { Seen } from '../state/seen.ts'
 import {
   ConfigRefusedError,
   PlanStaleError,

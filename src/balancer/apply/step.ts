@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Attachments } from '../file/attachments.ts'
 import { lineMaxconns, serverLines, type Structure, withDisabled } from '../file/config-structure.ts'
-import type { Seen } from '../drivers/haproxy-control.ts'
+import type { Seen } from '../state/seen.ts'
 import type { Layout } from '../file/layout.ts'
 import { type Command, commandLine, knownDown, payloadOf, type Plan, plan, type Running, type Wanted } from './plan.ts'
 import type { Entry } from '../pool/entry.ts'

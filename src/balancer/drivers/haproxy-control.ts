@@ -1,16 +1,11 @@
 import { rm, stat } from 'node:fs/promises'
 import { type Clock, type Log, messageOf, replaceFile, writeFileAtomic } from '../../base/index.ts'
 import { type Attachment, type Attachments, parseFingerprint, parseShown, type Reference } from '../file/attachments.ts'
-import { bindAddresses, parseStructure, serverLines, type Structure } from '../file/config-structure.ts'
+import { bindAddresses, parseStructure, type Structure } from '../file/config-structure.ts'
 import { endpointOf } from '../server.ts'
 import { commandLine, type Command, payloadOf } from '../apply/plan.ts'
-import {
-  assertDone,
-  parseFigures,
-  parseServersState,
-  type ServerFigures,
-  type ServerState,
-} from '../state/runtime-state.ts'
+import { assertDone, parseFigures, parseServersState } from '../state/runtime-state.ts'
+import { Seen } from '../state/seen.ts'
 import { StatesReader } from '../state/states-reader.ts'
 import { BindError, RuntimeSocketError } from '../errors.ts'
 import {
@@ -39,64 +34,6 @@ export interface Paths {
   readonly admin: string
   readonly master: string
   readonly peers: string
-}
-
-/** What runs at this moment. */
-export class Seen {
-  readonly workerPid: number
-  readonly servers: ReadonlyMap<string, ServerState>
-  /** The same for as long as nothing in the states of the servers has changed; their figures are not in it. */
-  readonly states: ReadonlyMap<string, ServerState>
-  readonly #config: Structure
-  #endpoints: Map<string, { name: string; state: ServerState }> | undefined
-  #names: Map<string, ServerState> | undefined
-
-  constructor(
-    workerPid: number,
-    states: ReadonlyMap<string, ServerState>,
-    config: Structure,
-    figures?: ReadonlyMap<string, ServerFigures>,
-  ) {
-    this.workerPid = workerPid
-    this.states = states
-    this.servers = figures === undefined ? states : withFigures(states, figures)
-    this.#config = config
-  }
-
-  /** `ip:port` → a server that follows no other. */
-  byEndpoint(): ReadonlyMap<string, { readonly name: string; readonly state: ServerState }> {
-    this.#endpoints ??= new Map(
-      this.#own()
-        .sort(inMaintFirst)
-        .map(found => [endpointOf(found.state), found]),
-    )
-    return this.#endpoints
-  }
-
-  /** `name ip` → a server that follows no other. */
-  byName(): ReadonlyMap<string, ServerState> {
-    this.#names ??= new Map(this.#own().map(({ name, state }) => [`${name} ${state.ip}`, state]))
-    return this.#names
-  }
-
-  #own(): { name: string; state: ServerState }[] {
-    const lines = serverLines(this.#config)
-    return [...this.servers]
-      .filter(([key]) => lines.get(key)?.track === undefined)
-      .map(([key, state]) => ({ name: key.slice(key.indexOf('/') + 1), state }))
-  }
-}
-
-function withFigures(
-  states: ReadonlyMap<string, ServerState>,
-  figures: ReadonlyMap<string, ServerFigures>,
-): ReadonlyMap<string, ServerState> {
-  return new Map([...states].map(([key, state]) => [key, { ...state, ...figures.get(key) }]))
-}
-
-/** A free slot still has the address of whoever was there; the one who is there now counts. */
-function inMaintFirst(a: { readonly state: ServerState }, b: { readonly state: ServerState }): number {
-  return Number(b.state.admin === 'maint') - Number(a.state.admin === 'maint')
 }
 
 /** The hands of the balancer: HAProxy's file, its two sockets, its reloads. One caller at a time. */
