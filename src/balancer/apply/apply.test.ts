@@ -304,6 +304,34 @@ test('what is kept of somebody else is called by its name until an apply has put
   expect(balancer.status().drifts.map(({ outcome }) => outcome)).toEqual(['put right'])
 })
 
+test('a drain takes effect on a server of which somebody else has changed the weight, kept or not', async () => {
+  const made = await rig({ drift: 'adopt' })
+  const balancer = await started(made)
+  const [a, b] = [await web('127.0.21.2'), await web('127.0.21.3')]
+  balancer.wanted([a.server, b.server])
+  await until(() => balancer.status().pools[0]?.servers.filter(({ state }) => state === 'ready').length === 2)
+  await balancer.settle()
+  const adminNow = async () => Number((await poke(made, 'show servers state web')).split('\n')[2]?.split(' ')[6]) & ~4
+  await poke(made, 'set server web/slot1 weight 5')
+  balancer.wake()
+  await until(() => balancer.status().drifts.at(-1)?.outcome.startsWith('kept') === true)
+  await balancer.settle()
+  expect(await poke(made, 'get weight web/slot1')).toMatch(/^5 /)
+  balancer.wanted([{ ...a.server, state: 'draining' }, b.server])
+  await balancer.settle()
+  expect(await adminNow()).toBe(8) // drain
+  for (let i = 0; i < 4; i++) expect((await get(made.port)).body).toBe('127.0.21.3')
+  expect(balancer.status().drifts.at(-1)?.outcome).toBe('put right')
+  await poke(made, 'set server web/slot1 state ready')
+  balancer.wake()
+  await balancer.settle()
+  expect(await adminNow()).toBe(8)
+  expect(balancer.status().drifts.at(-1)?.outcome).toBe('put right')
+  balancer.wanted([a.server, b.server])
+  await until(async () => (await adminNow()) === 0)
+  await until(async () => (await poke(made, 'get weight web/slot1')).startsWith('1 '))
+})
+
 test('a file that is edited by hand is set aside and written anew, or kept where that is configured', async () => {
   const made = await rig()
   const balancer = await started(made)

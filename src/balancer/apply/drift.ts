@@ -30,6 +30,15 @@ const LOOK_MS = 10_000
 const SUBJECTS_MAX = 1024
 const REPORTS_MAX = 32
 
+/** Somebody else's, for as long as we want the same of it as when it was found. */
+interface Kept {
+  readonly what: string
+  readonly wanted: string
+}
+
+/** What the plan wants of a subject, in a word; the same for as long as nothing else has been decided. */
+export type WantedOf = (subject: string) => string
+
 interface Row {
   times: number
   lastAtMs: number
@@ -37,11 +46,17 @@ interface Row {
   truceUntilMs: number
 }
 
+interface Circumstances {
+  readonly named: (subject: string) => string
+  readonly wantedOf: WantedOf
+  readonly must: ReadonlySet<string>
+}
+
 /** What somebody else changes: put right, but not fought over in a loop. Time is an argument. */
 export class Drift {
   readonly #rows = new Map<string, Row>()
   #reports: DriftReport[] = []
-  readonly #kept = new Set<string>()
+  readonly #kept = new Map<string, Kept>()
   readonly #log: Log
 
   constructor(log: Log) {
@@ -53,36 +68,49 @@ export class Drift {
     return this.#reports
   }
 
-  /** What is somebody else's until an operator says otherwise (`adopt`). */
+  /** What is somebody else's until an operator says otherwise (`adopt`), or something else has been decided about it. */
   get kept(): ReadonlySet<string> {
-    return this.#kept
+    return new Set(this.#kept.keys())
+  }
+
+  /** What was kept of a server is put right with what is decided about it now. */
+  decided(wantedOf: WantedOf): void {
+    for (const [subject, { what, wanted }] of this.#kept) {
+      if (wantedOf(subject) === wanted) continue
+      this.#kept.delete(subject)
+      this.#reports = this.#reports.map(one =>
+        one.what === what && isOpen(one) ? { ...one, outcome: PUT_RIGHT } : one,
+      )
+    }
   }
 
   /**
    * These were found changed by somebody else.
+   * @param must those that are put right whatever the policy
    * @returns those that are left as they are, and when to look again at each, ms of the clock; the others are put right now
    */
   judge(
     subjects: readonly string[],
     policy: DriftPolicy,
     nowMs: number,
-    named: (subject: string) => string,
+    { named, wantedOf, must }: Circumstances,
   ): ReadonlyMap<string, number> {
     const spared = new Map<string, number>()
     if (policy === 'restore') this.#kept.clear()
     for (const subject of subjects) {
-      const untilMs = policy === 'adopt' ? nowMs + LOOK_MS : this.#truce(subject, nowMs)
-      const outcome = policy === 'adopt' ? KEPT : untilMs === undefined ? PUT_RIGHT : LEFT_ALONE
-      this.#note({ what: named(subject), outcome, atMs: nowMs })
+      const keeps = policy === 'adopt' && !must.has(subject)
+      const untilMs = keeps ? nowMs + LOOK_MS : must.has(subject) ? undefined : this.#truce(subject, nowMs)
+      const outcome = keeps ? KEPT : untilMs === undefined ? PUT_RIGHT : LEFT_ALONE
+      const what = named(subject)
+      this.#note({ what, outcome, atMs: nowMs })
       if (untilMs !== undefined) spared.set(subject, untilMs)
-      if (policy === 'adopt' && this.#kept.size < SUBJECTS_MAX) this.#kept.add(subject)
+      if (keeps && this.#kept.size < SUBJECTS_MAX) this.#kept.set(subject, { what, wanted: wantedOf(subject) })
     }
     return spared
   }
 
   /** An operator has said what is wanted, and has it: what was left as it was is put right by now, and so is what comes, at once. */
   forget(): void {
-    const isOpen = ({ outcome }: DriftReport) => outcome === KEPT || outcome === LEFT_ALONE
     this.#reports = this.#reports.map(report => (isOpen(report) ? { ...report, outcome: PUT_RIGHT } : report))
     this.#rows.clear()
     this.#kept.clear()
@@ -124,6 +152,10 @@ export class Drift {
 const KEPT = 'kept (balancer.drift: adopt) until muster apply'
 const PUT_RIGHT = 'put right'
 const LEFT_ALONE = 'left alone for a while: somebody changes it again and again; muster apply puts it right'
+
+function isOpen({ outcome }: DriftReport): boolean {
+  return outcome === KEPT || outcome === LEFT_ALONE
+}
 
 /** What a plan is about, each once: servers, files, or the configuration as a whole. */
 export function subjectsOf(step: Plan): string[] {

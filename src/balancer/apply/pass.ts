@@ -22,8 +22,10 @@ import {
   type Ground,
   idOf,
   linesOf,
+  mustChange,
   reminders,
   sparing,
+  standingIn,
   type Step,
   stepFor,
   withoutReload,
@@ -126,7 +128,7 @@ export class Passes {
     if (ground === undefined) return { lookAtMs: undefined }
     const layout = this.#layout
     await this.#heal(ground.seen)
-    const step = this.#resting ?? sparing(stepFor(layout, lookout.roster, ground), this.#drift.kept)
+    const step = this.#resting ?? this.#sparingKept(stepFor(layout, lookout.roster, ground))
     const order = this.#orderOf(step, ground.seen)
     try {
       const applied = await this.#apply(step, ground, order, signal)
@@ -296,7 +298,16 @@ export class Passes {
   /** What of somebody else's work is left as it is, and until when. */
   #judge(step: Step, isEdited: boolean, { isDrift }: FoundOrder, policy: DriftPolicy): ReadonlyMap<string, number> {
     const subjects = [...(isDrift ? subjectsOf(step.plan) : []), ...(isEdited ? [FILE] : [])]
-    return this.#drift.judge(subjects, policy, this.#deps.clock.nowMs(), subject => this.#named(subject))
+    return this.#drift.judge(subjects, policy, this.#deps.clock.nowMs(), {
+      named: subject => this.#named(subject),
+      wantedOf: subject => standingIn(step, subject),
+      must: mustChange(step.plan),
+    })
+  }
+
+  #sparingKept(step: Step): Step {
+    this.#drift.decided(subject => standingIn(step, subject))
+    return sparing(step, this.#drift.kept)
   }
 
   async #setAside(edited: string): Promise<void> {

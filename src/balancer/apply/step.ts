@@ -61,7 +61,8 @@ export function withoutReload({ wanted }: Step, { seen, loaded }: Ground): Plan 
 }
 
 /**
- * The same step without what is about these subjects, unless somebody else is behind them by now.
+ * The same step without what is about these subjects, unless somebody else is behind them by now. A server that is to be out of
+ * traffic is taken out all the same: whoever waits for that stops its process.
  * @param subjects servers, files
  */
 export function sparing(step: Step, subjects: ReadonlySet<string>): Step {
@@ -69,12 +70,29 @@ export function sparing(step: Step, subjects: ReadonlySet<string>): Step {
   if (subjects.size === 0 || planned.kind === 'nothing') return step
   const moved = new Set(commandsOf(planned).flatMap(one => (one.kind === 'addr' ? [one.server] : [])))
   const rest = (commands: readonly Command[]) =>
-    commands.filter(command => !subjects.has(subjectOf(command)) || moved.has(subjectOf(command)))
+    commands.filter(one => !subjects.has(subjectOf(one)) || moved.has(subjectOf(one)) || takesOut(one))
   if (planned.kind === 'reload')
     return { ...step, plan: { ...planned, out: rest(planned.out), after: rest(planned.after) } }
   const left = { out: rest(planned.out), in: rest(planned.in) }
   const isNothing = left.out.length + left.in.length === 0
   return { ...step, plan: isNothing ? { kind: 'nothing' } : { kind: 'runtime', ...left } }
+}
+
+function takesOut(command: Command): boolean {
+  return command.kind === 'state' && command.to !== 'ready'
+}
+
+/** Servers that have to be taken out of traffic, or moved: nobody's change to them is kept. */
+export function mustChange(step: Plan): Set<string> {
+  return new Set(
+    commandsOf(step).flatMap(one => ('server' in one && (takesOut(one) || one.kind === 'addr') ? [one.server] : [])),
+  )
+}
+
+/** Where a server is to be, and whether in traffic; the same for everything else. */
+export function standingIn({ wanted }: Step, subject: string): string {
+  const server = wanted.servers.get(subject)
+  return server === undefined ? '' : `${server.ip} ${server.port} ${server.admin}`
 }
 
 /** What a command is about. */
