@@ -52,8 +52,12 @@ export class HostServices {
   /** By service that is being stopped: balancers that give no answer. */
   readonly #silent = new Map<string, readonly string[]>()
   #changing: Promise<void> = Promise.resolve()
-  /** Grows with every change. */
-  #change = 0
+  /** Of the change that came last: aborted by the next one, and by the end of all services. */
+  #turn = new AbortController()
+  /** What is being started this moment. */
+  #adding: Promise<void> = Promise.resolve()
+  /** They all are being stopped, or have been: none is started any more. */
+  #isEnding = false
 
   constructor(configured: readonly ServiceConfig[], deps: HostServicesDeps) {
     this.#configured = configured
@@ -95,10 +99,13 @@ export class HostServices {
     this.#configured = next
     endpoints.configure(next)
     announce()
+    if (this.#isEnding) return log.info({}, 'the services are being stopped; of the configuration none is started')
     this.#giveUpStarts()
-    const nth = ++this.#change
+    this.#turn.abort()
+    this.#turn = new AbortController()
+    const { signal } = this.#turn
     this.#changing = this.#changing
-      .then(() => this.#perform(() => nth === this.#change))
+      .then(() => this.#perform(signal))
       .catch((failure: unknown) => log.error({ reason: messageOf(failure) }, 'not every service is as configured'))
   }
 
@@ -108,9 +115,12 @@ export class HostServices {
     assertTagsFit(ownTags, this.#deps.endpoints.longest(next))
   }
 
-  /** Drains a service and starts it as it is configured now. Resolves when the new process is ready, or has failed. */
-  restart(name: string): Promise<void> {
-    return this.#deps.supervisor.restart(name, this.#stopOptions(name, true))
+  /**
+   * Drains a service and starts it as it is configured now. Resolves when the new process is ready, or has failed; at once where
+   * all services are being stopped.
+   */
+  async restart(name: string): Promise<void> {
+    if (!this.#isEnding) await this.#deps.supervisor.restart(name, this.#stopOptions(name, true))
   }
 
   /** Drains a service and ends it for good. */
@@ -118,8 +128,16 @@ export class HostServices {
     await this.#deps.supervisor.remove(name, this.#stopOptions(name, true))
   }
 
-  /** All of them, at once; HAProxy is the balancer's. @param hurry no more draining or waiting once it is aborted */
+  /**
+   * All of them, at once, and for good: nothing is started any more. What is being drained already goes on as it is. HAProxy is
+   * the balancer's.
+   * @param isGraceful false: nothing is drained, nor any longer
+   * @param hurry no more draining or waiting once it is aborted
+   */
   async stopAll(isGraceful: boolean, hurry: AbortSignal): Promise<void> {
+    this.#isEnding = true
+    this.#turn.abort()
+    await this.#adding.catch(() => undefined) // told by the change; what is half started could not be stopped
     const services = this.#deps.supervisor.services().filter(service => service.name !== 'haproxy')
     await Promise.all(services.map(service => this.#stop(service.name, isGraceful, hurry)))
   }
@@ -133,20 +151,27 @@ export class HostServices {
       if (outdated.has(name) && state === 'starting' && !adopted) void supervisor.stop(name)
   }
 
-  /** From what was started to what is configured by now. @param isLatest once it is not, the change that came since goes on */
-  async #perform(isLatest: () => boolean): Promise<void> {
+  /** From what was started to what is configured by now. @param turn aborted: the change that came since goes on */
+  async #perform(turn: AbortSignal): Promise<void> {
+    if (turn.aborted) return
     const { fresh, changed, gone } = differences(this.#started, this.#configured)
     const ports = new Set([...changed, ...gone].map(({ name }) => this.#runningOf(name)?.serves?.port))
-    await this.#add(fresh.filter(one => !ports.has(one.port)))
+    await this.#add(
+      fresh.filter(one => !ports.has(one.port)),
+      turn,
+    )
     const isReady = ({ name }: ServiceConfig) => this.#runningOf(name)?.state === 'ready'
     for (const service of [...changed.filter(one => !isReady(one)), ...changed.filter(isReady)]) {
-      if (!isLatest()) return
+      if (turn.aborted) return
       await this.#end(service.name)
-      if (isLatest()) await this.#add([service])
+      await this.#add([service], turn)
     }
-    if (!isLatest()) return
+    if (turn.aborted) return
     await Promise.all(gone.map(({ name }) => this.#end(name)))
-    if (isLatest()) await this.#add(fresh.filter(one => ports.has(one.port)))
+    await this.#add(
+      fresh.filter(one => ports.has(one.port)),
+      turn,
+    )
   }
 
   #runningOf(name: string): ServiceStatus | undefined {
@@ -158,13 +183,15 @@ export class HostServices {
     this.#started.delete(name)
   }
 
-  async #add(services: readonly ServiceConfig[]): Promise<void> {
+  async #add(services: readonly ServiceConfig[], turn: AbortSignal): Promise<void> {
     const { supervisor, clock, log } = this.#deps
-    if (services.length === 0) return
+    if (services.length === 0 || turn.aborted) return
     const names = services.map(({ name }) => name)
     for (const service of services) {
+      if (turn.aborted) return
       this.#started.set(service.name, service) // at once: a change may come while it is being started
-      await supervisor.add(specOf(service))
+      this.#adding = supervisor.add(specOf(service))
+      await this.#adding
     }
     const tooLate = new Promise<void>(resolve => void clock.after(READY_MS, () => resolve()))
     await areReady(supervisor, new Set(names), tooLate)
@@ -185,6 +212,7 @@ export class HostServices {
     const isOffered = supervisor.services().some(status => status.name === name && status.serves !== undefined)
     return {
       ...(isGraceful && isOffered ? { drain: (signal: AbortSignal) => this.#drain(name, signal) } : {}),
+      joins: isGraceful,
       drainTimeoutMs: supervisorPatienceMs(this.configured(name)),
     }
   }

@@ -80,6 +80,19 @@ test('asked twice to stop, it hurries: no more drain, and the shorter time count
   expect(core.nextTickMs()).toBe(30)
 })
 
+test('a stop that joins lets the one that is under way go on as it is, and what would start anew is not started', () => {
+  const core = coreOf({ stopTimeoutMs: 3000 })
+  core.start()
+  core.spawned(7, 0)
+  core.restart(0, { drain: true })
+  expect(core.stop(10, { drain: true, joins: true })).toEqual([])
+  expect(kinds(core.drained(900))).toEqual(['signal'])
+  expect(core.stop(1000, { drain: true, timeoutMs: 0, joins: true })).toEqual([])
+  expect(core.nextTickMs()).toBe(3900)
+  core.exited('killed by SIGTERM', 1100)
+  expect(core.state).toBe('stopped')
+})
+
 test('a stop while it is being started is obeyed as soon as there is a process', () => {
   const core = coreOf()
   core.start()

@@ -145,13 +145,18 @@ export class ServiceCore {
   /**
    * The first rung. Asked again while it drains, it drains no longer; a shorter timeout than the running one counts.
    * @param o.drain whether the driver has something to do first and will call `drained`
+   * @param o.joins asked again, it hurries nothing: what is under way goes on, to the end
    */
   stop(
     nowMs: number,
-    o: { readonly drain: boolean; readonly timeoutMs?: number; readonly why?: string },
+    o: { readonly drain: boolean; readonly timeoutMs?: number; readonly why?: string; readonly joins?: boolean },
   ): ServiceEffect[] {
     if (this.#state === 'stopped') return []
     if (this.#state === 'backoff' || this.#state === 'quarantined') return this.#enter('stopped', this.#reason)
+    if (this.#state === 'stopping' && o.joins === true) {
+      this.#afterwards = 'stop'
+      return []
+    }
     const restartDrains = this.#isDraining && this.#afterwards === 'start' && o.drain
     this.#afterwards = 'stop'
     this.#stopTimeoutMs = o.timeoutMs ?? this.#spec.stopTimeoutMs

@@ -53,6 +53,8 @@ export interface StopOptions {
   readonly drainTimeoutMs?: number
   /** Instead of the spec's `stopTimeoutMs`, from the stop signal to SIGKILL; 0 kills at once. */
   readonly timeoutMs?: number
+  /** A stop that is under way already is waited for, and not hurried. Default false. */
+  readonly joins?: boolean
 }
 
 /** What a runner needs from its supervisor. */
@@ -185,7 +187,7 @@ export class ServiceRunner {
     this.#stopOptions = options
     const drain = options.drain !== undefined
     const timeout = options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }
-    this.#apply(this.#core.stop(this.#nowMs(), { drain, ...timeout }))
+    this.#apply(this.#core.stop(this.#nowMs(), { drain, joins: options.joins === true, ...timeout }))
     await this.#until(state => state !== 'stopping')
   }
 

@@ -138,7 +138,7 @@ export class Supervisor implements AsyncDisposable {
     return this.#runner(name).start()
   }
 
-  /** Drain, stop signal, wait, kill. Resolves when it has ended. Called again it hurries: no more drain. */
+  /** Drain, stop signal, wait, kill. Resolves when it has ended. Called again it hurries, but where it joins: no more drain. */
   stop(name: string, options?: StopOptions): Promise<void>
   /** All services at once, then everything of ours on disk; afterwards this supervisor is of no use. Idempotent. */
   stop(options?: StopOptions): Promise<void>

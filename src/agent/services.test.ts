@@ -1,0 +1,132 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { type Log, seededRandom, systemClock } from '../base/index.ts'
+import type { Engine, QueryAnswer } from '../serf/index.ts'
+import { startSupervisor, type Supervisor } from '../supervisor/index.ts'
+import type { ServiceConfig } from './config/index.ts'
+import { encodeDrainLeft } from './endpoints/drain.ts'
+import { LocalEndpoints } from './endpoints/local-endpoints.ts'
+import type { Journaling } from './journaling.ts'
+import { HostServices, specOf } from './services.ts'
+
+// Real processes under a real supervisor; the ring is one balancer that says how many requests are left.
+
+const PATIENT = { timeout: 20_000, interval: 20 }
+
+let directory: string
+let supervisor: Supervisor | undefined
+/** What the balancer has left on every endpoint. */
+let left: number
+/** How often it was asked. */
+let asked: number
+let logged: string[]
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'services-'))
+  left = 0
+  asked = 0
+  logged = []
+})
+
+afterEach(async () => {
+  await supervisor?.stop({ timeoutMs: 0 })
+  supervisor = undefined
+  rmSync(directory, { recursive: true, force: true })
+})
+
+const log: Log = {
+  debug: () => undefined,
+  info: (_, sentence) => void logged.push(sentence),
+  warn: (_, sentence) => void logged.push(sentence),
+  error: (_, sentence) => void logged.push(sentence),
+  child: () => log,
+}
+
+function ring(): Engine {
+  const local = { name: 'web-1', ip: '127.0.0.1', port: 7946, status: 'alive', tags: {} }
+  async function* answers(): AsyncIterable<QueryAnswer> {
+    asked++
+    yield { kind: 'response', from: 'lb', payload: encodeDrainLeft({ left, isBound: false }) }
+  }
+  const engine = {
+    local: () => local,
+    members: () => [local, { ...local, name: 'lb', tags: { role: 'balancer' } }],
+    query: async () => answers(),
+  }
+  return engine as unknown as Engine
+}
+
+/** What the services themselves have written: each its version when it starts, and when it is asked to end. */
+const lines = () => {
+  const path = join(directory, 'lines')
+  return existsSync(path) ? readFileSync(path, 'utf8').split('\n').filter(Boolean) : []
+}
+
+/** A service of pool `web` that writes what happens to it, and ends within a minute. */
+function service(name: string, version: string, more: Partial<ServiceConfig> = {}): ServiceConfig {
+  const write = (what: string) => `echo ${name} ${what} >> ${directory}/lines`
+  const script = `trap '${write(`${version} ends`)}; exit' TERM; ${write(`${version} starts`)}; i=0
+    while [ $i -lt 1200 ]; do i=$((i+1)); sleep 0.05; done`
+  return {
+    ...{ name, command: ['sh', '-c', script], env: { VERSION: version }, ip: '127.0.0.1', weight: 1 },
+    ...{ pool: 'web', port: name.endsWith('1') ? 3001 : 3002, readyTimeoutMs: 60_000 },
+    ...{ stopSignal: 'SIGTERM', stopTimeoutMs: 5_000, drainTimeoutMs: 30_000, silentBalancer: 'proceed' },
+    restart: { minMs: 100, maxMs: 1_000, stableMs: 10_000, quarantineAfter: 3 },
+    logMaxBytes: 1_000_000,
+    ...more,
+  }
+}
+
+async function host(...services: ServiceConfig[]): Promise<{ host: HostServices; supervisor: Supervisor }> {
+  const paths = { stateDir: join(directory, 's'), runDir: join(directory, 'r') }
+  const deps = { clock: systemClock, random: seededRandom(1), log }
+  const started = await startSupervisor({ ...paths, services: services.map(specOf) }, deps)
+  supervisor = started
+  const journal = { guard: () => undefined } as unknown as Journaling
+  const endpoints = new LocalEndpoints(services)
+  const parts = { ...deps, serf: ring(), supervisor: started, endpoints, journal, announce: () => undefined }
+  const starts = services.map(({ name, env }) => `${name} ${env['VERSION']} starts`)
+  await vi.waitFor(() => expect(lines().sort()).toEqual(starts.sort()), PATIENT)
+  return { host: new HostServices(services, parts), supervisor: started }
+}
+
+const stateOf = (supervised: Supervisor, name: string) =>
+  supervised.services().find(status => status.name === name)?.state
+
+const NEVER = new AbortController().signal
+
+test('the end of all services lets a drain that runs go on, and what it was to be replaced by is not started', async () => {
+  const { host: services, supervisor: supervised } = await host(service('w1', 'a'))
+  left = 1
+  services.change([service('w1', 'b')], {})
+  await vi.waitFor(() => expect(stateOf(supervised, 'w1')).toBe('stopping'), PATIENT)
+  let isOver = false
+  const before = asked
+  const stopped = services.stopAll(true, NEVER).then(() => (isOver = true))
+  await vi.waitFor(() => expect(asked).toBeGreaterThan(before + 1), PATIENT)
+  expect([isOver, stateOf(supervised, 'w1'), lines()]).toEqual([false, 'stopping', ['w1 a starts']])
+  left = 0
+  await stopped
+  await vi.waitFor(() => expect(supervised.services()).toEqual([]), PATIENT)
+  services.change([service('w1', 'c')], {})
+  await services.restart('w1')
+  expect(supervised.services()).toEqual([])
+  expect(lines()).toEqual(['w1 a starts', 'w1 a ends'])
+})
+
+test('services that are leaving are not hurried by an end that follows, and are by one that is to hurry', async () => {
+  const { host: services, supervisor: supervised } = await host(service('w1', 'a'))
+  left = 1
+  const leaving = services.stopAll(true, NEVER)
+  await vi.waitFor(() => expect(asked).toBeGreaterThan(0), PATIENT)
+  const hurry = new AbortController()
+  const ending = services.stopAll(true, hurry.signal)
+  const before = asked
+  await vi.waitFor(() => expect(asked).toBeGreaterThan(before + 1), PATIENT)
+  expect(stateOf(supervised, 'w1')).toBe('stopping')
+  hurry.abort()
+  await Promise.all([leaving, ending])
+  expect(stateOf(supervised, 'w1')).toBe('stopped')
+})
