@@ -98,7 +98,7 @@ test('a slow handler delays no other; in Serf everything waits for it', async ()
 test('a newcomer of the same name alone does not shut down the older node', async () => {
   await using theirs = new Ring('127.0.142', ['-profile=local'])
   const [older] = [await theirs.start('serf', 'twin', 1)]
-  const newcomer = await theirs.start('serf', 'twin', 2, [`-join=${older.address}`])
+  const newcomer = await theirs.start('serf', 'twin', 2, ['-join', older.address]) // as it stands: this one shall end
   expect(await Promise.all([older.part.exited, newcomer.part.exited])).toEqual([0, 0]) // Serf: both are gone
 
   await using ours = new Ring('127.0.143', ['-profile=local'])
@@ -170,11 +170,21 @@ test('a ring whose seed is gone for good forms again after all have been off, wh
         () => members(ring.agents.get(name) as RingAgent, 'serf'),
         rows => rows.length === 3,
       )
-    await new Promise(done => setTimeout(done, 1_000)) // snapshots are written within half a second
+    await eventually(
+      () =>
+        serf(ring.agents.get('a') as RingAgent, 'event', '-coalesce=false', 'tick').then(() =>
+          linesOf(join(ring.directory, 'a')),
+        ), // Serf writes with the next
+      lines => ['seed', 'b'].every(name => lines.some(line => line.startsWith(`alive: ${name} `))),
+      20_000,
+      600,
+    )
     await Promise.all([...ring.agents.values()].map(agent => agent.part.end('SIGKILL')))
     const a = await ring.start(kind, 'a', 2, flags('a')) // tries b and the seed, who are not there yet
-    await new Promise(done => setTimeout(done, 3_000))
-    expect(a.part.output).toMatch(/no peer of the snapshot answered|Failed to re-join any previously known node/)
+    await eventually(
+      () => a.part.output,
+      output => /no peer of the snapshot answered|Failed to re-join any previously known node/.test(output),
+    )
     const lonely = await ring.start(kind, 'b', 3) // without its snapshot: it knows nobody
     const found = async () => {
       await eventually(

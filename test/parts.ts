@@ -91,8 +91,10 @@ export class Ring implements AsyncDisposable {
     return `${this.#net}.${host}:7946`
   }
 
-  async start(kind: 'serf' | 'muster', name: string, host: number, flags: readonly string[] = []): Promise<RingAgent> {
+  /** @param given `-join=…` means for `serf` that it goes on trying, see `joiningPatiently` */
+  async start(kind: 'serf' | 'muster', name: string, host: number, given: readonly string[] = []): Promise<RingAgent> {
     const rpc = `${this.#net}.${host}:7373`
+    const flags = kind === 'serf' ? joiningPatiently(given) : given
     const common = [
       'agent',
       `-node=${name}`,
@@ -120,6 +122,16 @@ export class Ring implements AsyncDisposable {
     await Promise.all([...this.agents.values()].map(agent => agent.part.end('SIGKILL')))
     rmSync(this.directory, { recursive: true, force: true })
   }
+}
+
+/**
+ * With `-join` an agent of Serf whose first answer is late has ended, and in the quick profile late is a second: nothing to
+ * build on where the processors are busy. Only `-join=…` in one word is replaced.
+ */
+function joiningPatiently(flags: readonly string[]): string[] {
+  return flags.flatMap(flag =>
+    flag.startsWith('-join=') ? [flag.replace('-join=', '-retry-join='), '-retry-interval=1s'] : [flag],
+  )
 }
 
 /** One row of `members`. */

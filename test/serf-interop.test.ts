@@ -132,7 +132,8 @@ for (const encrypted of [false, true]) {
 
 test('a real agent that leaves is left here, one that is killed is failed, and forced out it is left', async () => {
   const { serf, events, at } = await ours('muster')
-  const [leaver, victim] = [await realSerf('leaver', '-join', at), await realSerf('victim', '-join', at)]
+  const joining = ['-retry-join', at, '-retry-interval', '1s'] // with -join, whoever is answered late ends
+  const [leaver, victim] = [await realSerf('leaver', ...joining), await realSerf('victim', ...joining)]
   await until('both here', () => statusOf(serf, 'leaver') === 'alive' && statusOf(serf, 'victim') === 'alive')
   await leaver.command('leave')
   await until('left here', () => statusOf(serf, 'leaver') === 'left')

@@ -473,9 +473,9 @@ test.concurrent('a balancer that is cut off is told from members that fail; a lo
     '-rpc-addr=127.0.0.5:7373',
     '-node=local',
     '-tag=role=backend',
-    '-profile=local',
+    ...tier.joinQuickly(),
   ]
-  tier.run('local', [part('serf'), 'agent', ...flags, `-join=${tier.gossip(1)}`], {}, 1)
+  tier.run('local', [part('serf'), 'agent', ...flags], {}, 1)
   expect(
     await says(
       lb,
