@@ -98,7 +98,7 @@ const LEVELS: Readonly<Record<number, string>> = {
   60: 'ERR',
 }
 
-/** `2026/11/21 09:34:47 [INFO] serf: sentence field=value`, local time (serf-agent.md 9). */
+/** `2026/11/21 09:34:47 [INFO] serf: sentence field=value`, local time, as Serf 0.10 writes it. */
 export function formatRecord(json: string): string {
   const { level, time, ...said } = JSON.parse(json) as Record<string, unknown>
   return `${dateText(new Date(Number(time)))} [${LEVELS[Number(level)] ?? 'INFO'}] ${textOf(said)}`

@@ -13,7 +13,7 @@ export interface MembersOptions extends RpcOptions, OutputOptions {
   readonly watch?: boolean
 }
 
-/** Prints the members that an agent knows, in Serf's columns or Serf's JSON (serf-agent.md 10.8). */
+/** Prints the members that an agent knows, in Serf's columns or Serf's JSON. */
 export async function runMembers(options: MembersOptions): Promise<void> {
   const format = formatOf(options)
   const filter = filterFrom(options)

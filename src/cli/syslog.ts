@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { type Clock, messageOf } from '../base/index.ts'
 import { messageText } from './log.ts'
 
-/** Serf's severities: DEBUG is info, INFO notice (serf-agent.md 9). */
+/** Serf's severities: DEBUG is info, INFO notice. */
 const SEVERITIES: Readonly<Record<number, number>> = { 10: 7, 20: 6, 30: 5, 40: 4, 50: 3, 60: 3 }
 /** Serf's tag, which existing rules of a syslog server look for. */
 const TAG = 'serf'

@@ -225,7 +225,7 @@ test('a ping is acked to the source it names, else to the socket; one for anothe
   expect(bench.hear({ type: 'ping', seqNo: 7, node: 'other' })).toEqual([])
 })
 
-test('a stranger that pings us is asked for its list, at most once a second (DESIGN 3)', () => {
+test('a stranger that pings us is asked for its list, at most once a second', () => {
   const bench = new Bench()
   const ping = { type: 'ping', seqNo: 1, node: 'us', sourceAddr: bytesOf('10.0.0.7'), sourcePort: 7946 } as const
   const asked = () =>
@@ -322,7 +322,7 @@ test('each broadcast is sent four times in a ring below ten (6.10)', () => {
   expect(told).toHaveLength(4)
 })
 
-test('new meta goes out at once to those told, again after 30, 90 and 200 ms, until acked (DESIGN 3)', () => {
+test('new meta goes out at once to those told, again after 30, 90 and 200 ms, until acked', () => {
   const bench = new Bench(3, { probeIntervalMs: 1e6, gossipIntervalMs: 1e6 })
   const first = sent(bench.swim.updateMeta(Uint8Array.of(1), ['m2', 'nobody'], 1, bench.nowMs))
   expect(first).toMatchObject([{ to: addressOf(2), messages: [{ type: 'ping' }, { node: 'us', incarnation: 2 }] }])

@@ -207,7 +207,7 @@ export class Swim {
   /**
    * Announces a new meta with the next incarnation.
    * @param meta at most 512 bytes
-   * @param tell members that are to have it at once (DESIGN: readiness does not wait for gossip)
+   * @param tell members that are to have it at once (readiness does not wait for gossip)
    * @param ticket comes back in the effect `announced`; at once when nobody else is alive
    */
   updateMeta(meta: Uint8Array, tell: readonly string[], ticket: number, nowMs: number): Effect[] {

@@ -20,7 +20,7 @@ test('every request ends as good, lost or unknown, and only once', () => {
   })
 })
 
-test('a POST that breaks is unknown only if it was in flight at a kill (DESIGN.md, section 1)', () => {
+test('a POST that breaks is unknown only if it was in flight at a kill', () => {
   const ledger = new Ledger('r')
   const before = ledger.sent('post', 0)
   ledger.ended(before, reset, 1)

@@ -54,7 +54,7 @@ export interface SumStats {
 /** The requests of one kind. */
 export type KindStats = Omit<SumStats, 'posts' | 'postsAtKills'>
 
-/** The requests *sent* during one act (DESIGN.md section 1 and 7 for the words). */
+/** The requests *sent* during one act (the words are in docs/proving.md). */
 export interface WindowStats extends SumStats {
   readonly name: string
   /** The kinds of which something was sent. */

@@ -11,7 +11,7 @@ const GRAVITY_RHO = 150
 const RTT_S_MAX = 10
 
 /**
- * This node's coordinate, and those of the members that it has measured (Serf reference 16). Bounded by the member list: the
+ * This node's coordinate, and those of the members that it has measured, as Serf 0.10 computes them. Bounded by the member list: the
  * owner forgets here whom it forgets there.
  */
 export class Coordinates {

@@ -32,7 +32,7 @@ export interface KeyAsker {
 }
 
 /**
- * The asking side of key rotation (Serf reference 9). Changes run one after the other, so that an install and a use that two
+ * The asking side of key rotation, as Serf 0.10 does it. Changes run one after the other, so that an install and a use that two
  * people ask for at once do not mix. Ends when all have answered, or at the query's deadline. Never rejects.
  */
 export class KeyRequests {

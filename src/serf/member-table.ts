@@ -27,7 +27,7 @@ export interface IntentOutcome {
   readonly refute?: boolean
 }
 
-/** Members and their statuses (Serf reference 5): memberlist says who is there, intents say who means to go. */
+/** Members and their statuses as in Serf 0.10: memberlist says who is there, intents say who means to go. */
 export class MemberTable {
   readonly #self: string
   readonly #timing: TableTiming

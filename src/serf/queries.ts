@@ -64,7 +64,7 @@ interface OwnQuery {
   readonly answersMax: number
 }
 
-/** Queries, ours and theirs: asked by gossip, answered to the asker directly, each once (Serf reference 8). */
+/** Queries, ours and theirs: asked by gossip, answered to the asker directly, each once. As Serf 0.10 does it. */
 export class Queries {
   readonly clock = new LamportClock()
   readonly queue = new BroadcastQueue()

@@ -5,7 +5,7 @@ import { LamportClock, type LTime } from './lamport.ts'
 import { encodeSerfMessage, type EventsAt, type UserEventMessage } from './messages.ts'
 import { SEEN_TIMES, SeenEvents, USER_EVENT_BYTES_MAX } from './seen.ts'
 
-/** User events: gossiped to all, each delivered once, the recent ones told to newcomers (Serf reference 7). */
+/** User events: gossiped to all, each delivered once, the recent ones told to newcomers. As Serf 0.10 does it. */
 export class UserEvents {
   readonly clock = new LamportClock()
   readonly queue = new BroadcastQueue()

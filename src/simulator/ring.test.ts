@@ -54,7 +54,7 @@ test('a member that restarts empty overtakes its old record', () => {
   expect(ring.runUntil(ring.converged, MINUTE_MS)).toBeLessThan(20_000)
 })
 
-test('a seed that comes back empty, without a join list, has the ring after the first ping (DESIGN 3)', () => {
+test('a seed that comes back empty, without a join list, has the ring after the first ping', () => {
   const ring = joined(10)
   ring.stop('m1')
   ring.start('m1')

@@ -20,7 +20,7 @@ function messageFor(act: () => unknown): string {
   return 'no error'
 }
 
-test('nothing at all is a sound configuration: the defaults of Serf and of DESIGN section 6', () => {
+test('nothing at all is a sound configuration: the defaults of Serf and of docs/configuration.md', () => {
   const config = loadConfig({}, worldWith({}))
   expect(config.node).toEqual({ name: 'host-1', isNamed: false, tags: {} })
   expect(config.cluster).toMatchObject({
@@ -82,7 +82,7 @@ test('flags beat the environment, which beats the file, which beats the default'
   expect([config.node.name, config.logLevel, config.cluster.profile]).toEqual(['from-flag', 'warn', 'wan'])
 })
 
-test('joins and event handlers add up over all sources, files first; tags merge by key (serf-agent.md 3)', () => {
+test('joins and event handlers add up over all sources, files first; tags merge by key, as in Serf', () => {
   const config = load('cluster: { join: [10.0.0.1] }\nnode: { tags: { dc: a, rack: "1" } }\nevent_handlers: one.sh\n', {
     flags: { join: ['10.0.0.2'], tag: ['dc=b', 'formula=x=y'], 'event-handler': ['user:deploy=two.sh'] },
   })
@@ -155,7 +155,7 @@ test('a balancer carries role=balancer, unless another role was asked for', () =
   expect(load('balancer: {}\nnode: { tags: { role: edge } }').node.tags).toEqual({ role: 'edge' })
 })
 
-test('the example of DESIGN section 6 means what it says', () => {
+test('the shortest balancer has the template with slots, the pool of plain members, and a cookie by the name of the pool', () => {
   const config = load(
     'balancer:\n  frontends: { http: { bind: ":80", pool: web } }\n  pools: { web: { balance: leastconn, check: { http: / }, sticky: cookie } }\n',
   )

@@ -7,7 +7,7 @@ import { SERF_KEYS_WITHOUT_EFFECT, SETTINGS } from './settings.ts'
 
 const KEY = Buffer.alloc(32, 7).toString('base64')
 
-/** Every key of Serf's files up to 0.10.2 (serf-agent.md 3), each as Serf takes it. */
+/** Every key of Serf's files up to 0.10.2, each as Serf takes it. */
 const SAMPLES: Readonly<Record<string, unknown>> = {
   ...{ node_name: 'web-1', role: 'web', tags: { dc: 'east' }, tags_file: '/tags.json', bind: '10.0.0.1:7946' },
   ...{ advertise: '10.0.0.1', interface: 'eth0', encrypt_key: KEY, keyring_file: '/keyring.json', log_level: 'DEBUG' },

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { encodeTagsFile, TagsFile } from './tags-file.ts'
 
-test('the text is that of Serf: sorted, indented, without a final newline, HTML escaped (serf-agent.md 4.4)', () => {
+test('the text is that of Serf: sorted, indented, without a final newline, HTML escaped', () => {
   expect(encodeTagsFile({ role: 'web', a: '<b> & c' })).toBe(
     '{\n  "a": "\\u003cb\\u003e \\u0026 c",\n  "role": "web"\n}',
   )

@@ -18,7 +18,7 @@ export class TagsFile {
   }
 }
 
-/** As Go writes a map: sorted, indented by two, without a final newline, HTML's characters escaped (serf-agent.md 4.4). */
+/** As Go writes a map: sorted, indented by two, without a final newline, HTML's characters escaped. */
 export function encodeTagsFile(tags: Readonly<Record<string, string>>): string {
   const sorted = Object.fromEntries(
     Object.entries(tags).sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b))),

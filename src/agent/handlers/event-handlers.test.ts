@@ -74,7 +74,7 @@ function withResolvers<T>() {
 
 const turn = () => new Promise<void>(resolve => void setImmediate(resolve))
 
-test('handler specifications are read as Serf reads them (serf-agent 5)', () => {
+test('handler specifications are read as Serf reads them', () => {
   const read = (spec: string) => {
     const { filters, script } = parseHandler(spec)
     return [...filters.map(({ kind, name }) => `${kind}/${name}`), script]
@@ -86,7 +86,7 @@ test('handler specifications are read as Serf reads them (serf-agent 5)', () => 
   expect(() => parseHandler('handler.sh --x=1')).toThrow("Invalid event script: Event 'handler.sh --x' invoking '1'")
 })
 
-test('the environment is what Serf gives (serf-agent 6.1)', () => {
+test('the environment is what Serf gives', () => {
   const self = { name: 'me', tags: { 'my-Tag.x': 'v', '1st': 'q', é: 'u', role: 'lb\nx' } }
   expect(scriptEnvironment(user('deploy'), self)).toEqual({
     SERF_TAG_MY_TAG_X: 'v',
@@ -108,7 +108,7 @@ test('the environment is what Serf gives (serf-agent 6.1)', () => {
   })
 })
 
-test('members come as lines whose tabs and newlines are escaped, payloads with a final newline (serf-agent 6.2)', () => {
+test('members come as lines whose tabs and newlines are escaped, payloads with a final newline, as in Serf', () => {
   const members = [member('a\tb\nc\\', { role: 'r\t', z: '1,2=3' }), member('plain', {})]
   expect(Buffer.from(scriptInput({ kind: 'member-failed', members })).toString()).toBe(
     'a\\tb\\nc\\\t10.0.0.7\tr\\t\trole=r\\t,z=1,2=3\nplain\t10.0.0.7\t\t\n',

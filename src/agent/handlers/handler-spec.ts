@@ -15,7 +15,7 @@ export class HandlerSpecError extends MusterError {
 }
 
 /**
- * Reads `[FILTER[,FILTER…]=]SCRIPT`, split at the first `=` (serf-agent 5). So a script with a `=` of its own needs a filter:
+ * Reads `[FILTER[,FILTER…]=]SCRIPT`, split at the first `=` as Serf 0.10 does. So a script with a `=` of its own needs a filter:
  * `*=handler.sh --x=1`.
  * @throws HandlerSpecError in Serf's words
  */

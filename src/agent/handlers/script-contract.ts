@@ -7,7 +7,7 @@ export interface ScriptSelf {
   readonly tags: Readonly<Record<string, string>>
 }
 
-/** What Serf adds to a handler's environment (serf-agent 6.1). Values are unchanged, newlines and tabs included. */
+/** What Serf adds to a handler's environment. Values are unchanged, newlines and tabs included. */
 export function scriptEnvironment(event: HandledEvent, self: ScriptSelf): Record<string, string> {
   const environment: Record<string, string> = {}
   for (const [key, value] of Object.entries(self.tags)) environment[`SERF_TAG_${environmentName(key)}`] = value
@@ -25,7 +25,7 @@ export function scriptEnvironment(event: HandledEvent, self: ScriptSelf): Record
   return environment
 }
 
-/** What Serf writes to a handler's standard input: a line per member, or the payload (serf-agent 6.2). */
+/** What Serf writes to a handler's standard input: a line per member, or the payload. */
 export function scriptInput(event: HandledEvent): Uint8Array {
   if (event.kind === 'user' || event.kind === 'query') return withNewline(event.payload)
   return Buffer.from(event.members.map(memberLine).join(''))

@@ -33,7 +33,7 @@ class Options {
   }
 }
 
-/** The checks of Serf's agent, in its order and words (serf-agent.md 4.2), as far as options alone can be wrong. */
+/** The checks of Serf's agent, in its order and words (0.10), as far as options alone can be wrong. */
 export function startupComplaints(given: readonly GivenFlag[]): Complaints {
   const options = new Options(given)
   const lines: string[] = []

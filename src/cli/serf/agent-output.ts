@@ -3,7 +3,7 @@ import { formatAddress } from '../../base/index.ts'
 import type { LogOut } from '../log.ts'
 import { type Console, say } from './console.ts'
 
-/** What Serf's agent prints once it runs (serf-agent.md 4.2, 4.3). */
+/** What Serf's agent prints once it runs, as of Serf 0.10. */
 export function sayRunning(console: Console, config: AgentConfig): void {
   say(console, '==> Starting Serf agent RPC...')
   say(console, '==> Serf agent running!')

@@ -8,7 +8,7 @@ import { type FlagSpec, type GivenFlag, parseFlags } from './go-flags.ts'
 import { standardDirs } from './standard-dirs.ts'
 import { HELP } from './texts.ts'
 
-/** The options of `serf agent` (serf-agent.md 2). */
+/** The options of `serf agent`, as of Serf 0.10. */
 const FLAGS: FlagSpec = {
   ...{ bind: 'text', advertise: 'text', iface: 'text', 'config-file': 'list', 'config-dir': 'list', encrypt: 'text' },
   ...{ 'keyring-file': 'text', 'event-handler': 'list', join: 'list', replay: 'boolean', 'retry-join': 'list' },

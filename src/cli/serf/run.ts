@@ -22,7 +22,7 @@ const COMMANDS: Readonly<Record<SerfCommandName, () => Promise<SerfCommand>>> = 
 
 const UNKNOWN_COMMAND = 127
 
-/** Serf's command to the byte: what goes to which stream, and the exit status (serf-agent.md 1 and 10). */
+/** Serf's command to the byte: what goes to which stream, and the exit status, as of Serf 0.10. */
 export async function runSerf(args: readonly string[], console: Console): Promise<number> {
   if (args.some(text => text === '-v' || text === '--version')) return (await COMMANDS.version())([], console)
   const { name, isHelp, hasEarlyFlags, rest } = readLine(args)

@@ -1,6 +1,6 @@
 /**
  * What Serf's discovery says on the network: DNS messages for the service `_serf_NAME._tcp.local`, answered by each agent with
- * its own address (serf-agent.md 11; RFC 6762). Whoever is on the link may send anything: all that is read is checked.
+ * its own address, as Serf does it (RFC 6762). Whoever is on the link may send anything: all that is read is checked.
  */
 import { createHash } from 'node:crypto'
 import { isIPv4, isIPv6 } from 'node:net'
