@@ -5,9 +5,10 @@ import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
 import { connect as connectTls, type PeerCertificate } from 'node:tls'
 import { afterEach, expect, test } from 'vitest'
+import { systemClock } from '../../base/index.ts'
 import { HaproxyControl } from '../drivers/haproxy-control.ts'
 import { UnknownReplyError } from '../errors.ts'
-import type { Balancer, Receipt } from '../index.ts'
+import { type Balancer, leftOn, type Receipt, socketPaths } from '../index.ts'
 import { endAll, get, rig, type Rig, until, web } from '../../testing/index.ts'
 
 afterEach(endAll)
@@ -447,6 +448,32 @@ test('old workers are listed with what they serve, and bounded in number: the ol
   const left = await balancer.sessions()
   expect(left('web', a.server)).toBe(0) // idle connections to clients are no work of a server's
   for (const agent of kept) agent.destroy()
+})
+
+test('what the oldest of many old workers still serves is counted', async () => {
+  const made = await rig({ reloadSpacingMs: 1, oldWorkers: { max: 20 } })
+  const balancer = await started(made)
+  const a = await web('127.0.21.2')
+  const waiting: (() => void)[] = []
+  a.http.removeAllListeners('request')
+  a.http.on('request', (_, answer) => waiting.push(() => answer.end('slow')))
+  balancer.wanted([a.server])
+  await until(() => balancer.status().pools[0]?.servers[0]?.state === 'ready')
+  const endpoint = `127.0.21.2:${a.server.port}`
+  const left = async () => {
+    const found = await leftOn(socketPaths(made.config), [endpoint], { withAges: true, clock: systemClock })
+    return [found.get(endpoint)?.sessions, (await balancer.sessions())('web', a.server)]
+  }
+  const answers: Promise<{ body: string }>[] = []
+  for (let i = 1; i <= 10; i++) {
+    answers.push(get(made.port))
+    await until(() => waiting.length === i)
+    await balancer.apply({ ...made.config, pools: { web: { timeoutServerMs: 20_000 + i } } }, ORDER)
+  }
+  expect(await left()).toEqual([10, 10])
+  for (const answer of waiting) answer()
+  expect(new Set((await Promise.all(answers)).map(({ body }) => body))).toEqual(new Set(['slow']))
+  await until(async () => (await left()).join() === '0,0')
 })
 
 test("a user's template that goes through slots has members come and go without a reload, and is adopted with their names", async () => {

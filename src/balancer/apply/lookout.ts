@@ -5,6 +5,7 @@ import type { Books } from './books.ts'
 import { probeTargetOf } from '../config.ts'
 import type { Structure } from '../file/config-structure.ts'
 import type { HaproxyControl } from '../drivers/haproxy-control.ts'
+import { OLD_WORKERS_MAX } from '../drivers/old-workers.ts'
 import type { Entry } from '../pool/entry.ts'
 import { RuntimeSocketError } from '../errors.ts'
 import { type GuardNews, guardNews, type GuardReport } from '../pool/guards/report.ts'
@@ -39,7 +40,6 @@ export interface Outcome extends Ground {
 }
 
 const DRAIN_TIMEOUT_MS = 30_000
-const OLD_WORKERS_MAX = 8
 /** Leaves that no file has followed yet, while a configuration is refused for long. */
 const RELEASED_MAX = 4_096
 

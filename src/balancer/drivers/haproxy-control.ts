@@ -23,8 +23,6 @@ import { assertBindable } from './test-bind.ts'
 import { askMaster, masterSession, openRuntimeSession, type RuntimeSession } from './runtime-socket.ts'
 
 const TIMEOUT_MS = 2_000
-/** `hard-stop-after` bounds their number; more than this were reloaded in bulk. */
-const OLD_WORKERS_MAX = 8
 
 /** All of /proc is read, and the processes that it is about may just be starting. */
 const REVIVE_SPACING_MS = 3_000
@@ -154,11 +152,11 @@ export class HaproxyControl {
     })
   }
 
-  /** `ip:port` → requests and sessions that former workers still carry after reloads; of the newest few of them. */
+  /** `ip:port` → requests and sessions that former workers still carry after reloads. What bounds their number is `OldWorkers`. */
   async oldSessions(): Promise<Map<string, number>> {
     const sums = new Map<string, number>()
     const { oldWorkerPids } = await showProcesses(this.#paths.master, this.#clock)
-    for (const pid of oldWorkerPids.slice(0, OLD_WORKERS_MAX)) {
+    for (const pid of oldWorkerPids) {
       const ask = (line: string) =>
         askMaster(this.#paths.master, `@!${pid} ${line}`, { timeoutMs: TIMEOUT_MS, clock: this.#clock })
       const states = parseServersState(await ask('show servers state'))

@@ -11,6 +11,8 @@ export interface OldWorker {
   readonly ageMs: number
 }
 
+/** As many there may be, unless the configuration says otherwise. */
+export const OLD_WORKERS_MAX = 8
 const TIMEOUT_MS = 2_000
 /** The list is looked at so often while there are any. */
 const LOOK_MS = 5_000

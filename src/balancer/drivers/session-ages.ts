@@ -5,13 +5,11 @@ import { showProcesses } from './haproxy-process.ts'
 import { askMaster, masterSession, openRuntimeSession, type RuntimeSession } from './runtime-socket.ts'
 
 const TIMEOUT_MS = 2_000
-/** As many old workers as the balancer itself looks at. */
-const OLD_WORKERS_MAX = 8
 
 type Ask = (line: string) => Promise<string>
 
 /**
- * What is left on these addresses, in the worker that serves and in old ones. The list of all sessions, of which the ages are, is
+ * What is left on these addresses, in the worker that serves and in all old ones, whose number `OldWorkers` bounds. The list of all sessions, of which the ages are, is
  * asked for only where something is left.
  * @param endpoints `ip:port`
  * @throws RuntimeSocketError
@@ -32,7 +30,7 @@ export async function leftOn(
   } finally {
     session.close()
   }
-  for (const pid of oldWorkerPids.slice(0, OLD_WORKERS_MAX)) {
+  for (const pid of oldWorkerPids) {
     const found = await inWorker(line => askMaster(paths.master, `@!${pid} ${line}`, limits), wanted, withAges)
     // an old worker's servers are as they were at the reload; it takes no new connections
     all.push(new Map([...found].map(([key, left]) => [key, { ...left, isOpen: false, isReachable: false }])))
