@@ -2,6 +2,8 @@ import { execFileSync } from 'node:child_process'
 import { Argument, Command, Option } from 'commander'
 import { expect, test } from 'vitest'
 import { completionScript, SHELLS } from './completion.ts'
+import { OWN_OPTIONS } from './own-options.ts'
+import { program as muster } from './program.ts'
 
 function program(): Command {
   const muster = new Command('muster')
@@ -14,7 +16,11 @@ function program(): Command {
 
 /** What bash would offer for the last of `words`. */
 function offered(...words: string[]): string {
-  const ask = `${completionScript('bash', program())}
+  return offeredBy(completionScript('bash', program()), ...words)
+}
+
+function offeredBy(script: string, ...words: string[]): string {
+  const ask = `${script}
 COMP_WORDS=("$@"); COMP_CWORD=$(($#-1)); COMPREPLY=(); _muster; echo "\${COMPREPLY[@]}"`
   return execFileSync('bash', ['-c', ask, 'bash', ...words], { encoding: 'utf8' }).trim()
 }
@@ -25,6 +31,22 @@ test('bash completes commands, options and the choices of an argument; elsewhere
   expect(offered('muster', 'members', '--w')).toBe('--watch')
   expect(offered('muster', 'completion', 'z')).toBe('zsh')
   expect(offered('muster', 'members', 'x')).toBe('')
+})
+
+test('demo, prove and sim, which read their options themselves, are completed as they read them', () => {
+  const words = (...typed: string[]) => offeredBy(completionScript('bash', muster(), OWN_OPTIONS), ...typed).split(' ')
+  for (const [name, { options, help }] of Object.entries(OWN_OPTIONS)) {
+    const flags = Object.keys(options).map(flag => `--${flag}`)
+    expect(words('muster', name, '--').toSorted()).toEqual(flags.toSorted())
+    for (const flag of flags.filter(one => one !== '--help'))
+      expect(help).toMatch(new RegExp(`^ +(-o, )?${flag} `, 'm'))
+  }
+  expect(words('muster', 'prove', 'c')).toEqual(['churn', 'crash'])
+  expect(words('muster', 'sim', 'l')).toEqual(['lifeguard'])
+  const fish = completionScript('fish', muster(), OWN_OPTIONS)
+  expect(fish).toContain(
+    "__fish_seen_subcommand_from demo' -l seconds -r -d 'length of the check, 35 to 3600 (default 60)'",
+  )
 })
 
 test('zsh gets a function of the command tree, with descriptions', () => {

@@ -6,6 +6,7 @@ interface Word {
   readonly description: string
   /** What its first argument may be; empty where that is free. */
   readonly choices: readonly string[]
+  readonly takesFile: boolean
   readonly options: readonly {
     readonly flags: readonly string[]
     readonly description: string
@@ -13,12 +14,31 @@ interface Word {
   }[]
 }
 
+/** Of a command that reads its options itself. */
+export interface OwnOptions {
+  /** Its help, which has a line for each option. */
+  readonly help: string
+  /** As `parseArgs` takes them. */
+  readonly options: Readonly<Record<string, { readonly type: 'string' | 'boolean'; readonly short?: string }>>
+  /** What its first argument may be. */
+  readonly choices: readonly string[]
+  /** Or a file. */
+  readonly takesFile: boolean
+}
+
 export const SHELLS = ['bash', 'zsh', 'fish'] as const
 export type Shell = (typeof SHELLS)[number]
 
-/** A script that completes commands and options as `program` has them; where neither fits, file names. */
-export function completionScript(shell: Shell, program: Command): string {
-  const words = program.commands.map(wordOf)
+/** A script that completes commands and options as `program` and, by command, `own` have them; where neither fits, file names. */
+export function completionScript(
+  shell: Shell,
+  program: Command,
+  own: Readonly<Record<string, OwnOptions>> = {},
+): string {
+  const words = program.commands.map(command => {
+    const options = own[command.name()]
+    return options === undefined ? wordOf(command) : ownWordOf(command, options)
+  })
   if (shell === 'bash') return bashScript(program.name(), words)
   return shell === 'zsh' ? zshScript(program.name(), words) : fishScript(program.name(), words)
 }
@@ -28,10 +48,23 @@ function wordOf(command: Command): Word {
     name: command.name(),
     description: command.description(),
     choices: command.registeredArguments[0]?.argChoices ?? [],
+    takesFile: false,
     options: command.options.map(option => ({
       flags: [option.short, option.long].filter(text => text !== undefined),
       description: option.description,
       takesValue: option.required || option.optional,
+    })),
+  }
+}
+
+function ownWordOf(command: Command, { help, options, choices, takesFile }: OwnOptions): Word {
+  const named = Object.entries(options).filter(([name]) => name !== 'help')
+  return {
+    ...{ name: command.name(), description: command.description(), choices, takesFile },
+    options: named.map(([name, { type, short }]) => ({
+      flags: [...(short === undefined ? [] : [`-${short}`]), `--${name}`],
+      description: new RegExp(`^ +(?:-\\w, )?--${name}(?: \\S+)? {2,}(.*)$`, 'm').exec(help)?.[1] ?? '',
+      takesValue: type === 'string',
     })),
   }
 }
@@ -77,7 +110,7 @@ _${name}() {
 ${cases.join('\n')}
   esac
   if [[ $PREFIX == -* ]]; then _describe option choices
-  elif (( $#values )); then compadd -a values
+  elif (( $#values )) && compadd -a values; then return
   else _files; fi
 }
 _${name} "$@"
@@ -87,7 +120,10 @@ _${name} "$@"
 function fishScript(name: string, words: readonly Word[]): string {
   const lines = words.flatMap(word => [
     `complete -c ${name} -f -n __fish_use_subcommand -a ${word.name} -d ${fishQuoted(word.description)}`,
-    ...word.choices.map(choice => `complete -c ${name} -f -n '__fish_seen_subcommand_from ${word.name}' -a ${choice}`),
+    ...word.choices.map(
+      choice =>
+        `complete -c ${name}${word.takesFile ? '' : ' -f'} -n '__fish_seen_subcommand_from ${word.name}' -a ${choice}`,
+    ),
     ...word.options.map(({ flags, description, takesValue }) => {
       const names = flags.map(text => (text.startsWith('--') ? `-l ${text.slice(2)}` : `-s ${text.slice(1)}`))
       const value = takesValue ? ' -r' : ''

@@ -1,11 +1,12 @@
 /** `muster demo`: the whole main job on one machine, to watch or (`--check`) to prove. Nothing of it is left behind. */
 import { Scope, systemClock, systemRandom } from '../base/index.ts'
 import { type Load, startLoad } from '../prove/index.ts'
-import { actTable, objections } from './demo/act-table.ts'
+import { actDocument, actTable, objections } from './demo/act-table.ts'
 import { performActs } from './demo/check.ts'
 import { watchLive } from './demo/live.ts'
 import { DEMO_HELP, type DemoOptions, parseDemoOptions } from './demo/options.ts'
 import { EXIT } from './exit.ts'
+import { print, printJson } from './output.ts'
 import { GUARD_FLAG, runGuard } from './tier/drivers/leftovers.ts'
 import type { Tier } from './tier/drivers/tier.ts'
 import { openTier } from './tier/open-tier.ts'
@@ -76,11 +77,12 @@ async function check(tier: Tier, load: Load, options: DemoOptions, signal: Abort
   await load.stop()
   load.reconcile(tier.executed())
   const stats = load.stats()
-  process.stdout.write(`${actTable(acts, stats)}\n`)
+  const against = objections(acts, stats, { template: options.template, ranForMs, rateMin: RATE_MIN })
+  if (options.output === 'json') printJson(actDocument(acts, stats, against))
+  else print(actTable(acts, stats))
   for (const { id, kind, what, countedAs, how, tookMs, server } of stats.failures) {
     say(`${countedAs}: ${kind} ${id}: ${what} after ${tookMs.toFixed(0)} ms, ${how}${server ? `, ${server}` : ''}`)
   }
-  const against = objections(acts, stats, { template: options.template, ranForMs, rateMin: RATE_MIN })
   for (const objection of against) say(`failed: ${objection}`)
   if (against.length > 0) say(`--- balancer\n${tier.logOf('balancer', 30)}`)
   else say(`passed: ${stats.sent} requests, ${stats.posts} of them POSTs; ${stats.unknown} unknown at the kills`)

@@ -21,6 +21,32 @@ export function actTable(acts: readonly ActResult[], stats: LedgerStats): string
   return formatTable([head, ...rows, rowOf(stats, '-')])
 }
 
+/** The same for programs; `followedMs` is null where traffic did not follow, and absent where nothing was done. */
+export function actDocument(
+  acts: readonly ActResult[],
+  { windows, failures, ...stats }: LedgerStats,
+  against: readonly string[],
+): object {
+  const results = new Map(
+    acts.map(({ name, followedMs = null, problem }) => [
+      name,
+      { followedMs, ...(problem === undefined ? {} : { problem }) },
+    ]),
+  )
+  const { sent, lost, doubled, unknown, latencies } = stats
+  return {
+    passed: against.length === 0,
+    objections: against,
+    acts: windows.map(window => ({ ...countsOf(window), ...results.get(window.name) })),
+    total: { sent, lost, doubled, unknown, latencies },
+    failures,
+  }
+}
+
+function countsOf({ name, sent, lost, doubled, unknown, latencies }: WindowStats): object {
+  return { name, sent, lost, doubled, unknown, latencies }
+}
+
 function rowOf(window: WindowStats, followed: string): string[] {
   const { name, sent, lost, doubled, unknown, latencies } = window
   const counts = [sent, lost, doubled, unknown].map(String)

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { Ledger } from '../../prove/index.ts'
-import { actTable, objections } from './act-table.ts'
+import { actDocument, actTable, objections } from './act-table.ts'
 import { parseDemoOptions } from './options.ts'
 
 const good = { kind: 'good', server: 'web-1' } as const
@@ -39,6 +39,23 @@ test('the act table shows each act with its requests', () => {
     ['kill web-1', '12', '1', '1'],
     ['total', '-', '2', '1'],
   ])
+})
+
+test('for programs the table is a document', () => {
+  const stats = run(lost)
+  expect(actDocument([kill], stats, ['1 requests were lost'])).toMatchObject({
+    ...{ passed: false, objections: ['1 requests were lost'], total: { sent: 2, lost: 1 } },
+    acts: [
+      { name: 'start', sent: 1, lost: 0 },
+      { name: 'kill web-1', followedMs: 12, sent: 1, lost: 1 },
+    ],
+  })
+  const never = { ...kill, followedMs: undefined, problem: 'it still serves' }
+  expect(actDocument([never], stats, [])).toMatchObject({
+    acts: [{}, { followedMs: null, problem: 'it still serves' }],
+  })
+  expect(parseDemoOptions(['--check', '-o', 'json'])).toMatchObject({ output: 'json' })
+  expect(() => parseDemoOptions(['-o', 'json'])).toThrow('-o json is for --check')
 })
 
 test('options have defaults and limits, and say what is wrong', () => {

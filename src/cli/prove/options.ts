@@ -6,7 +6,7 @@ import { formatOf, type Format } from '../output.ts'
 import { UsageError } from '../usage-error.ts'
 import { wholeNumber } from '../whole-number.ts'
 
-const SCENARIOS = ['churn', 'reload', 'crash', 'agent', 'haproxy', 'drain'] as const
+export const SCENARIOS = ['churn', 'reload', 'crash', 'agent', 'haproxy', 'drain'] as const
 export type ScenarioName = (typeof SCENARIOS)[number]
 
 /** What both forms share. */
@@ -181,10 +181,11 @@ function shared(values: Values, rate: number, kinds: readonly Kind[]): LoadOptio
   }
 }
 
-function parsed(args: readonly string[]) {
-  const text = { type: 'string' } as const
-  const flag = { type: 'boolean' } as const
-  const load = {
+const text = { type: 'string' } as const
+const flag = { type: 'boolean' } as const
+/** As `parseArgs` takes them. */
+export const PROVE_OPTIONS = {
+  ...{
     rate: text,
     kinds: text,
     duration: text,
@@ -193,18 +194,16 @@ function parsed(args: readonly string[]) {
     tail: text,
     seed: text,
     template: text,
-  }
-  const site = { url: text, 'ws-path': text, 'server-header': text, echo: flag, insecure: flag }
-  const ledger = { type: 'string', multiple: true } as const
-  const options = {
-    ...load,
-    ...site,
-    ledger,
-    output: { type: 'string', short: 'o' },
-    help: { type: 'boolean', short: 'h' },
-  } as const
+  },
+  ...{ url: text, 'ws-path': text, 'server-header': text, echo: flag, insecure: flag },
+  ledger: { type: 'string', multiple: true },
+  output: { type: 'string', short: 'o' },
+  help: { type: 'boolean', short: 'h' },
+} as const
+
+function parsed(args: readonly string[]) {
   try {
-    return parseArgs({ args: [...args], allowPositionals: true, options })
+    return parseArgs({ args: [...args], allowPositionals: true, options: PROVE_OPTIONS })
   } catch (cause) {
     throw new UsageError(`${messageOf(cause)}${SEE}`, { cause })
   }

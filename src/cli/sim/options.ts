@@ -58,7 +58,7 @@ const SERF_MEMBERS_MAX = 200
 const MEMBERS_MAX = 10_000
 const JOBS_MAX = 256
 const SEED_MAX = 2 ** 32 - 1
-const STUDIES: ReadonlySet<string> = new Set(['lifeguard', 'scale'])
+export const STUDIES: ReadonlySet<string> = new Set(['lifeguard', 'scale'])
 
 /** Flags that say what a file would, by the key they set there. */
 const SCENARIO_FLAGS: Readonly<Record<string, string>> = {
@@ -209,16 +209,21 @@ function coreOf(text: string | undefined): Core | undefined {
   throw new UsageError(`--core=${text}: serf or memberlist is wanted`)
 }
 
+const text = { type: 'string' } as const
+const texts = { type: 'string', multiple: true } as const
+/** As `parseArgs` takes them. */
+export const SIM_OPTIONS = {
+  ...{ members: text, core: text, seeds: text, from: text, seed: text, jobs: text },
+  ...{ duration: text, formed: text, loss: text, delay: text, churn: text, events: text, lifeguard: text },
+  ...{ timing: text, partition: texts, slow: texts, plot: text },
+  output: { type: 'string', short: 'o' },
+  full: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const
+
 function parsed(args: readonly string[]) {
-  const text = { type: 'string' } as const
-  const texts = { type: 'string', multiple: true } as const
-  const help = { type: 'boolean', short: 'h' } as const
-  const swarm = { members: text, core: text, seeds: text, from: text, seed: text, jobs: text, help }
-  const scenario = { duration: text, formed: text, loss: text, delay: text, churn: text, events: text, lifeguard: text }
-  const shown = { output: { type: 'string', short: 'o' }, plot: text, full: { type: 'boolean' } } as const
-  const options = { ...swarm, ...scenario, timing: text, partition: texts, slow: texts, ...shown }
   try {
-    return parseArgs({ args: [...args], allowPositionals: true, options })
+    return parseArgs({ args: [...args], allowPositionals: true, options: SIM_OPTIONS })
   } catch (cause) {
     throw new UsageError(`${messageOf(cause)}; see muster sim --help`, { cause })
   }
