@@ -195,8 +195,9 @@ export class Configuring {
   }
 }
 
-/** An HAProxy that gives no answer says nothing about a configuration; whoever asked in person has been told. */
+/** A plan that is out of date, or an HAProxy that gives no answer, says nothing about a configuration; whoever asked has been told. */
 function isVerdict(failure: unknown, { actor }: ApplyAsk): boolean {
+  if (failure instanceof MusterError && failure.code === 'BALANCER_PLAN_STALE') return false
   const isSilence = failure instanceof MusterError && failure.code === 'BALANCER_RUNTIME_SOCKET'
   return !isSilence || actor === 'SIGHUP' || actor === 'watch'
 }
