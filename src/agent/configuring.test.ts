@@ -63,3 +63,21 @@ test('a plan that is out of date says nothing about the configuration', async ()
   await expect(configuring.apply({ actor: 'operator', plan: '123' })).rejects.toThrow(PlanStaleError)
   expect(configuring.warnings()).toEqual([])
 })
+
+test('after a rollback a plan, and the receipt of an apply, name the settings that were gone back from', async () => {
+  const site = await new Site().start()
+  const { balancer, origin } = site.written
+  if (balancer === undefined) throw new Error('no balancer')
+  await site.generations.record(balancer, 'start', origin?.settings.balancer)
+  site.written = siteWith('12s')
+  const path = 'balancer.pools.web.timeouts.server'
+  const changed = { path, from: 30_000, to: 12_000, where: expect.stringContaining('muster.yaml:') as unknown }
+  expect((await site.configuring.apply({ actor: 'operator' })).plan.settings).toEqual([changed])
+  await site.configuring.rollback({ actor: 'operator' })
+  expect((await site.configuring.plan()).settings).toEqual([changed])
+  const again = await site.start() // nothing but what is on disk tells by now
+  expect((await again.configuring.plan()).settings).toEqual([changed])
+  await again.configuring.apply({ actor: 'operator' })
+  expect(again.orders.at(-1)?.causes.at(-1)?.configuration).toContain(path)
+  expect((await again.configuring.plan()).settings).toEqual([])
+})

@@ -158,7 +158,7 @@ export class Configuring {
     return balancer === undefined || balancing === undefined ? undefined : balancing.plan(balancer)
   }
 
-  async #applyBalancer({ balancer }: AgentConfig, ask: ApplyAsk, settings: PlanReport['settings']) {
+  async #applyBalancer({ balancer, origin }: AgentConfig, ask: ApplyAsk, settings: PlanReport['settings']) {
     const { balancing, generations } = this.#deps
     if (balancer === undefined || balancing === undefined) return undefined
     const ours = settings.filter(({ path }) => path.startsWith('balancer.'))
@@ -166,13 +166,13 @@ export class Configuring {
     const expected = ask.plan === undefined ? {} : { expected: ask.plan }
     const reload = ask.reload === true ? { reload: true } : {}
     const receipt = await balancing.apply(balancer, { actor: ask.actor, causes, ...expected, ...reload })
-    await generations.record(balancer, ask.actor)
+    await generations.record(balancer, ask.actor, origin?.settings.balancer)
     return receipt
   }
 
   /** @param outlook undefined: the balancer is not asked */
   #planReport(next: AgentConfig, outlook: Outlook | undefined): PlanReport {
-    const settings = settingChanges(this.#config, next)
+    const settings = settingChanges(withBalancerOf(this.#config, this.#deps.generations.pinned), next)
     const services = this.#deps.services.outlook(next.services)
     return { ...planOf(outlook), settings, services, restart: heldBack(this.#deps.config, next) }
   }
@@ -222,6 +222,12 @@ const NO_BALANCER = 'this node has no balancer'
 function withRunningBalancer(before: AgentConfig, { balancer: next, ...others }: AgentConfig): AgentConfig {
   const balancer = before.balancer === undefined ? undefined : (next ?? before.balancer)
   return balancer === undefined ? others : { ...others, balancer }
+}
+
+/** As it serves: with the balancer that was gone back to, and not with that of the files. */
+function withBalancerOf(config: AgentConfig, pinned: Generation | undefined): AgentConfig {
+  if (pinned?.written === undefined || config.origin === undefined) return config
+  return { ...config, origin: { ...config.origin, settings: { ...config.origin.settings, balancer: pinned.written } } }
 }
 
 /** Of files that are wrong only what and where: their lines may hold secrets, and whoever asked has seen them. */

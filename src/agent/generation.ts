@@ -5,6 +5,8 @@ export interface Configured {
   readonly settings: BalancerSettings
   /** Undefined for a built-in one. */
   readonly template?: string
+  /** The section `balancer` as it was written, to tell the differences by; absent in those that former versions kept. */
+  readonly written?: object
 }
 
 /** A configuration that has been in force. */

@@ -73,9 +73,9 @@ export class Generations {
   }
 
   /** It is in force from now on. Where it is the newest already, nothing is written. @throws nothing: a full disk is said in the log */
-  async record(settings: BalancerSettings, actor: string): Promise<Generation> {
+  async record(settings: BalancerSettings, actor: string, written?: object): Promise<Generation> {
     const template = await this.#files.readTemplate(settings.template)
-    const now = configured(settings, template)
+    const now = { ...configured(settings, template), ...(written === undefined ? {} : { written }) }
     const digest = digestOf(now)
     const newest = this.#all.at(-1)
     await this.unpin()

@@ -80,7 +80,7 @@ export async function startAgent(given: AgentConfig, deps: AgentDeps, signal?: A
   if (config.balancer !== undefined) await generations.load()
   const balancing = await startBalancing(config, { ...deps, serf, supervisor, journal, generations }, scope, signal)
   if (config.balancer !== undefined && generations.pinned === undefined)
-    await generations.record(config.balancer, 'start')
+    await generations.record(config.balancer, 'start', config.origin?.settings.balancer)
   const handlers = startHandlers(config, { ...deps, serf }, scope, early())
   const events = new EventLog(deps.clock)
   scope.defer(serf.onEvent(event => void (isOwnBusiness(event) || events.append(event))))
