@@ -129,8 +129,8 @@ export class Agent implements AsyncDisposable {
   }
 
   /** Drains a service and ends it for good. */
-  removeService(name: string): Promise<void> {
-    return this.services.remove(name)
+  async removeService(name: string): Promise<void> {
+    await this.services.remove(name)
   }
 
   /**

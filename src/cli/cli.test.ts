@@ -10,6 +10,7 @@ import { runDrain } from './drain.ts'
 import { exitCodeOf } from './exit.ts'
 import { createLog, formatRecord } from './log.ts'
 import { runApply, runRollback } from './plan.ts'
+import { program } from './program.ts'
 import { statusText } from './status.ts'
 import { formatTable, printable, printableLines } from './table.ts'
 import { UsageError } from './usage-error.ts'
@@ -131,6 +132,14 @@ test('a list of drains that is cut off says so beside it', async () => {
   expect(list.stderr).toContain('there are more; ask by name: muster drain --list SERVER')
   const json = await toldBy(drains, socket => runDrain({ socket, wait: true, output: 'json' }, undefined))
   expect(JSON.parse(json.stdout)).toMatchObject({ more: true })
+})
+
+test('what commander refuses begins as whatever else we refuse', async () => {
+  const told = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+  await expect(program().parseAsync(['members', '--nope'], { from: 'user' })).rejects.toThrow('unknown option')
+  const text = told.mock.calls.map(([one]) => String(one)).join('')
+  vi.restoreAllMocks()
+  expect(text).toMatch(/^muster: unknown option '--nope'/)
 })
 
 test('an empty plan, of an unset variable, is not every plan', async () => {

@@ -31,7 +31,7 @@ export function endWithReader(): void {
   if (process.stdout.listenerCount('error') > 0) return
   process.stdout.on('error', (failure: NodeJS.ErrnoException) => {
     if (failure.code === 'EPIPE') process.exit(BROKEN_PIPE)
-    console.error(`error: the output could not be written: ${failure.message}`)
+    console.error(`muster: the output could not be written: ${failure.message}`)
     process.exit(EXIT.failed)
   })
 }

@@ -14,6 +14,7 @@ export function program(): Command {
   const muster = new Command('muster')
   muster.description('A load-balanced tier that assembles itself: gossip, a supervisor and stock HAProxy in one agent.')
   muster.exitOverride().showHelpAfterError('(muster COMMAND --help says more)').enablePositionalOptions()
+  muster.configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'muster: ')) })
   muster.version(VERSION, '-v, --version').helpCommand('help [command]', 'this help, or that of a command')
   agentCommand(
     muster,
