@@ -102,3 +102,51 @@ test('a server is put into maintenance in the file of HAProxy, whose words JavaS
     'backend web\n\u00A0server a 10.0.0.1:80\n',
   )
 })
+
+test('in a reason stands what has changed of a line, and not what it begins with', () => {
+  const reasons = (before: string, after: string) =>
+    structuralDifferences(parseStructure(`backend web\n${before}`), parseStructure(`backend web\n${after}`))
+  const line = 'default-server inter 2s fall 3 rise 2'
+  expect(reasons(line, line.replace('3', '5'))).toEqual(['backend web: default-server fall 3 → 5 changed'])
+  expect(reasons(line, 'default-server inter 1s fall 3 rise 4')).toEqual([
+    'backend web: default-server inter 2s → 1s rise 2 → 4 changed',
+  ])
+  expect(reasons(line, `${line} port 80`)).toEqual(['backend web: default-server changed'])
+  expect(reasons(line, `${line}\ndefault-server maxconn 9`)).toEqual(['backend web: default-server maxconn changed'])
+  expect(reasons('', line)).toEqual(['backend web: default-server changed'])
+  expect(reasons('stick-table type ip size 1k', 'stick-table type ip size 2k')).toEqual([
+    'backend web: stick-table size 1k → 2k changed',
+  ])
+  expect(reasons('timeout server 9s', 'timeout server 8s')).toEqual(['backend web: timeout server changed'])
+})
+
+test('a key of cookies that stands under a condition, or beside another, is no command', () => {
+  const keys = (lines: string) => {
+    const file = (key: string) => parseStructure(`backend web\n${lines.replaceAll('KEY', key)}`)
+    return structuralDifferences(file('a'), file('b')).length
+  }
+  expect(keys('dynamic-cookie-key KEY')).toBe(0)
+  expect(keys('.if 1\ndynamic-cookie-key KEY\n.endif')).toBe(1)
+  expect(keys('dynamic-cookie-key KEY\ndynamic-cookie-key c')).toBe(1)
+  expect(keys('dynamic-cookie-key "the KEY"')).toBe(1)
+  expect(keys('defaults\ndynamic-cookie-key KEY')).toBe(1)
+})
+
+test('a line is read by what stands around it, not by what was read before', () => {
+  const known = new Map()
+  const servers = (text: string) => parseStructure(text, known).flatMap(section => section.servers)
+  const line = '  server a 10.0.0.1:80\n'
+  expect(servers(`backend web\n${line}`)).toMatchObject([{ checked: false, agentChecked: false }])
+  expect(servers(`backend web\n.if 1\n${line}.endif\nring r\n${line}peers p\n${line}`)).toEqual([])
+  expect(servers(`backend web\n  default-server check\n${line}`)).toMatchObject([{ checked: true }])
+  expect(servers(`defaults\n  default-server agent-check\nbackend web\n${line}`)).toMatchObject([
+    { agentChecked: true },
+  ])
+  expect(servers(`backend web\n.if 1\n  default-server check\n.endif\n${line}`)).toMatchObject([{ checked: false }])
+  expect(servers(`backend web\n.if 1\n.endif\n${line}`)).toMatchObject([{ name: 'a', checked: false }])
+})
+
+test('only a server of the backend that is meant is put into maintenance, not one of that name in a section below it', () => {
+  const file = (words: string) => `backend web\n  server a 10.0.0.1:80${words}\npeers p\n  server a 10.0.0.1:80\n`
+  expect(withDisabled(file(''), ['web/a'])).toBe(file(' disabled'))
+})

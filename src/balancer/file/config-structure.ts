@@ -1,26 +1,19 @@
-import { isIP } from 'node:net'
+import { plainLine, splitWords } from './config-words.ts'
+import { type Inherited, inheritedWith, parseServer, type ServerLine } from './server-line.ts'
+import { isSameList } from './structural-differences.ts'
 
-/** A `server` line taken apart into what HAProxy can change while it runs and what it cannot. */
-export interface ServerLine {
-  readonly name: string
-  /** Undefined for a host name, a unix path or anything else that is not `ip:port`; then `rest` has the address. */
-  readonly ip: string | undefined
-  readonly port: number | undefined
-  readonly weight: number | undefined
-  readonly maxconn: number | undefined
-  readonly disabled: boolean
-  /** `backend/server` whose state and health this one follows. */
-  readonly track: string | undefined
-  readonly checked: boolean
-  /** Every other word, in order: what only a reload can change. */
-  readonly rest: string
-}
+export type { ServerLine } from './server-line.ts'
+export { structuralDifferences } from './structural-differences.ts'
 
 export interface Section {
   /** `frontend www`, `global`; the second of the same title is `defaults (2)`. */
   readonly title: string
+  /** Whatever only a reload can change, servers under a condition (`.if`) among them: which of them are there HAProxy alone knows. */
   readonly lines: readonly string[]
+  /** Those that its socket can change: of a `backend` or `listen`. */
   readonly servers: readonly ServerLine[]
+  /** Of its dynamic cookies, where the socket can change it: the only one of a `backend` or `listen`, under no condition. */
+  readonly cookieKey: string | undefined
 }
 
 export type Structure = readonly Section[]
@@ -28,7 +21,7 @@ export type Structure = readonly Section[]
 const SECTIONS = new Set(
   [
     'global defaults frontend backend listen peers resolvers userlist ring program mailers cache http-errors fcgi-app',
-    'log-forward namespace_list crt-store log-profile acme traces',
+    'ring log-forward namespace_list crt-store log-profile acme traces healthcheck',
   ].flatMap(words => words.split(' ')),
 )
 
@@ -48,35 +41,113 @@ const TOP = 'above all sections'
  */
 export function parseStructure(text: string, known: KnownLines = new Map()): Structure {
   if (known.size > KNOWN_LINES_MAX) known.clear()
-  const sections: { title: string; lines: string[]; servers: ServerLine[]; checks: boolean }[] = []
-  const titles = new Map<string, number>()
-  const begin = (title: string) => {
-    const section = { title: numbered(title, titles), lines: [], servers: [], checks: false }
-    sections.push(section)
-    return section
-  }
+  const drafts = new Drafts()
   for (const line of text.split('\n')) {
-    const before = sections.at(-1)?.checks === false ? known.get(line) : undefined
+    const isPlain = drafts.saysAllOfServers
+    const before = isPlain ? known.get(line) : undefined
     if (before !== undefined) {
-      sections.at(-1)?.servers.push(before)
+      drafts.current.servers.push(before)
       continue
     }
     const { words, quoted } = splitWords(line)
-    const [first] = words
-    if (first === undefined) continue
-    if (SECTIONS.has(first)) {
-      begin(plainLine(words) + quoted)
-      continue
-    }
-    const section = sections.at(-1) ?? begin(TOP)
-    if (first === 'server' && words.length >= 3) {
-      const server = parseServer(words, quoted, section.checks)
-      section.servers.push(server)
-      if (!section.checks) known.set(line, server)
-    } else section.lines.push(plainLine(words) + quoted + placeOf(first, section.servers))
-    if (first === 'default-server') section.checks ||= words.includes('check')
+    const server = drafts.read(words, quoted)
+    if (server !== undefined && isPlain) known.set(line, server)
   }
-  return sections
+  return drafts.sections()
+}
+
+/** A section while it is read. */
+interface Draft {
+  readonly title: string
+  readonly takesCommands: boolean
+  readonly lines: string[]
+  readonly servers: ServerLine[]
+  /** Undefined for one under a condition. */
+  readonly keys: (string | undefined)[]
+  inherited: Inherited
+}
+
+const NOTHING: Inherited = { checks: false, agentChecks: false }
+
+class Drafts {
+  readonly #drafts: Draft[] = []
+  readonly #titles = new Map<string, number>()
+  /** Sections of defaults that have a name, and the last of all, which is for whoever names none. */
+  readonly #named = new Map<string, Draft>()
+  #defaults: Draft | undefined
+  /** Conditions (`.if`) that are open; they may reach over several sections. */
+  #conditions = 0
+
+  get current(): Draft {
+    return this.#drafts.at(-1) ?? this.#begin([TOP], '')
+  }
+
+  /** A line of a server, wherever it stood before, would be read the same here. */
+  get saysAllOfServers(): boolean {
+    const draft = this.#drafts.at(-1)
+    if (draft === undefined || this.#conditions > 0 || !draft.takesCommands) return false
+    return !draft.inherited.checks && !draft.inherited.agentChecks
+  }
+
+  /** @returns the server that the line is about, where HAProxy's socket can change it */
+  read(words: readonly string[], quoted: string): ServerLine | undefined {
+    const [first] = words
+    if (first === undefined) return undefined
+    if (SECTIONS.has(first)) {
+      this.#begin(words, quoted)
+      return undefined
+    }
+    const { current: draft } = this
+    const isCertain = this.#conditions === 0
+    if (first === 'server' && words.length >= 3 && isCertain && draft.takesCommands) {
+      const server = parseServer(words, quoted, draft.inherited)
+      draft.servers.push(server)
+      return server
+    }
+    draft.lines.push(plainLine(words) + quoted + placeOf(first, draft.servers))
+    if (first === '.if') this.#conditions++
+    else if (first === '.endif') this.#conditions = Math.max(0, this.#conditions - 1)
+    else if (first === 'default-server') draft.inherited = inheritedWith(words, draft.inherited, isCertain)
+    else if (first === COOKIE_KEY) draft.keys.push(isCertain ? plainLine(words.slice(1)) + quoted : undefined)
+    return undefined
+  }
+
+  #begin(words: readonly string[], quoted: string): Draft {
+    const [kind = ''] = words
+    const takesCommands = kind === 'backend' || kind === 'listen'
+    const title = numbered(plainLine(words) + quoted, this.#titles)
+    const draft = { title, takesCommands, lines: [], servers: [], keys: [], inherited: this.#inheritedBy(words) }
+    this.#drafts.push(draft)
+    if (kind !== 'defaults') return draft
+    this.#defaults = draft
+    if (words[1] !== undefined && !isNameless(words)) this.#named.set(words[1], draft)
+    return draft
+  }
+
+  /** HAProxy, `from`: those defaults; else a section of defaults begins with none, and every other with the last that was declared. */
+  #inheritedBy(words: readonly string[]): Inherited {
+    const from = fromIn(words)
+    const defaults = from === undefined ? this.#defaults : this.#named.get(from)
+    return (words[0] === 'defaults' && from === undefined ? undefined : defaults)?.inherited ?? NOTHING
+  }
+
+  sections(): Structure {
+    return this.#drafts.map(({ title, lines, servers, takesCommands, keys }) => {
+      const [key] = takesCommands && keys.length === 1 ? keys : []
+      return { title, lines, servers, cookieKey: key !== undefined && PLAIN_KEY.test(key) ? key : undefined }
+    })
+  }
+}
+
+/** The defaults that a section names: `backend web from common`. */
+function fromIn(words: readonly string[]): string | undefined {
+  const at = isNameless(words) ? 1 : 2
+  return words[at] === 'from' ? words[at + 1] : undefined
+}
+
+/** `defaults from common`. */
+function isNameless([kind, ...words]: readonly string[]): boolean {
+  return kind === 'defaults' && words[0] === 'from' && words.length === 2
 }
 
 /** @param titles how often each has been seen; grows */
@@ -84,10 +155,6 @@ function numbered(title: string, titles: Map<string, number>): string {
   const count = (titles.get(title) ?? 0) + 1
   titles.set(title, count)
   return count === 1 ? title : `${title} (${count})`
-}
-
-function plainLine(words: readonly string[]): string {
-  return words.map(word => (word === '' || /[ \t\r"]/.test(word) ? JSON.stringify(word) : word)).join(' ')
 }
 
 /** `default-server` and conditions (`.if`) are for what is below them, so what stands above them counts. */
@@ -103,7 +170,8 @@ export function withDisabled(text: string, servers: readonly string[]): string {
   const wanted = new Set(servers)
   let backend = ''
   const lines = text.split('\n').map(line => {
-    backend = /^[ \t]*(?:backend|listen)[ \t]+([^ \t\r]+)/.exec(line)?.[1] ?? backend
+    const [, first = '', second = ''] = /^[ \t]*([^ \t\r]+)[ \t]*([^ \t\r]*)/.exec(line) ?? []
+    if (SECTIONS.has(first)) backend = first === 'backend' || first === 'listen' ? second : ''
     const [, head = '', name = ''] = /^([ \t]*server[ \t]+([^ \t\r]+)[ \t]+[^ \t\r]+)/.exec(line) ?? []
     return wanted.has(`${backend}/${name}`) ? `${head} disabled${line.slice(head.length)}` : line
   })
@@ -184,10 +252,6 @@ export function withServers(structure: Structure, part: Structure): Structure | 
   return sections
 }
 
-function isSameList<T>(a: readonly T[], b: readonly T[]): boolean {
-  return a === b || (a.length === b.length && a.every((item, i) => item === b[i]))
-}
-
 /**
  * Whether clients can come in: a frontend has a `bind` line, whatever the conditions (`.if`) around it turn out to be.
  * @returns `perhaps` where there are such lines, but every one stands under a condition that may be false
@@ -238,158 +302,14 @@ export function bindAddresses(structure: Structure): string[] {
   return lines.flatMap(line => (line.split(' ')[1] ?? '').split(','))
 }
 
-/** `web` → the key of its dynamic cookies, where it has one; the runtime socket can change it. */
+/** `web` → the key of its dynamic cookies, where it has one that the runtime socket can change. */
 export function cookieKeys(structure: Structure): Map<string, string> {
   const keys = new Map<string, string>()
-  for (const { title, lines } of structure) {
-    const [kind, name = ''] = title.split(' ')
-    const [key] = lines.flatMap(line => (line.startsWith(COOKIE_KEY) ? [line.slice(COOKIE_KEY.length)] : []))
-    if (key !== undefined && (kind === 'backend' || kind === 'listen')) keys.set(name, key)
-  }
+  for (const { title, cookieKey } of structure)
+    if (cookieKey !== undefined) keys.set(title.split(' ')[1] ?? '', cookieKey)
   return keys
 }
 
-const COOKIE_KEY = 'dynamic-cookie-key '
+const COOKIE_KEY = 'dynamic-cookie-key'
 /** What HAProxy's socket takes as one word, whatever is in it. */
 const PLAIN_KEY = /^[A-Za-z0-9_.-]{1,128}$/
-
-/** What only a reload can bring about, in words; empty when the runtime socket is enough. */
-export function structuralDifferences(running: Structure, wanted: Structure): string[] {
-  if (running === wanted) return []
-  const before = new Map(running.map(section => [section.title, section]))
-  const after = new Map(wanted.map(section => [section.title, section]))
-  const reasons: string[] = []
-  for (const title of before.keys()) if (!after.has(title)) reasons.push(`${title}: removed`)
-  if (
-    [...before.keys()].join('\n') !== [...after.keys()].join('\n') &&
-    before.size === after.size &&
-    reasons.length === 0
-  )
-    reasons.push('order of sections changed') // `defaults` are for the sections below them
-  for (const [title, section] of after) {
-    const old = before.get(title)
-    if (old === undefined) reasons.push(`${title}: new`)
-    else reasons.push(...lineDifferences(title, old, section), ...serverDifferences(title, old, section))
-  }
-  return reasons
-}
-
-function lineDifferences(title: string, old: Section, section: Section): string[] {
-  if (isSameList(old.lines, section.lines)) return []
-  const [before, after] = [old.lines.map(withoutKey), section.lines.map(withoutKey)]
-  if (before.join('\n') === after.join('\n')) return []
-  const changed = [...after.filter(line => !before.includes(line)), ...before.filter(line => !after.includes(line))]
-  if (changed.length === 0) return [`${title}: order of lines changed`]
-  const what = [...new Set(changed.map(line => line.split(' ').slice(0, 2).join(' ')))]
-  return [`${title}: ${what.slice(0, 5).join(', ')} changed`]
-}
-
-function withoutKey(line: string): string {
-  const isPlain = line.startsWith(COOKIE_KEY) && PLAIN_KEY.test(line.slice(COOKIE_KEY.length))
-  return isPlain ? COOKIE_KEY : line
-}
-
-function serverDifferences(title: string, old: Section, section: Section): string[] {
-  if (isSameForRuntime(old.servers, section.servers)) return [] // as nearly always
-  const before = new Map(old.servers.map(line => [line.name, line]))
-  const names = new Set(section.servers.map(line => line.name))
-  const added = section.servers.filter(line => !before.has(line.name)).length
-  const removed = old.servers.filter(line => !names.has(line.name)).length
-  const reasons: string[] = []
-  if (added > 0) reasons.push(`${title}: ${added} server lines more`)
-  if (removed > 0) reasons.push(`${title}: ${removed} server lines fewer`)
-  const changed = section.servers.find(line => {
-    const other = before.get(line.name)
-    return other !== undefined && !sameButForRuntime(other, line)
-  })
-  if (changed !== undefined) reasons.push(`${title}: settings of server ${changed.name} changed`)
-  if (added + removed === 0 && section.servers.some((line, i) => line.name !== old.servers[i]?.name))
-    reasons.push(`${title}: order of servers changed`) // it counts for some algorithms
-  return reasons
-}
-
-function isSameForRuntime(a: readonly ServerLine[], b: readonly ServerLine[]): boolean {
-  const isSame = (line: ServerLine, other: ServerLine | undefined) =>
-    line === other || (line.name === other?.name && sameButForRuntime(line, other))
-  return a.length === b.length && a.every((line, i) => isSame(line, b[i]))
-}
-
-/** A maxconn that appears or disappears needs a reload: at run time nobody knows the default it would return to. */
-function sameButForRuntime(a: ServerLine, b: ServerLine): boolean {
-  const sameKind =
-    (a.ip === undefined) === (b.ip === undefined) && (a.maxconn === undefined) === (b.maxconn === undefined)
-  return sameKind && a.rest === b.rest
-}
-
-/**
- * @param quoted of the line, see `Split`
- * @param checks a `default-server` above it says `check`
- */
-function parseServer(words: readonly string[], quoted: string, checks: boolean): ServerLine {
-  const { ip, port } = parseAddress(words[2] ?? '')
-  const rest: string[] = ip === undefined ? [words[2] ?? ''] : []
-  const found = { weight: undefined as number | undefined, maxconn: undefined as number | undefined, disabled: false }
-  let track: string | undefined
-  for (let i = 3; i < words.length; i++) {
-    const word = words[i] as string
-    const next = words[i + 1] ?? ''
-    if (word === 'disabled') found.disabled = true
-    else if ((word === 'weight' || word === 'maxconn') && isAmount(word, next)) found[word] = Number(words[++i])
-    else rest.push(word)
-    if (word === 'track') track = next
-  }
-  const checked = checks || rest.includes('check')
-  return { name: words[1] ?? '', ip, port, ...found, track, checked, rest: plainLine(rest) + quoted }
-}
-
-/** HAProxy refuses a weight above 256; what it refuses is not for the socket. */
-function isAmount(kind: 'weight' | 'maxconn', word: string): boolean {
-  return /^\d{1,9}$/.test(word) && (kind === 'maxconn' || Number(word) <= 256)
-}
-
-function parseAddress(text: string): { ip: string | undefined; port: number | undefined } {
-  const found = /^(?:\[([^\]]+)\]|([^[\]]+?)):(\d{1,5})$/.exec(text)
-  const ip = found?.[1] ?? found?.[2]
-  const port = Number(found?.[3])
-  if (ip === undefined || isIP(ip) === 0 || port < 1 || port > 65_535) return { ip: undefined, port: undefined }
-  return { ip, port }
-}
-
-/** A line as HAProxy reads it. */
-interface Split {
-  readonly words: readonly string[]
-  /** What is quoted as it is written, behind ` # `: what quotes and backslashes make of a word is HAProxy's to say. */
-  readonly quoted: string
-}
-
-/**
- * Words lie between spaces and tabs; a carriage return ends the line, and is a part of the word where there is more behind it. An
- * unbalanced quote keeps the rest of the line as one word.
- */
-function splitWords(raw: string): Split {
-  const line = raw.endsWith('\r') ? raw.slice(0, -1) : raw
-  if (!QUOTING.test(line)) return { words: plainWords(line), quoted: '' } // nearly all of them, of which a pool of thousands has many
-  if (line.includes('\0')) return { words: [line], quoted: '' } // HAProxy refuses it in a comment, too
-  const found: readonly string[] = line.match(SPAN) ?? []
-  const spans = found.includes('#') ? found.slice(0, found.indexOf('#')) : found
-  const quoted = spans.filter(span => QUOTING.test(span) && !QUOTED_PLAINLY.test(span))
-  return { words: spans.map(unquoted), quoted: quoted.length === 0 ? '' : ` # ${quoted.join(' ')}` }
-}
-
-const QUOTING = /["'\\\0]/
-/** A word with its quotes, or the `#` that begins a comment. */
-const SPAN = /(?:"(?:\\.?|[^"\\])*(?:"|$)|'[^']*(?:'|$)|\\.?|[^ \t"'\\#])+|#/gs
-/** Quotes that change nothing. */
-const QUOTED_PLAINLY = /^(?:"[^"'\\$# \t\r]*"|'[^"'\\$# \t\r]*')$/
-
-function unquoted(span: string): string {
-  return span.replace(/"((?:\\.?|[^"\\])*)"?|'([^']*)'?/gs, '$1$2')
-}
-
-function plainWords(line: string): string[] {
-  const comment = line.indexOf('#')
-  const words = (comment < 0 ? line : line.slice(0, comment)).split(BLANKS)
-  return words.filter(word => word !== '')
-}
-
-const BLANKS = /[ \t]+/
