@@ -31,6 +31,8 @@ export interface WantedServer {
   readonly admin: Admin | undefined
   /** Leaves maintenance with `health down`, so that its first good check lets it in and nothing before. */
   readonly entersByCheck?: boolean
+  /** Of a line of the file: whether one of our servers is in it, or it is the user's own. Undefined: nobody is there yet, or any more. */
+  readonly whose?: 'ours' | 'theirs'
 }
 
 export interface Running {
@@ -79,7 +81,8 @@ export type Plan =
  */
 export function plan(running: Running, wanted: Wanted, asked: readonly string[] = []): Plan {
   const attached = attachmentChanges(running.attachments ?? NONE, wanted.attachments ?? NONE, running.takesPayload)
-  const reasons = [...asked, ...structuralDifferences(running.config, wanted.config), ...attached.reasons]
+  const differences = [...structuralDifferences(running.config, wanted.config), ...lineReasons(running.config, wanted)]
+  const reasons = [...asked, ...differences, ...attached.reasons]
   const phases = newPhases()
   for (const [server, want] of wanted.servers) {
     const live = running.servers.get(server)
@@ -95,6 +98,30 @@ export function plan(running: Running, wanted: Wanted, asked: readonly string[] 
 }
 
 const NONE: Attachments = new Map()
+/** More say no more. */
+const LINES_NAMED_MAX = 5
+
+/** What a line says of a server and no command follows: nobody decides about the user's own, and a default is what only HAProxy knows. */
+function lineReasons(running: Structure, { config, servers }: Wanted): string[] {
+  if (running === config) return []
+  const reasons: string[] = []
+  const before = serverLines(running)
+  for (const [server, line] of serverLines(config)) {
+    const old = before.get(server)
+    const whose = servers.get(server)?.whose
+    const what = old === undefined || old === line || whose === undefined ? undefined : changeIn(old, line, whose)
+    if (what !== undefined) reasons.push(`server ${server}: ${what} changed`)
+    if (reasons.length === LINES_NAMED_MAX) break
+  }
+  return reasons
+}
+
+function changeIn(old: ServerLine, line: ServerLine, whose: 'ours' | 'theirs'): 'disabled' | 'weight' | undefined {
+  if (whose === 'ours') return old.weight !== undefined && line.weight === undefined ? 'weight' : undefined
+  if (old.disabled !== line.disabled) return 'disabled'
+  const isDefault = (old.weight === undefined) !== (line.weight === undefined)
+  return isDefault || (line.agentChecked && old.weight !== line.weight) ? 'weight' : undefined
+}
 
 function newPhases(): Phases {
   return { out: [], addresses: [], states: [] }

@@ -44,12 +44,13 @@ export function wantedAgain(
 const NOWHERE = { ip: undefined, port: undefined, weight: undefined }
 
 function wantedServer(line: ServerLine, entry: Entry | 'free' | undefined): WantedServer {
-  const { ip, port, weight, maxconn } = line
+  const { ip, port, maxconn } = line
   const follows = line.track !== undefined
-  if (entry === undefined) return { ip, port, weight, maxconn, admin: undefined }
+  if (entry === undefined) return { ...theirs(line), admin: undefined }
   if (entry === 'free') return { ...NOWHERE, maxconn, admin: follows ? undefined : 'maint' }
   const { stance } = entry.decision
   const isEntering = stance === 'entering' // not in the file yet: its values are the entry's own
+  const { weight } = line
   return {
     ip: isEntering ? entry.server.ip : ip,
     port: isEntering ? entry.server.port : port,
@@ -57,7 +58,13 @@ function wantedServer(line: ServerLine, entry: Entry | 'free' | undefined): Want
     maxconn,
     admin: follows ? undefined : ADMIN[stance],
     entersByCheck: entersByCheck(entry),
+    ...(isEntering ? {} : { whose: 'ours' as const }),
   }
+}
+
+/** The user's own: of a server with an agent of its own (`agent-check`) that agent says the weight. */
+function theirs({ ip, port, weight, maxconn, agentChecked }: ServerLine) {
+  return { ip, port, weight: agentChecked ? undefined : weight, maxconn, whose: 'theirs' as const }
 }
 
 /** Servers that HAProxy still has, of endpoints that are released and have no line any more: out of traffic before the reload. */
