@@ -185,6 +185,7 @@ test('leave is refused where it would take the last server or the last balancer,
   const balancer = balancerOn(tier, 1)
   const only = tier.backend('web-11', 11, { cluster: LOCAL })
   await untilReady(balancer, ['web-11'])
+  expect(balancer.part.output).toMatch(/the agent is up node=lb-1 gossip=127\.0\.183\.1:\d+ rpc=\S+ api=\S+a\.sock/)
   const alone = await muster(balancer, 'leave', '-rpc-addr', balancer.rpc)
   expect(alone.exit, alone.stderr).toBe(4)
   expect(alone.stderr).toMatch(

@@ -1,5 +1,5 @@
 import { type AgentConfig, type ConfigInput, loadConfig } from '../agent/config/index.ts'
-import { messageOf, systemClock, systemRandom } from '../base/index.ts'
+import { formatAddress, messageOf, systemClock, systemRandom } from '../base/index.ts'
 import { createLog, type LogOut, type ProcessLog } from './log.ts'
 import { Signals } from './signals.ts'
 import { Syslog } from './syslog.ts'
@@ -31,7 +31,8 @@ export async function runAgent(input: ConfigInput, { out, started }: RunOptions 
   try {
     const agent = await startAgent(config, deps, giveUp.signal)
     catchStrays(agent, log)
-    started?.(config)
+    if (started === undefined) log.info(upFields(config, agent.parts.config.node.name), 'the agent is up')
+    else started(config)
     signals.attach(agent)
     await agent.ended
   } catch (failure) {
@@ -41,6 +42,22 @@ export async function runAgent(input: ConfigInput, { out, started }: RunOptions 
     await syslog?.close()
   }
   return signals.exitCode
+}
+
+/** Where an agent is to be found, and what it does: the line with which it says that it is up. */
+export function upFields(
+  { cluster, api, services, balancer, stateDir }: AgentConfig,
+  node: string,
+): Record<string, string> {
+  return {
+    node,
+    gossip: cluster.engine === 'serf' ? 'by the serf agent at rpc' : formatAddress(cluster.bind),
+    rpc: cluster.rpc === undefined ? 'off' : formatAddress(cluster.rpc),
+    api: api.socketPath,
+    services: services.length === 0 ? 'none' : services.map(({ name }) => name).join(','),
+    balancer: balancer === undefined ? 'no' : 'yes',
+    state_dir: stateDir,
+  }
 }
 
 const NO_SYSLOG = 'cannot log to syslog; trying again with a later line. It takes the command logger (util-linux)'
