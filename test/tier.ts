@@ -11,6 +11,7 @@ import { promisify } from 'node:util'
 import { type AgentStatus, apiRequest, type ServerReport } from '../src/api/index.ts'
 import { systemClock, systemRandom } from '../src/base/index.ts'
 import { type LedgerStats, type Load, startLoad } from '../src/prove/index.ts'
+import { classicTemplate } from '../src/testing/index.ts'
 import { type Ground, Loopback } from './ground.ts'
 import { eventually, Part, part, type RingAgent } from './parts.ts'
 
@@ -247,19 +248,6 @@ export function linesOf(path: string): string[] {
 
 /** A user's template in the classic form, on port 8080 of host 1. @param more a line of the backend's */
 export function siteTemplate(tier: Tier, more = ''): string {
-  return `global
-    stats socket {{settings.adminSocket}} mode 600 level admin
-defaults
-    mode http
-    timeout connect 1s
-    timeout client 9s
-    timeout server 9s
-frontend http
-    bind ${tier.ip(1)}:8080
-    default_backend web
-backend web
-    ${more}
-{{#each addresses}}    server {{host}} {{ip}}:3000 check
-{{/each}}
-`
+  const servers = '{{#each addresses}}  server {{host}} {{ip}}:3000 check\n{{/each}}\n'
+  return classicTemplate({ bind: `${tier.ip(1)}:8080`, backends: `backend web\n  ${more}\n${servers}` })
 }

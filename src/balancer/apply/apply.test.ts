@@ -9,7 +9,7 @@ import { systemClock } from '../../base/index.ts'
 import { HaproxyControl } from '../drivers/haproxy-control.ts'
 import { UnknownReplyError } from '../errors.ts'
 import { type Balancer, leftOn, type Receipt, socketPaths } from '../index.ts'
-import { endAll, get, rig, type Rig, until, web } from '../../testing/index.ts'
+import { classicTemplate, endAll, get, rig, type Rig, until, web } from '../../testing/index.ts'
 
 afterEach(endAll)
 
@@ -36,29 +36,6 @@ async function started(made: Rig): Promise<Balancer> {
   const balancer = await made.start()
   await balancer.settle()
   return balancer
-}
-
-/** A template of a user: what differs from the built-in one is `lines` of the frontend and `backend` of the pool. */
-function ownTemplate(bind: string, frontend: string, backend = ''): string {
-  return `global
-  stats socket {{settings.adminSocket}} mode 600 level admin
-defaults
-  mode http
-  timeout connect 1s
-  timeout client 9s
-  timeout server 9s
-frontend www
-  bind ${bind}
-  ${frontend}
-  default_backend web
-{{#each pools}}
-backend {{name}}
-  ${backend}
-  {{#each servers}}
-  server {{server}} {{address}} check weight {{weight}}
-  {{/each}}
-{{/each}}
-`
 }
 
 test('every change has a receipt: who came, why, how, and what was said to HAProxy', async () => {
@@ -141,7 +118,7 @@ test("a plan has HAProxy's words about what it would refuse, a file that the con
   const path = join(made.config.runDir, 'own.hbs')
   const page = join(made.config.runDir, '503.http')
   await writeFile(page, 'HTTP/1.0 503 Sorry\r\n\r\nsorry\n')
-  const template = ownTemplate(`127.0.21.1:${made.port}`, `errorfile 503 ${page}`)
+  const template = classicTemplate({ bind: `127.0.21.1:${made.port}`, frontend: `errorfile 503 ${page}` })
   const balancer = await started(made)
   const own = { ...made.config, template: { path } }
   await writeFile(path, template.replace('mode http', 'foo bar'))
@@ -176,7 +153,11 @@ test('the key of the cookies, entries of maps and of ACLs change without a reloa
   const write = (key: string) =>
     writeFile(
       template,
-      ownTemplate(`127.0.21.1:${made.port}`, frontend, `cookie SRV insert dynamic\n  dynamic-cookie-key ${key}`),
+      classicTemplate({
+        bind: `127.0.21.1:${made.port}`,
+        frontend,
+        backend: `cookie SRV insert dynamic\n  dynamic-cookie-key ${key}`,
+      }),
     )
   await write('first')
   await writeFile(map, 'a.example one\nb.example two words\n')
@@ -219,7 +200,7 @@ test('a certificate is exchanged without a reload, and a file that holds none is
   const made = await rig()
   const directory = dirname(made.config.configPath)
   const [template, pem] = [join(directory, 't.hbs'), join(directory, 'site.pem')]
-  await writeFile(template, ownTemplate(`127.0.21.1:${made.port} ssl crt ${pem}`, ''))
+  await writeFile(template, classicTemplate({ bind: `127.0.21.1:${made.port} ssl crt ${pem}` }))
   await writeFile(pem, certificate(directory, 'first.example'))
   const balancer = await started({ ...made, start: () => rigWith(made, template) })
   await until(async () => (await nameOf(made.port)) === 'first.example')
@@ -239,7 +220,7 @@ test('where HAProxy has no socket of its own a certificate takes a reload, and n
   const made = await rig({ reloadSpacingMs: 1 })
   const directory = dirname(made.config.configPath)
   const [template, pem] = [join(directory, 't.hbs'), join(directory, 'site.pem')]
-  const full = ownTemplate(`127.0.21.1:${made.port} ssl crt ${pem}`, '')
+  const full = classicTemplate({ bind: `127.0.21.1:${made.port} ssl crt ${pem}` })
   await writeFile(template, full.replace(/^ *stats socket.*\n/m, ''))
   await writeFile(pem, certificate(directory, 'first.example'))
   const balancer = await started({ ...made, start: () => rigWith(made, template) })
@@ -479,7 +460,7 @@ test('what the oldest of many old workers still serves is counted', async () => 
 test("a user's template that goes through slots has members come and go without a reload, and is adopted with their names", async () => {
   const made = await rig()
   const template = join(dirname(made.config.configPath), 'own.hbs')
-  const lines = ownTemplate(`127.0.21.1:${made.port}`, '')
+  const lines = classicTemplate({ bind: `127.0.21.1:${made.port}` })
     .replace('{{#each servers}}', '{{#each slots}}')
     .replace('weight {{weight}}', 'weight {{weight}}{{#if disabled}} disabled{{/if}}')
   await writeFile(template, lines)
@@ -637,7 +618,7 @@ test('a template with a program of its own beside HAProxy is taken; the programâ
   const [template, list] = [join(made.config.runDir, 't.hbs'), join(made.config.runDir, 'side.list')]
   await writeFile(list, 'a\nb\n')
   const exposed = 'global\n.if version_atleast(3.2)\n  expose-deprecated-directives\n.endif\n'
-  const text = ownTemplate(`127.0.194.1:${made.port}`, '').replace('global\n', exposed)
+  const text = classicTemplate({ bind: `127.0.194.1:${made.port}` }).replace('global\n', exposed)
   await writeFile(template, `${text}program side\n  command /usr/bin/tail -f ${list}\n`)
   const balancer = await started(made)
   await balancer.apply({ ...made.config, template: { path: template } }, ORDER)

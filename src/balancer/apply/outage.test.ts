@@ -2,7 +2,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import type { Balancer } from '../index.ts'
-import { endAll, get, rig, type Rig, until, web } from '../../testing/index.ts'
+import { classicTemplate, endAll, get, rig, type Rig, until, web } from '../../testing/index.ts'
 
 afterEach(endAll)
 
@@ -27,28 +27,6 @@ async function answers(port: number): Promise<boolean> {
     ({ status }) => status === 200,
     () => false,
   )
-}
-
-/** A template of a user that names a file beside it. */
-function naming(page: string, bind: string): string {
-  return `global
-  stats socket {{settings.adminSocket}} mode 600 level admin
-defaults
-  mode http
-  timeout connect 1s
-  timeout client 9s
-  timeout server 9s
-  errorfile 503 ${page}
-frontend www
-  bind ${bind}
-  default_backend web
-{{#each pools}}
-backend {{name}}
-  {{#each servers}}
-  server {{server}} {{address}} check weight {{weight}}
-  {{/each}}
-{{/each}}
-`
 }
 
 test('an HAProxy that died over a file that it would not take comes back: the last good file is written anew', async () => {
@@ -77,7 +55,8 @@ test('where no file is one that HAProxy takes, the status has its words, and the
   const page = join(first.config.runDir, '503.http')
   const path = join(first.config.runDir, 'own.hbs')
   await writeFile(page, 'HTTP/1.0 503 Sorry\r\n\r\nsorry\n')
-  await writeFile(path, naming(page, `127.0.21.1:${first.port}`))
+  const bind = `127.0.21.1:${first.port}`
+  await writeFile(path, classicTemplate({ bind, defaults: `errorfile 503 ${page}` }))
   const made = await rig({ ...first.config, template: { path } }, { port: first.port })
   const balancer = await serving(made)
   await rm(page)
@@ -87,7 +66,7 @@ test('where no file is one that HAProxy takes, the status has its words, and the
   expect(balancer.status().haproxy.state).toBe('unreachable')
   expect((await balancer.plan()).refusal).toContain(page)
   await expect(balancer.apply(undefined, ORDER)).rejects.toThrow(page)
-  await writeFile(path, naming(page, `127.0.21.1:${first.port}`).replace(/^.*errorfile.*\n/m, ''))
+  await writeFile(path, classicTemplate({ bind }))
   const outlook = await balancer.plan()
   expect(outlook).toMatchObject({
     method: 'file',
