@@ -21,7 +21,7 @@ test('what is wrong is said with what to do', () => {
     members: { ...calm.members, failed: 2 },
     services: [{ name: 'web', state: 'quarantined', reason: 'exit 1' }],
     balancer: {
-      haproxy: { state: 'ready', reloads: 0 },
+      haproxy: { state: 'unreachable', reloads: 0 },
       pools: [{ name: 'web', servers }],
       advice: ['check is missing'],
     },
@@ -29,9 +29,18 @@ test('what is wrong is said with what to do', () => {
   })
   expect(findings).toEqual([
     'web-3 speaks with a key that this node does not have',
+    'haproxy is unreachable. To see why: muster why haproxy',
     'pool web has no server that takes requests. To see why: muster why web',
-    'service web is in quarantined: exit 1',
+    'service web is quarantined: exit 1. To see why: muster why web',
     '2 members have failed. To see which: muster members -status failed',
     'check is missing',
+  ])
+})
+
+test('one member has failed, and a service waits', () => {
+  const services = [{ name: 'web', state: 'backoff' }]
+  expect(findingsOf({ ...calm, members: { ...calm.members, failed: 1 }, services })).toEqual([
+    'service web waits to be started again: no reason known. To see why: muster why web',
+    '1 member has failed. To see which: muster members -status failed',
   ])
 })

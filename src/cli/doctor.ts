@@ -1,4 +1,5 @@
 import { type AgentStatus, apiRequest } from '../api/index.ts'
+import { counted } from '../base/index.ts'
 import { type ApiOptions, socketOf } from './api-options.ts'
 import { EXIT } from './exit.ts'
 import { formatOf, print, printJson } from './output.ts'
@@ -14,14 +15,24 @@ export async function runDoctor(options: ApiOptions): Promise<void> {
   if (findings.length > 0) process.exitCode = EXIT.failed
 }
 
+/** The states of a service that are wrong. */
+const STATES: Readonly<Record<string, string>> = { quarantined: 'is quarantined', backoff: 'waits to be started again' }
+
 export function findingsOf({ members, services, balancer, warnings = [] }: AgentStatus): string[] {
   const lost =
-    members.failed === 0 ? [] : [`${members.failed} members have failed. To see which: muster members -status failed`]
-  const sick = services
-    .filter(({ state }) => state === 'quarantined' || state === 'backoff')
-    .map(({ name, state, reason = 'no reason known' }) => `service ${name} is in ${state}: ${reason}`)
+    members.failed === 0
+      ? []
+      : [
+          `${counted(members.failed, 'member')} ${members.failed === 1 ? 'has' : 'have'} failed. To see which: muster members -status failed`,
+        ]
+  const sick = services.flatMap(({ name, state, reason = 'no reason known' }) => {
+    const words = Object.hasOwn(STATES, state) ? STATES[state] : undefined
+    return words === undefined ? [] : [`service ${name} ${words}: ${reason}. To see why: muster why ${name}`]
+  })
   const haproxy =
-    balancer === undefined || balancer.haproxy.state === 'ready' ? [] : [`haproxy is ${balancer.haproxy.state}`]
+    balancer === undefined || balancer.haproxy.state === 'ready'
+      ? []
+      : [`haproxy is ${balancer.haproxy.state}. To see why: muster why haproxy`]
   const empty = (balancer?.pools ?? [])
     .filter(pool => !pool.servers.some(({ state }) => state === 'ready'))
     .map(({ name }) => `pool ${name} has no server that takes requests. To see why: muster why ${name}`)
