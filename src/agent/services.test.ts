@@ -130,3 +130,64 @@ test('services that are leaving are not hurried by an end that follows, and are 
   await Promise.all([leaving, ending])
   expect(stateOf(supervised, 'w1')).toBe('stopped')
 })
+
+/** Ends with 1 as soon as it is started, and was to open a port. */
+function broken(name: string): ServiceConfig {
+  const ready = { kind: 'tcp', ip: '127.0.0.1', port: 1 } as const
+  return service(name, 'broken', { command: ['sh', '-c', 'exit 1'], ready })
+}
+
+test('where the first replacement fails the others run on as before, with a warning, and the next configuration goes on', async () => {
+  const { host: services, supervisor: supervised } = await host(service('w1', 'a'), service('w2', 'a'))
+  const other = supervised.services().find(({ name }) => name === 'w2')?.pid
+  services.change([broken('w1'), broken('w2')], {})
+  const isQuarantined = (name: string) => expect(stateOf(supervised, name)).toBe('quarantined')
+  await vi.waitFor(() => isQuarantined('w1'), PATIENT)
+  const warning =
+    'the change of w2 waits and is not done: not ready as configured now: w1 (exit status 1); it goes on when that is, or with another configuration'
+  expect(services.warnings()).toEqual([warning])
+  expect(logged).toContain(
+    'what was started is not ready; nothing else is taken away before it is, or is configured otherwise',
+  )
+
+  services.change([broken('w1'), service('w2', 'b'), service('w3', 'b', { port: 3003 })], {})
+  await vi.waitFor(() => expect(stateOf(supervised, 'w3')).toBe('ready'), PATIENT)
+  await vi.waitFor(() => expect(services.warnings()).toEqual([warning]), PATIENT)
+  expect(supervised.services().find(({ name }) => name === 'w2')).toMatchObject({ pid: other, state: 'ready' })
+
+  services.change([service('w1', 'c'), service('w2', 'c')], {})
+  await vi.waitFor(() => expect(lines()).toContain('w2 c starts'), PATIENT)
+  await vi.waitFor(() => expect(supervised.services().map(({ state }) => state)).toEqual(['ready', 'ready']), PATIENT)
+  const order = lines().filter(line => !line.startsWith('w3') && !line.endsWith(' a starts'))
+  expect(order).toEqual(['w1 a ends', 'w1 c starts', 'w2 a ends', 'w2 c starts'])
+  expect(services.warnings()).toEqual([])
+})
+
+test('a change goes on by itself when a replacement is ready at its second start', async () => {
+  const { host: services, supervisor: supervised } = await host(service('w1', 'a'), service('w2', 'a'))
+  const ready = { kind: 'tcp', ip: '127.0.201.1', port: 3001 } as const
+  const listens = `net.createServer().listen(3001, '127.0.201.1'); setTimeout(process.exit, 60_000)`
+  const once = `test -e ${directory}/once || { touch ${directory}/once; exit 1; }; exec "$0" -e "$1"`
+  const flaky = service('w1', 'b', { command: ['sh', '-c', once, process.execPath, listens], ready })
+  services.change([flaky, service('w2', 'b')], {})
+  await vi.waitFor(() => expect(lines()).toContain('w2 b starts'), PATIENT)
+  expect(supervised.services()).toMatchObject([
+    { name: 'w1', state: 'ready', restarts: 1 },
+    { name: 'w2', state: 'ready' },
+  ])
+})
+
+test('services that were found running otherwise than configured are not restarted while one that was is not ready', async () => {
+  const { host: services, supervisor: supervised } = await host(service('w1', 'a'), service('w2', 'a'))
+  services.change([broken('w1'), service('w2', 'a')], {})
+  await vi.waitFor(() => expect(stateOf(supervised, 'w1')).toBe('quarantined'), PATIENT)
+  await expect(services.restart('w2')).rejects.toThrow('w1 is not ready; w2 runs on as before until it is')
+  await vi.waitFor(() => expect(services.warnings()).toHaveLength(1), PATIENT)
+  expect([stateOf(supervised, 'w2'), lines().filter(line => line === 'w2 a starts')]).toEqual([
+    'ready',
+    ['w2 a starts'],
+  ])
+  services.change([service('w1', 'b'), service('w2', 'a')], {})
+  await vi.waitFor(() => expect(lines().filter(line => line === 'w2 a starts')).toHaveLength(2), PATIENT)
+  expect(lines()).toEqual(expect.arrayContaining(['w1 b starts', 'w2 a ends']))
+})

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util'
 import { type Clock, type Log, messageOf } from '../base/index.ts'
 import type { Engine } from '../serf/index.ts'
 import {
@@ -13,8 +12,10 @@ import type { ServiceConfig } from './config/index.ts'
 import { belowWords } from './draining.ts'
 import { type DrainRequest, drainEverywhere } from './endpoints/drain.ts'
 import { drainClusterOf } from './endpoints/drain-query.ts'
-import { areReady, type LocalEndpoints, servesOf } from './endpoints/local-endpoints.ts'
+import { type LocalEndpoints, servesOf } from './endpoints/local-endpoints.ts'
 import type { Journaling } from './journaling.ts'
+import { byName, differences, namesIn, type Step, stepsOf } from './service-steps.ts'
+import { NotReadyError, Unproven } from './unproven.ts'
 
 /** How long balancers may take to let go of a service that is in the configuration no more. */
 const ORPHAN_DRAIN_MS = 30_000
@@ -22,8 +23,6 @@ const ORPHAN_DRAIN_MS = 30_000
 const OUT_MS = 5_000
 /** The supervisor's own patience, where the service is to wait for silent balancers: they are waited for by what they say. */
 const FOR_EVER_MS = 7 * 24 * 3_600_000
-/** What is new may take so long to be ready before what it may replace is taken away all the same. */
-const READY_MS = 60_000
 
 interface HostServicesDeps {
   readonly clock: Clock
@@ -36,19 +35,14 @@ interface HostServicesDeps {
   readonly announce: () => void
 }
 
-/** From what is configured to what is configured next. */
-interface Differences {
-  readonly fresh: readonly ServiceConfig[]
-  readonly changed: readonly ServiceConfig[]
-  readonly gone: readonly ServiceConfig[]
-}
-
 /** The services of this host, as the agent stops, starts and changes them: no process ends before every balancer has let go. */
 export class HostServices {
   readonly #deps: HostServicesDeps
   #configured: readonly ServiceConfig[]
   /** What runs, or is to run: as it was started. */
   readonly #started: Map<string, ServiceConfig>
+  /** What was found running otherwise than configured, and could not be restarted yet. */
+  readonly #stale = new Set<string>()
   /** By service that is being stopped: balancers that give no answer. */
   readonly #silent = new Map<string, readonly string[]>()
   #changing: Promise<void> = Promise.resolve()
@@ -56,13 +50,16 @@ export class HostServices {
   #turn = new AbortController()
   /** What is being started this moment. */
   #adding: Promise<void> = Promise.resolve()
-  /** They all are being stopped, or have been: none is started any more. */
-  #isEnding = false
+  /** Aborted when they all are being stopped, or have been: none is started any more. */
+  readonly #ending = new AbortController()
+  /** What a change has started and nobody has seen ready. */
+  readonly #unproven: Unproven
 
   constructor(configured: readonly ServiceConfig[], deps: HostServicesDeps) {
     this.#configured = configured
     this.#started = byName(configured)
     this.#deps = deps
+    this.#unproven = new Unproven(deps)
   }
 
   /** As it is configured now. */
@@ -72,9 +69,10 @@ export class HostServices {
 
   /** What an operator should know, in sentences. */
   warnings(): string[] {
-    return [...this.#silent].map(
+    const silent = [...this.#silent].map(
       ([service, names]) => `${service} is being stopped and waits for ${names.join(' and ')}, which gives no answer`,
     )
+    return [...silent, ...this.#unproven.warnings()]
   }
 
   /** What a change of the configuration would do to the services, a sentence each. */
@@ -88,8 +86,9 @@ export class HostServices {
   }
 
   /**
-   * Takes over what is configured now; in the background, one after the other, and what is new is ready before anything is taken away.
-   * What is being started otherwise than it is configured now is not waited for.
+   * Takes over what is configured now; in the background, one after the other, and what was started is ready before anything that
+   * serves is taken away, however long that takes: where it fails, the rest runs on as before until it is mended, or the next
+   * configuration goes on from there. What is being started otherwise than it is configured now is not waited for.
    * @param ownTags what is gossiped beside the endpoints
    * @throws ServiceSpecError, TagsTooLargeError: nothing has changed
    */
@@ -99,14 +98,10 @@ export class HostServices {
     this.#configured = next
     endpoints.configure(next)
     announce()
-    if (this.#isEnding) return log.info({}, 'the services are being stopped; of the configuration none is started')
+    if (this.#ending.signal.aborted)
+      return log.info({}, 'the services are being stopped; of the configuration none is started')
     this.#giveUpStarts()
-    this.#turn.abort()
-    this.#turn = new AbortController()
-    const { signal } = this.#turn
-    this.#changing = this.#changing
-      .then(() => this.#perform(signal))
-      .catch((failure: unknown) => log.error({ reason: messageOf(failure) }, 'not every service is as configured'))
+    this.#goOn()
   }
 
   /** What `change` asks before it changes anything. @throws ServiceSpecError, TagsTooLargeError */
@@ -116,16 +111,27 @@ export class HostServices {
   }
 
   /**
-   * Drains a service and starts it as it is configured now. Resolves when the new process is ready, or has failed; at once where
-   * all services are being stopped.
+   * Drains a service and starts it as it is configured now. Resolves when the new process is ready, or has failed; at once where it
+   * is being ended or replaced already, or all services are.
+   * @throws NotReadyError where it serves and what was started before is not ready: it runs on, and is replaced when that is
    */
   async restart(name: string): Promise<void> {
-    if (!this.#isEnding) await this.#deps.supervisor.restart(name, this.#stopOptions(name, true))
+    const state = this.#runningOf(name)?.state
+    if (this.#ending.signal.aborted || state === 'stopping') return
+    const unready = this.#unproven.names(name)
+    if (state === 'ready' && unready.length > 0) {
+      this.#stale.add(name)
+      this.#goOn()
+      throw new NotReadyError(`${unready.join(', ')} is not ready; ${name} runs on as before until it is`)
+    }
+    const restarted = this.#deps.supervisor.restart(name, this.#stopOptions(name, true))
+    this.#unproven.add(name)
+    await restarted
   }
 
   /** Drains a service and ends it for good. */
   async remove(name: string): Promise<void> {
-    await this.#deps.supervisor.remove(name, this.#stopOptions(name, true))
+    await this.#remove(name)
   }
 
   /**
@@ -135,11 +141,22 @@ export class HostServices {
    * @param hurry no more draining or waiting once it is aborted
    */
   async stopAll(isGraceful: boolean, hurry: AbortSignal): Promise<void> {
-    this.#isEnding = true
+    this.#ending.abort()
     this.#turn.abort()
     await this.#adding.catch(() => undefined) // told by the change; what is half started could not be stopped
     const services = this.#deps.supervisor.services().filter(service => service.name !== 'haproxy')
     await Promise.all(services.map(service => this.#stop(service.name, isGraceful, hurry)))
+  }
+
+  /** From what was started, wherever the change before has come to. */
+  #goOn(): void {
+    this.#turn.abort()
+    this.#turn = new AbortController()
+    const { signal } = this.#turn
+    const { log } = this.#deps
+    this.#changing = this.#changing
+      .then(() => this.#perform(signal))
+      .catch((failure: unknown) => log.error({ reason: messageOf(failure) }, 'not every service is as configured'))
   }
 
   /** One that was never ready takes no requests: nobody has to let go of it. */
@@ -153,49 +170,57 @@ export class HostServices {
 
   /** From what was started to what is configured by now. @param turn aborted: the change that came since goes on */
   async #perform(turn: AbortSignal): Promise<void> {
-    if (turn.aborted) return
-    const { fresh, changed, gone } = differences(this.#started, this.#configured)
-    const ports = new Set([...changed, ...gone].map(({ name }) => this.#runningOf(name)?.serves?.port))
-    await this.#add(
-      fresh.filter(one => !ports.has(one.port)),
-      turn,
-    )
-    const isReady = ({ name }: ServiceConfig) => this.#runningOf(name)?.state === 'ready'
-    for (const service of [...changed.filter(one => !isReady(one)), ...changed.filter(isReady)]) {
-      if (turn.aborted) return
-      await this.#end(service.name)
-      await this.#add([service], turn)
+    const steps = stepsOf(differences(this.#started, this.#configured, this.#stale), name => {
+      const status = this.#runningOf(name)
+      return status && { port: status.serves?.port, isReady: status.state === 'ready' }
+    })
+    for (const [at, { end, start }] of steps.entries()) {
+      await this.#untilTakable(steps.slice(at), turn)
+      if (turn.aborted || !(await this.#end(end))) return
+      await this.#add(start, turn)
     }
-    if (turn.aborted) return
-    await Promise.all(gone.map(({ name }) => this.#end(name)))
-    await this.#add(
-      fresh.filter(one => ports.has(one.port)),
-      turn,
-    )
+    await this.#unproven.ready(new Set(), [], turn)
+  }
+
+  /** Until what was started is ready, where the first of these steps takes away something that serves. */
+  async #untilTakable(steps: readonly Step[], turn: AbortSignal): Promise<void> {
+    if (steps[0]?.end.some(name => this.#runningOf(name)?.state === 'ready') !== true) return
+    await this.#unproven.ready(new Set(steps.flatMap(({ end }) => end)), namesIn(steps), turn)
   }
 
   #runningOf(name: string): ServiceStatus | undefined {
     return this.#deps.supervisor.services().find(service => service.name === name)
   }
 
-  async #end(name: string): Promise<void> {
-    if (this.#runningOf(name) !== undefined) await this.remove(name)
-    this.#started.delete(name)
+  /** @returns false where it runs on: it was left to the next agent, or started again meanwhile */
+  #remove(name: string): Promise<boolean> {
+    return this.#deps.supervisor.remove(name, this.#stopOptions(name, true))
+  }
+
+  /** @returns false where one of them runs on */
+  async #end(names: readonly string[]): Promise<boolean> {
+    const ended = await Promise.all(
+      names.map(async name => {
+        if (this.#runningOf(name) !== undefined && !(await this.#remove(name))) return false
+        this.#started.delete(name)
+        this.#stale.delete(name)
+        this.#unproven.delete(name)
+        return true
+      }),
+    )
+    const runOn = names.filter((_, at) => ended[at] !== true)
+    if (runOn.length > 0) this.#deps.log.info({ services: runOn }, 'what was to be replaced or ended runs on')
+    return runOn.length === 0
   }
 
   async #add(services: readonly ServiceConfig[], turn: AbortSignal): Promise<void> {
-    const { supervisor, clock, log } = this.#deps
-    if (services.length === 0 || turn.aborted) return
-    const names = services.map(({ name }) => name)
     for (const service of services) {
       if (turn.aborted) return
       this.#started.set(service.name, service) // at once: a change may come while it is being started
-      this.#adding = supervisor.add(specOf(service))
+      this.#unproven.add(service.name)
+      this.#adding = this.#deps.supervisor.add(specOf(service))
       await this.#adding
     }
-    const tooLate = new Promise<void>(resolve => void clock.after(READY_MS, () => resolve()))
-    await areReady(supervisor, new Set(names), tooLate)
-    log.info({ services: names }, 'what runs is what is configured')
   }
 
   async #stop(name: string, isGraceful: boolean, hurry: AbortSignal): Promise<void> {
@@ -275,24 +300,6 @@ export class HostServices {
     log.warn({ service, silent: names }, 'a balancer gives no answer; the service waits for it')
     journal.guard({ guard: 'drain', what: `${service} waits for ${names.join(', ')}, which gives no answer` })
   }
-}
-
-function byName(services: readonly ServiceConfig[]): Map<string, ServiceConfig> {
-  return new Map(services.map(service => [service.name, service]))
-}
-
-function differences(before: ReadonlyMap<string, ServiceConfig>, next: readonly ServiceConfig[]): Differences {
-  const names = new Set(next.map(({ name }) => name))
-  return {
-    fresh: next.filter(({ name }) => !before.has(name)),
-    changed: next.filter(service => !isSameProcess(before.get(service.name), service)),
-    gone: [...before.values()].filter(({ name }) => !names.has(name)),
-  }
-}
-
-/** Weights are announced, and need no new process. */
-function isSameProcess(before: ServiceConfig | undefined, now: ServiceConfig): boolean {
-  return before === undefined || isDeepStrictEqual({ ...before, weight: 0 }, { ...now, weight: 0 })
 }
 
 /** A service in the supervisor's terms. */

@@ -88,11 +88,6 @@ export function startedAreReady(supervisor: Supervisor, wait: (ms: number) => Pr
   return settled(supervisor, () => true, wait(patienceMs))
 }
 
-/** Waits until these services are ready, or have failed, or are being stopped. */
-export function areReady(supervisor: Supervisor, names: ReadonlySet<string>, tooLate: Promise<void>) {
-  return settled(supervisor, ({ name }) => names.has(name), tooLate)
-}
-
 /** Resolves when no service that counts is starting any more, or with `tooLate`. */
 async function settled(
   supervisor: Supervisor,
