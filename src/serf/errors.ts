@@ -20,7 +20,7 @@ export class BroadcastTimeoutError extends MusterError {
   readonly code = 'SERF_BROADCAST_TIMEOUT'
 }
 
-/** Keyring file: missing, malformed or without a usable key. Nothing was changed. */
+/** What stands where the keyring file is to be written is no file. Nothing was changed. */
 export class KeyringFileError extends MusterError {
   readonly code = 'SERF_KEYRING_FILE'
 }

@@ -9,20 +9,22 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
-import { silentLog } from '../../base/index.ts'
+import { type Log, silentLog } from '../../base/index.ts'
 import { Keyring } from '../../memberlist/index.ts'
 import { decodeSerfMessage, encodeSerfMessage, type QueryMessage } from '../messages.ts'
 import { answerKeys } from './key-answers.ts'
-import { lastGoodKeyring, readKeyringFile, settleKeyringFile, writeKeyringFile } from './keyring-file.ts'
+import { lastGoodKeyring, settleKeyringFile, writeKeyringFile } from './keyring-file.ts'
 
 const [ONE, TWO] = ['AAECAwQFBgcICQoLDA0ODw==', 'AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=']
 const raw = (key: string) => new Uint8Array(Buffer.from(key, 'base64'))
+const keysIn = (path: string) => (JSON.parse(readFileSync(path, 'utf8')) as string[]).map(raw)
 const modeOf = (path: string) => statSync(path).mode & 0o777
 
 function directory(): string {
@@ -31,12 +33,11 @@ function directory(): string {
   return made
 }
 
-test('a ring is written as Serf writes it and read back, the primary key first; a new file is private', async () => {
+test('a ring is written as Serf writes it, the primary key first; a new file is private', async () => {
   const path = join(directory(), 'keys.json')
   await writeKeyringFile(path, new Keyring([raw(TWO), raw(ONE)]))
   expect(readFileSync(path, 'utf8')).toBe(`[\n  "${TWO}",\n  "${ONE}"\n]`)
   expect(modeOf(path)).toBe(0o600)
-  expect((await readKeyringFile(path)).keys).toEqual([raw(TWO), raw(ONE)])
 })
 
 test('a file that is there keeps its mode, whatever the mask of the process, and a symbolic link stays one', async () => {
@@ -49,15 +50,16 @@ test('a file that is there keeps its mode, whatever the mask of the process, and
     await writeKeyringFile(path, new Keyring([raw(TWO)]))
     expect([modeOf(real), lstatSync(path).isSymbolicLink()]).toEqual([mode, true])
   }
-  expect((await readKeyringFile(real)).primary).toEqual(raw(TWO))
+  expect(keysIn(real)).toEqual([raw(TWO)])
   expect(readdirSync(base).sort()).toEqual(['keys.json', 'keys.json.last-good', 'real.json'])
 })
 
-test('a file that is missing, no list of keys, too large or none at all is a typed error that names it', async () => {
-  const base = directory()
-  const path = join(base, 'keys.json')
-  await expect(readKeyringFile(path)).rejects.toMatchObject({ code: 'SERF_KEYRING_FILE' })
-  for (const content of [
+test('a file that holds no ring is set aside, whatever it holds, and why is said without a part of a key', async () => {
+  const path = join(directory(), 'keys.json')
+  const ring = new Keyring([raw(TWO)])
+  const said: string[] = []
+  const log: Log = { ...silentLog, error: fields => void said.push(inspect(fields['reason'])) }
+  const broken = [
     '',
     '[]',
     '{}',
@@ -65,23 +67,30 @@ test('a file that is missing, no list of keys, too large or none at all is a typ
     '[7]',
     `["${ONE}", "!"]`,
     `["${ONE}"`,
+    `[${ONE}]`,
     `"${' '.repeat(2 ** 20)}"`,
-  ]) {
+  ]
+  for (const content of broken) {
     writeFileSync(path, content)
-    await expect(readKeyringFile(path), content.slice(0, 40)).rejects.toThrow(`cannot use keyring file ${path}`)
+    await settleKeyringFile(path, ring, log)
+    expect([keysIn(path), readFileSync(`${path}.set-aside`, 'utf8')]).toEqual([[raw(TWO)], content])
   }
-  for (const other of ['/dev/zero', '/dev/full', base]) {
-    await expect(readKeyringFile(other)).rejects.toThrow('it is no file')
-    await expect(writeKeyringFile(other, new Keyring([raw(ONE)]))).rejects.toThrow('it is no file')
-  }
+  expect(said).toHaveLength(broken.length)
+  expect(said).toContain("'it is not JSON'")
+  expect(said.join()).not.toContain(ONE.slice(0, 6))
 })
 
-test('what is wrong with a file is said without a part of a key', async () => {
+test('what is no file, or has no end, is neither read nor written', async () => {
+  for (const other of ['/dev/zero', '/dev/full', directory()])
+    await expect(writeKeyringFile(other, new Keyring([raw(ONE)]))).rejects.toMatchObject({
+      code: 'SERF_KEYRING_FILE',
+      message: `cannot use keyring file ${other}: it is no file`,
+    })
   const path = join(directory(), 'keys.json')
-  writeFileSync(path, `[${ONE}]`)
-  const failure = await readKeyringFile(path).catch((thrown: unknown) => thrown)
-  expect(inspect(failure)).toContain('it is not JSON')
-  expect(inspect(failure)).not.toContain(ONE.slice(0, 6))
+  writeFileSync(path, '')
+  truncateSync(path, 2 ** 40)
+  await settleKeyringFile(path, new Keyring([raw(ONE)]), silentLog)
+  expect([statSync(path).size, existsSync(lastGoodKeyring(path))]).toEqual([2 ** 40, false])
 })
 
 test('where nothing can be written the key query says so in the words of Serf, and the old file stays whole', async () => {
@@ -102,13 +111,13 @@ test('a start keeps a copy of the ring, and puts it in place of a file that was 
   const written = JSON.stringify([ONE, TWO])
   writeFileSync(real, written)
   symlinkSync(real, path)
-  const ring = await readKeyringFile(path)
+  const ring = new Keyring([raw(ONE), raw(TWO)])
   await settleKeyringFile(path, ring, silentLog)
   expect(readFileSync(real, 'utf8')).toBe(written) // what is good is not written again
-  expect((await readKeyringFile(lastGoodKeyring(path))).keys).toEqual(ring.keys)
+  expect(keysIn(lastGoodKeyring(path))).toEqual(ring.keys)
   writeFileSync(real, written.slice(0, 20))
   await settleKeyringFile(path, ring, silentLog)
-  expect((await readKeyringFile(path)).keys).toEqual(ring.keys)
+  expect(keysIn(path)).toEqual(ring.keys)
   expect(lstatSync(path).isSymbolicLink()).toBe(true)
   expect(readFileSync(`${real}.set-aside`, 'utf8')).toBe(written.slice(0, 20))
 })
@@ -124,7 +133,7 @@ test('a copy that cannot be renewed fails no key query, and is removed, since it
   await writeKeyringFile(path, new Keyring([raw(ONE), raw(TWO)]))
   mkdirSync(`${lastGoodKeyring(path)}.${process.pid}.tmp`) // in the way of the new copy
   await writeKeyringFile(path, new Keyring([raw(TWO)]))
-  expect((await readKeyringFile(path)).keys).toEqual([raw(TWO)])
+  expect(keysIn(path)).toEqual([raw(TWO)])
   expect(existsSync(lastGoodKeyring(path))).toBe(false)
 })
 

@@ -1,23 +1,9 @@
-import { chmod, link, readFile, realpath, rm, stat } from 'node:fs/promises'
-import { type Log, messageOf, writeFileAtomic } from '../../base/index.ts'
+import { chmod, link, realpath, rm, stat } from 'node:fs/promises'
+import { type Log, messageOf, readRegularFile, writeFileAtomic } from '../../base/index.ts'
 import { Keyring } from '../../memberlist/index.ts'
 import { KeyringFileError } from '../errors.ts'
 
-/**
- * Serf's keyring file: a JSON array of base64 keys of 16, 24 or 32 bytes, the first is primary.
- * @throws KeyringFileError when it is missing, malformed or empty
- */
-export async function readKeyringFile(path: string): Promise<Keyring> {
-  try {
-    const found = await stat(path)
-    if (!found.isFile()) throw new TypeError('it is no file')
-    if (found.size > FILE_BYTES_MAX) throw new RangeError(`it is larger than ${FILE_BYTES_MAX} bytes`)
-    return ringIn(await readFile(path, 'utf8'))
-  } catch (failure) {
-    throw new KeyringFileError(`cannot use keyring file ${path}: ${messageOf(failure)}`, { cause: failure })
-  }
-}
-
+/** @param text Serf's keyring file: a JSON array of base64 keys of 16, 24 or 32 bytes, the first is primary. @throws */
 function ringIn(text: string): Keyring {
   const content = secretJson(text)
   if (!Array.isArray(content) || content.length === 0) throw new TypeError('it holds no keys')
@@ -47,7 +33,7 @@ export async function settleKeyringFile(path: string, keyring: Keyring, log: Log
   try {
     const target = await realpath(path) // a symbolic link stays one
     if (!(await stat(target)).isFile()) return
-    const reason = wrongIn(await readFile(target, 'utf8'))
+    const reason = wrongIn(await readRegularFile(target, FILE_BYTES_MAX))
     if (reason !== undefined) {
       const aside = `${target}.set-aside`
       await rm(aside, { force: true })
@@ -100,8 +86,8 @@ function keyFromBase64(text: unknown): Uint8Array {
   return Buffer.from(text, 'base64')
 }
 
-/** A key takes about 50 bytes here, and a ring has a few of them. */
-const FILE_BYTES_MAX = 1024 * 1024
+/** A key takes about 50 bytes here, and a ring has a few of them; no configuration file may have more. */
+const FILE_BYTES_MAX = 4 * 1024 * 1024
 
 /** Undefined when there is nothing. */
 async function modeOf(path: string): Promise<number | undefined> {
