@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/index.ts'
-import { type Attachments, references } from '../file/attachments.ts'
+import { type Attachments, references, withDigests } from '../file/attachments.ts'
 import type { Structure } from '../file/config-structure.ts'
 import { readAttachments } from '../drivers/attachment-files.ts'
 import type { HaproxyControl } from '../drivers/haproxy-control.ts'
@@ -13,7 +13,7 @@ const NOTHING = { running: NONE, wanted: NONE } as const
 export class Surroundings {
   readonly #control: HaproxyControl
   readonly #clock: Clock
-  /** In force; of what no socket tells, as it was when HAProxy last read it. */
+  /** In force; of what no socket tells (certificates but for their fingerprints, too), as it was when HAProxy last read it. */
   #wanted: Attachments | undefined
   #dueMs = Number.NEGATIVE_INFINITY
 
@@ -40,7 +40,7 @@ export class Surroundings {
     const inForce = (this.#wanted ??= wanted)
     const shown = await this.#control.attachments([...wanted].map(([path, { kind }]) => ({ path, kind })))
     const untold = [...inForce].filter(([path, { kind }]) => kind === 'other' || wanted.get(path)?.kind === 'other')
-    return { running: new Map([...untold, ...shown]), wanted }
+    return { running: new Map([...untold, ...withDigests(shown, inForce)]), wanted }
   }
 
   /** HAProxy has these by now. */

@@ -1,7 +1,13 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import { constants, type FileHandle, open, readdir } from 'node:fs/promises'
-import { join } from 'node:path'
-import { type Attachment, type Attachments, isSpeakable, parseEntries, type Reference } from '../file/attachments.ts'
+import {
+  type Attachment,
+  type Attachments,
+  fingerprintOf,
+  isSpeakable,
+  parseEntries,
+  type Reference,
+} from '../file/attachments.ts'
 
 /** A larger file is compared as a whole, by its first bytes, its size and when it was written. */
 const BYTES_MAX = 4 << 20
@@ -36,7 +42,10 @@ async function readReference({ kind, path }: Reference): Promise<[string, Attach
 async function readDirectory(path: string): Promise<[string, Attachment][]> {
   const names = (await readdir(path)).filter(name => !/\.(key|ocsp|sctl|issuer|dh)$/.test(name)).sort()
   const kept = names.slice(0, CERTIFICATES_PER_DIRECTORY_MAX)
-  const files = await Promise.all(kept.map(name => readReference({ kind: 'certificate', path: join(path, name) })))
+  const directory = path.replace(/\/+$/, '') // so does HAProxy, which names the files by it
+  const files = await Promise.all(
+    kept.map(name => readReference({ kind: 'certificate', path: `${directory}/${name}` })),
+  )
   return [[path, { kind: 'other', digest: digestOf(names.join('\n')) }], ...files.flat()]
 }
 
@@ -55,12 +64,19 @@ function attachmentOf(kind: Reference['kind'], text: string): Attachment {
 
 function certificateOf(pem: string): Attachment | undefined {
   try {
-    const fingerprint = new X509Certificate(pem).fingerprint.replaceAll(':', '').toLowerCase()
-    return { kind: 'certificate', fingerprint, pem: /PRIVATE KEY-----/.test(pem) ? pem : undefined }
+    const blocks = pem.match(BLOCK) ?? []
+    const certificates = blocks.filter(block => CERTIFICATE.test(block)).length
+    const fingerprint = fingerprintOf(new X509Certificate(pem).fingerprint, certificates - 1)
+    const digest = digestOf(blocks.join('\n').replace(/[ \t\r]/g, ''))
+    return { kind: 'certificate', fingerprint, digest, pem: /PRIVATE KEY-----/.test(pem) ? pem : undefined }
   } catch {
     return undefined // no certificate: HAProxy will say so
   }
 }
+
+/** What HAProxy reads of it; other words may stand between. */
+const BLOCK = /-----BEGIN [A-Z0-9 ]+-----.*?-----END [A-Z0-9 ]+-----/gs
+const CERTIFICATE = /^-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/
 
 function digestOf(text: string): string {
   return createHash('sha256').update(text).digest('hex')

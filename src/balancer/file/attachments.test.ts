@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Clock } from '../../base/index.ts'
 import { endAll, rig, until } from '../../testing/index.ts'
-import { attachmentChanges, parseEntries, parseShown, type Reference } from './attachments.ts'
+import { attachmentChanges, parseEntries, parseShown, type Reference, references } from './attachments.ts'
 import { parseStructure } from './config-structure.ts'
 import { readAttachments } from '../drivers/attachment-files.ts'
 import type { HaproxyControl } from '../drivers/haproxy-control.ts'
@@ -124,6 +124,115 @@ frontend www
   expect((await balancer.apply(undefined, ORDER))?.method).toBe('runtime')
   expect((await balancer.plan()).method).toBe('nothing')
 })
+
+test('another chain beside the same certificate is sent to HAProxy, also when it has changed while no agent ran', async () => {
+  const made = await rig()
+  const own = dirname(made.config.configPath)
+  const [template, pem] = [join(own, 't.hbs'), join(own, 'site.pem')]
+  const [leaf, first, second] = ['leaf', 'first', 'second'].map(name => certificate(own, `${name}.example`)) as [
+    string,
+    string,
+    string,
+  ]
+  const issuer = (text: string) => text.slice(0, text.indexOf('-----BEGIN PRIVATE'))
+  await writeFile(pem, leaf + issuer(first))
+  await writeFile(
+    template,
+    whole(
+      `  crt-base ${own}/`,
+      `frontend www\n  bind 127.0.194.1:${made.port} ssl crt site.pem\n  http-request return status 200`,
+    ),
+  )
+  const balancer = await made.start()
+  const config = { ...made.config, template: { path: template } }
+  await balancer.apply(config, ORDER)
+  const exchanged = [`set ssl cert ${own}//site.pem <<`, `commit ssl cert ${own}//site.pem`]
+  for (const chain of [issuer(second), issuer(first) + issuer(second), '']) {
+    await writeFile(pem, leaf + chain)
+    expect((await balancer.plan()).commands).toEqual(exchanged)
+    expect((await balancer.apply(undefined, ORDER))?.method).toBe('runtime')
+    expect((await balancer.plan()).method).toBe('nothing')
+    const sent = chainOf(made.port)
+    expect(sent).toEqual([leaf, ...(chain === '' ? [] : chain.split(/(?<=END CERTIFICATE-----\n)/))].map(bodyOf))
+  }
+  await balancer.stop({ keepHaproxy: true })
+  await writeFile(pem, leaf + issuer(first))
+  const next = await made.start()
+  await next.apply(config, ORDER)
+  expect(chainOf(made.port)).toEqual([leaf, first].map(bodyOf))
+}, 20_000)
+
+test('what servers are trusted by, and our certificates for them, are noticed when they change, also under ca-base and crt-base', async () => {
+  const made = await rig()
+  const own = dirname(made.config.configPath)
+  const template = join(own, 't.hbs')
+  const files = ['a', 'b', 'c', 'd', 'e'].map(name => join(own, `${name}.pem`))
+  for (const path of files) await writeFile(path, certificate(own, 'first.example'))
+  await writeFile(
+    template,
+    whole(
+      `  ca-base ${own}\n  crt-base ${own}`,
+      `frontend www
+  bind 127.0.194.1:${made.port}
+  http-request return status 200
+backend web
+  server a 127.0.194.2:80 ssl verify required ca-file ${own}/a.pem
+  server b 127.0.194.2:80 ssl verify required ca-file b.pem crt c.pem
+  default-server ssl verify none crt d.pem
+.if 1
+  server d 127.0.194.2:80 ssl verify required ca-file e.pem
+.endif`,
+    ),
+  )
+  const balancer = await made.start()
+  await balancer.apply({ ...made.config, template: { path: template } }, ORDER)
+  for (const path of files) {
+    expect((await balancer.plan()).method).toBe('nothing')
+    await writeFile(path, certificate(own, 'second.example'))
+    const reasons = [expect.stringMatching(new RegExp(`${path.slice(-5)}: changed$`)) as unknown]
+    expect(await balancer.apply(undefined, ORDER)).toMatchObject({ method: 'reload', reasons })
+  }
+}, 20_000)
+
+test('where a pool’s servers are asked for certificates, the authority’s file is one of those that are looked at', () => {
+  const text =
+    'backend web\n  server slot1 127.0.0.1:1 id 1 ssl verify required ca-file /etc/ca.pem sni str(x) check weight 1'
+  expect(references(parseStructure(text))).toEqual([{ kind: 'other', path: '/etc/ca.pem' }])
+})
+
+test('programs of HAProxy’s own and pages that it answers with are looked at, too', () => {
+  const text = 'global\n  lua-load /etc/a.lua\nfrontend www\n  http-request return status 200 file /etc/page.html\n'
+  expect(references(parseStructure(text)).map(({ path }) => path)).toEqual(['/etc/a.lua', '/etc/page.html'])
+})
+
+/** A file with lines of its own in `global`, and sections. */
+function whole(global: string, sections: string): string {
+  return `global
+  stats socket {{settings.adminSocket}} mode 600 level admin
+${global}
+defaults
+  mode http
+  timeout connect 1s
+  timeout client 9s
+  timeout server 9s
+${sections}
+`
+}
+
+/** The certificates that a client is sent, each as base64. */
+function chainOf(port: number): string[] {
+  const words = ['s_client', '-connect', `127.0.194.1:${port}`, '-showcerts']
+  const shown = execFileSync('openssl', words, { input: '', encoding: 'utf8', stdio: ['pipe', 'pipe', 'ignore'] })
+  return shown
+    .split(/(?<=END CERTIFICATE-----\n)/)
+    .slice(0, -1)
+    .map(bodyOf)
+}
+
+/** The first certificate in it. */
+function bodyOf(pem: string): string {
+  return /-----BEGIN CERTIFICATE-----(.*?)-----END/s.exec(pem)?.[1]?.replaceAll('\n', '') ?? ''
+}
 
 const ORDER = { actor: 'operator', causes: [] }
 

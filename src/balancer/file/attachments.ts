@@ -11,8 +11,17 @@ export interface Reference {
 export type Attachment =
   | { readonly kind: 'map'; readonly entries: ReadonlyMap<string, string> }
   | { readonly kind: 'acl'; readonly entries: ReadonlyMap<string, ''> }
-  | { readonly kind: 'certificate'; readonly fingerprint: string; readonly pem: string | undefined }
+  | Certificate
   | { readonly kind: 'other'; readonly digest: string }
+
+export interface Certificate {
+  readonly kind: 'certificate'
+  /** Of the certificate itself, and how many of its issuers are with it: `ab12`, `ab12 +2`. HAProxy does not tell which. */
+  readonly fingerprint: string
+  /** Of all that the file holds; undefined where only HAProxy's answer is known. */
+  readonly digest?: string
+  readonly pem: string | undefined
+}
 
 /** By path. */
 export type Attachments = ReadonlyMap<string, Attachment>
@@ -32,31 +41,79 @@ const PLAIN = /^(?!.*<<)[\x21-\x3a\x3c-\x5b\x5d-\x7e]{1,2000}$/
 const VALUE = /^(?!.*<<)[\x20-\x3a\x3c-\x5b\x5d-\x7e]{0,2000}$/
 const REFERENCES_MAX = 256
 
+/** Whatever a server line may name. */
+const NAMES_FILES = /(?:^| )(?:crt|ca-file|crl-file|ca-verify-file|ca-sign-file) /
+
+/** What is read at the start, and nothing tells of: a page, a list, a program of HAProxy's own. */
+const WHOLE_FILE = /(?:^errorfile \d+|^lua-load(?:-per-thread)?| (?:crt-list|errorfile|lf-file|file)) (\S+)/g
+
 /** Maps whose order of entries decides are compared as a whole. */
 const KEYED_MAP = /\bmap(?:_(?:str|ip|int|beg))?(?:_(?:str|ip|int))?\(([^,()\s]+)/g
 const ANY_MAP = /\bmap(?:_[a-z]+)*\(([^,()\s]+)/g
 
+const REFERENCES = new WeakMap<Structure, readonly Reference[]>()
+
 /** The files that a configuration names, each once; a path that is used in two ways is `other`. */
-export function references(structure: Structure): Reference[] {
+export function references(structure: Structure): readonly Reference[] {
+  const known = REFERENCES.get(structure)
+  if (known !== undefined) return known
   const found = new Map<string, Reference['kind']>()
   const add = (kind: Reference['kind'], path: string | undefined): void => {
     if (path === undefined || !path.startsWith('/') || found.size >= REFERENCES_MAX) return
     const before = found.get(path)
     found.set(path, before === undefined || before === kind ? kind : 'other')
   }
-  for (const section of structure) {
-    for (const line of section.lines) {
-      const keyed = new Set([...line.matchAll(KEYED_MAP)].map(([, path]) => path))
-      for (const [, path] of line.matchAll(ANY_MAP)) add(keyed.has(path) ? 'map' : 'other', path)
-      for (const [, path] of line.matchAll(/ -f (\S+)/g)) add('acl', path)
-      if (line.startsWith('bind ')) for (const [, path] of line.matchAll(/ crt (\S+)/g)) add('certificate', path)
-      for (const [, path] of line.matchAll(
-        /(?:^errorfile \d+| (?:ca-file|crl-file|crt-list|lua-load|ca-verify-file)) (\S+)/g,
-      ))
-        add('other', path)
-    }
+  const bases = basesIn(structure)
+  for (const { lines, servers } of structure) {
+    for (const line of lines) addLine(line, bases, add)
+    for (const { rest } of servers) addServer(rest, bases, add)
   }
-  return [...found].map(([path, kind]) => ({ path, kind }))
+  const all = [...found].map(([path, kind]) => ({ path, kind }))
+  REFERENCES.set(structure, all)
+  return all
+}
+
+type Add = (kind: Reference['kind'], path: string | undefined) => void
+
+function addLine(line: string, bases: Bases, add: Add): void {
+  const keyed = new Set([...line.matchAll(KEYED_MAP)].map(([, path]) => path))
+  for (const [, path] of line.matchAll(ANY_MAP)) add(keyed.has(path) ? 'map' : 'other', path)
+  for (const [, path] of line.matchAll(/ -f (\S+)/g)) add('acl', path)
+  for (const [, path] of line.matchAll(WHOLE_FILE)) add('other', path)
+  if (line.startsWith('bind ')) {
+    for (const [, path] of line.matchAll(/ crt (\S+)/g)) add('certificate', at(bases.crt, path))
+    addAuthorities(line, bases, add)
+  } else if (/^(?:default-)?server /.test(line)) addServer(line, bases, add)
+  else addAuthorities(line, bases, add)
+}
+
+/** What a server trusts, and our own certificate for it; also of a `default-server`, or a server under a condition. */
+function addServer(line: string, bases: Bases, add: Add): void {
+  if (!NAMES_FILES.test(line)) return // as nearly all, of which a pool of thousands has many
+  for (const [, path] of ` ${line}`.matchAll(/ crt (\S+)/g)) add('other', at(bases.crt, path))
+  addAuthorities(` ${line}`, bases, add)
+}
+
+function addAuthorities(line: string, bases: Bases, add: Add): void {
+  for (const [, path] of line.matchAll(/ (?:ca-file|crl-file|ca-verify-file|ca-sign-file) (\S+)/g))
+    add('other', at(bases.ca, path))
+}
+
+/** `crt-base`, `ca-base`: where files are that are named without a `/` in front. */
+interface Bases {
+  readonly crt: string | undefined
+  readonly ca: string | undefined
+}
+
+function basesIn(structure: Structure): Bases {
+  const lines = structure.filter(({ title }) => title.startsWith('global')).flatMap(section => section.lines)
+  const last = (keyword: string) => lines.findLast(line => line.startsWith(keyword))?.slice(keyword.length)
+  return { crt: last('crt-base '), ca: last('ca-base ') }
+}
+
+/** The path as HAProxy makes it, by which its socket knows it. */
+function at(base: string | undefined, path: string | undefined): string | undefined {
+  return base === undefined || path === undefined || path.startsWith('/') ? path : `${base}/${path}`
 }
 
 /**
@@ -87,9 +144,34 @@ export function parseShown(kind: 'map' | 'acl', reply: string): Attachment | und
   return parseEntries(kind, rows.map(row => row.replace(/^0x[0-9a-f]+ /, '')).join('\n'))
 }
 
-/** The fingerprint in the answer to `show ssl cert FILE`: lower case, without colons; undefined when it is not loaded. */
+/** The `fingerprint` in the answer to `show ssl cert FILE`; undefined when it is not loaded. */
 export function parseFingerprint(reply: string): string | undefined {
-  return /^SHA1 FingerPrint: ([0-9A-F:]+)/im.exec(reply)?.[1]?.replaceAll(':', '').toLowerCase()
+  const own = /^SHA1 FingerPrint: ([0-9A-F:]+)/im.exec(reply)?.[1]
+  return own === undefined ? undefined : fingerprintOf(own, [...reply.matchAll(/^Chain Subject: /gm)].length)
+}
+
+/** @param own of the certificate, as OpenSSL writes it @param issuers how many are with it */
+export function fingerprintOf(own: string, issuers: number): string {
+  return own.replaceAll(':', '').toLowerCase() + (issuers === 0 ? '' : ` +${issuers}`)
+}
+
+/**
+ * What HAProxy has of its certificates, with all that was in their files when it read them, which it does not tell.
+ * @param read as of then
+ */
+export function withDigests(shown: Attachments, read: Attachments): Attachments {
+  const whole = [...shown].map(([path, attachment]): [string, Attachment] => {
+    const before = read.get(path)
+    if (attachment.kind !== 'certificate' || before?.kind !== 'certificate') return [path, attachment]
+    const isAsRead = isSameFingerprint(attachment.fingerprint, before.fingerprint) && before.digest !== undefined
+    return [path, isAsRead ? { ...attachment, digest: before.digest } : attachment]
+  })
+  return new Map(whole)
+}
+
+/** @param wanted without issuers HAProxy looks for some itself (`issuers-chain-path`) */
+function isSameFingerprint(running: string, wanted: string): boolean {
+  return running === wanted || running.startsWith(`${wanted} +`)
 }
 
 /**
@@ -128,11 +210,12 @@ function attachmentChange(
 
 function certificateChange(
   path: string,
-  have: { readonly fingerprint: string },
-  want: { readonly fingerprint: string; readonly pem: string | undefined },
+  have: Certificate,
+  want: Certificate,
   takesPayload: boolean,
 ): AttachmentCommand[] | string {
-  if (have.fingerprint === want.fingerprint) return []
+  const isSameFile = have.digest === undefined || have.digest === want.digest
+  if (isSameFile && isSameFingerprint(have.fingerprint, want.fingerprint)) return []
   if (!takesPayload) return `${path}: another certificate, which takes HAProxy's own socket (stats socket)`
   const { pem } = want
   if (pem === undefined || Buffer.byteLength(pem) > PEM_BYTES_MAX) return `${path}: another certificate`
