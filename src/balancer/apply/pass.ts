@@ -152,13 +152,17 @@ export class Passes {
    */
   async outlook(next: NextLayout): Promise<Outlook> {
     const { step } = await this.#candidate(next)
-    return this.#judged(outlookOf(step, this.#deps.control.fileText ?? '', this.#isNewFile(step)), step)
+    const { control } = this.#deps
+    const edited = await control.editedFile()
+    const isNewFile = edited === undefined ? this.#isNewFile(step) : edited !== step.file
+    return this.#judged(outlookOf(step, edited ?? control.fileText ?? '', isNewFile), step)
   }
 
   /** The same while HAProxy does not run: the file is written, and HAProxy started with it. @throws TemplateError */
   async outlookOffline(next: NextLayout): Promise<Outlook> {
     const { step } = this.#offline(next)
-    const outlook = outlookOf(step, this.#deps.control.fileText ?? '', true)
+    const { control } = this.#deps
+    const outlook = outlookOf(step, (await control.editedFile()) ?? control.fileText ?? '', true)
     return this.#judged({ ...outlook, reasons: [NOT_RUNNING] }, step)
   }
 
@@ -182,6 +186,8 @@ export class Passes {
     const before = this.#layout
     this.#use(layout)
     try {
+      const edited = await this.#deps.control.editedFile()
+      if (edited !== undefined) await this.#setAside(edited) // else it would be taken for the file that is to be written
       const receipt = await this.#applyNow(step, ground, order, signal)
       this.#drift.forget()
       return receipt
@@ -201,6 +207,8 @@ export class Passes {
     const startedAtMs = this.#deps.clock.nowMs()
     const { layout, step } = this.#offline(next)
     if (order.expected !== undefined && idOf(step) !== order.expected) throw new PlanStaleError(order.expected)
+    const edited = await this.#deps.control.editedFile()
+    if (edited !== undefined) await this.#setAside(edited)
     await this.#deps.control.install(step.file)
     this.#use(layout)
     this.#settled = undefined

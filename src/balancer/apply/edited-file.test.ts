@@ -1,0 +1,28 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { afterEach, expect, test } from 'vitest'
+import { endAll, rig, until } from '../../testing/index.ts'
+
+afterEach(endAll)
+
+const ORDER = { actor: 'operator', causes: [] }
+
+test('an apply puts right what somebody wrote into the file and a plan has said so, also where that is kept', async () => {
+  const made = await rig({ drift: 'adopt' })
+  const balancer = await made.start()
+  await balancer.settle()
+  const file = () => readFile(made.config.configPath, 'utf8')
+  const ours = await file()
+  const mine = ours.replace(/maxconn (\d+)/, 'maxconn 77 # was $1')
+  await writeFile(made.config.configPath, mine)
+  balancer.wake()
+  await until(() => balancer.status().drifts.at(-1)?.outcome.startsWith('kept') === true)
+  await balancer.settle()
+  const outlook = await balancer.plan()
+  expect(outlook).toMatchObject({ method: 'file', before: mine, after: ours })
+  const receipt = await balancer.apply(undefined, { ...ORDER, expected: outlook.id })
+  expect(receipt?.method).toBe('file')
+  expect(await file()).toBe(ours)
+  expect(await readFile(`${made.config.configPath}.edited`, 'utf8')).toBe(mine)
+  expect(balancer.status().drifts.map(({ outcome }) => outcome)).toEqual(['put right'])
+  expect((await balancer.plan()).method).toBe('nothing')
+})
