@@ -44,6 +44,8 @@ export class HaproxyControl {
   readonly oldWorkers: OldWorkers
   readonly #states = new StatesReader()
   #fileText: string | undefined
+  /** The last of them that is our own: whatever somebody else wrote after it, this one can be gone back to. */
+  #ownText: string | undefined
   /** Tells the file that `fileText` is from one that somebody else wrote. */
   #fileMark: string | undefined
   #workerPid: number | undefined
@@ -97,6 +99,7 @@ export class HaproxyControl {
   async readFile(): Promise<string | undefined> {
     this.#fileMark = await markOf(this.#paths.config)
     this.#fileText = await readIfThere(this.#paths.config)
+    this.#ownText = this.#fileText
     return this.#fileText
   }
 
@@ -214,12 +217,13 @@ export class HaproxyControl {
 
   /** Keeps what somebody else wrote beside the file, which is then written anew. @returns why it could not be kept */
   async setAside(edited: string): Promise<string | undefined> {
-    this.#fileText = undefined
+    this.#fileText = undefined // so that ours is written whatever it says
     return failureOf(writeFileAtomic(`${this.#paths.config}.edited`, edited))
   }
 
   async #wrote(text: string): Promise<void> {
     this.#fileText = text
+    this.#ownText = text
     this.#fileMark = await markOf(this.#paths.config)
   }
 
@@ -265,7 +269,7 @@ export class HaproxyControl {
    * @throws ConfigRefusedError, ReloadFailedError, BindError: the old worker serves on with the old file
    */
   async reload(text: string, signal?: AbortSignal): Promise<number> {
-    const before = this.#fileText
+    const before = this.#fileText ?? this.#ownText
     await this.#assertBindable(text)
     await this.install(text)
     try {
