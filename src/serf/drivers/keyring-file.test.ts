@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   chmodSync,
   existsSync,
@@ -120,6 +122,17 @@ test('a start keeps a copy of the ring, and puts it in place of a file that was 
   expect(keysIn(path)).toEqual(ring.keys)
   expect(lstatSync(path).isSymbolicLink()).toBe(true)
   expect(readFileSync(`${real}.set-aside`, 'utf8')).toBe(written.slice(0, 20))
+})
+
+test('a start removes what a killed agent has left of a new ring: keys are in it', async () => {
+  const base = directory()
+  const path = join(base, 'keys.json')
+  const child = spawn('true')
+  await once(child, 'exit')
+  writeFileSync(path, JSON.stringify([ONE]))
+  writeFileSync(`${path}.${child.pid}.tmp`, JSON.stringify([TWO]))
+  await settleKeyringFile(path, new Keyring([raw(ONE)]), silentLog)
+  expect(readdirSync(base).sort()).toEqual(['keys.json', 'keys.json.last-good'])
 })
 
 test('a pipe in place of the file, or a directory that cannot be written, keeps nobody from starting', async () => {

@@ -1,5 +1,5 @@
 import { chmod, link, realpath, rm, stat } from 'node:fs/promises'
-import { type Log, messageOf, readRegularFile, writeFileAtomic } from '../../base/index.ts'
+import { type Log, messageOf, readRegularFile, removeTornWrites, writeFileAtomic } from '../../base/index.ts'
 import { Keyring } from '../../memberlist/index.ts'
 import { KeyringFileError } from '../errors.ts'
 
@@ -33,6 +33,7 @@ export async function settleKeyringFile(path: string, keyring: Keyring, log: Log
   try {
     const target = await realpath(path) // a symbolic link stays one
     if (!(await stat(target)).isFile()) return
+    await removeTornWrites(target) // a key may be in one, and the next rotation months away
     const reason = wrongIn(await readRegularFile(target, FILE_BYTES_MAX))
     if (reason !== undefined) {
       const aside = `${target}.set-aside`
