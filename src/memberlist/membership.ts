@@ -293,7 +293,8 @@ export class Membership {
     this.#shared.alarms.cancel(suspicion.alarm)
     suspicion.alarm = this.#shared.alarms.set(Math.max(nowMs, suspicion.dueMs()), atMs => {
       if (member.state !== 'suspect') return
-      this.#log('info', { member: member.name, afterMs: atMs - suspicion.startedAtMs }, 'did not refute: dead')
+      const afterMs = Math.round(atMs - suspicion.startedAtMs)
+      this.#log('info', { member: member.name, afterMs }, 'did not refute: dead')
       const { incarnation, name: node } = member
       this.dead({ type: 'dead', incarnation, node, from: this.#local.name }, atMs)
     })

@@ -184,6 +184,13 @@ test('a suspect that stays silent is dead after the time the formula gives (6.6)
   expect(bench.state('m2')).toBe('dead')
 })
 
+test('how long a suspect was waited for is logged in whole milliseconds', () => {
+  const bench = new Bench(3, { probeIntervalMs: 1000 })
+  bench.hear(suspect('m2', 'm9'))
+  const logs = bench.swim.tick(4001.351).flatMap(effect => (effect.kind === 'log' ? [effect] : []))
+  expect(logs).toContainEqual(expect.objectContaining({ fields: { member: 'm2', afterMs: 4001 } }))
+})
+
 test('confirmations shorten a suspicion, and only independent ones are passed on (6.6)', () => {
   const bench = new Bench(13, { probeIntervalMs: 1000, gossipIntervalMs: 1e6 })
   bench.hear(suspect('m2', 'm3'))
