@@ -158,7 +158,11 @@ test('what does not exist is told apart from what fails', async () => {
 
 test('a second agent on one socket is refused, and the first serves on', async () => {
   await using _api = await startApi({ socketPath }, { log: silentLog, routes: backend() })
-  await expect(startApi({ socketPath }, { log: silentLog, routes: backend() })).rejects.toThrow(SocketTakenError)
+  const second = startApi({ socketPath }, { log: silentLog, routes: backend() })
+  await expect(second).rejects.toThrow(SocketTakenError)
+  await expect(second).rejects.toThrow(
+    'where MUSTER_API_SOCKET, -socket or api.socket names the socket, another one there',
+  )
   expect(await apiRequest(socketPath, 'GET /v1/version')).toEqual({ version: '1.2.3' })
 })
 

@@ -31,7 +31,8 @@ export class SocketTakenError extends MusterError {
   readonly code = 'API_SOCKET_TAKEN'
   constructor(where: string, options?: { cause: unknown }) {
     super(
-      `another agent listens on ${where} and goes on; to run two on one machine give this one its own -run-dir and -state-dir`,
+      `another agent listens on ${where} and goes on; to run two on one machine give this one its own -run-dir and -state-dir, ` +
+        'and where MUSTER_API_SOCKET, -socket or api.socket names the socket, another one there',
       options,
     )
   }

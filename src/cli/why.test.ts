@@ -19,7 +19,7 @@ const REPORT: WhyReport = {
       from: 'haproxy',
       about: 'web/web-2',
       seenBy: 'lb-1',
-      facts: { state: 'down', sinceMs: 42_000, checkTookMs: 3, frozen: true },
+      facts: { state: 'down', sinceMs: 42_000, checkTookMs: 3, errors5xx: 7, frozen: true },
     },
     { from: 'gossip', about: 'web-2', seenBy: 'lb-1', facts: { tags: ['dc=a', 'pool.web=3000'] } },
   ],
@@ -39,14 +39,15 @@ test('the verdict is the first line; then what else, the evidence in words, and 
   const lines = whyText(REPORT, Date.parse('2026-11-21T12:01:00Z')).split('\n')
   expect(lines[0]).toBe('web-2 is out of pool web: GET / answered 500')
   expect(lines.slice(2, 5)).toEqual(['and also:', '  - its agent gives no answer', '  + lb-1 serves generation 1'])
-  expect(lines.slice(6, 11)).toEqual([
+  expect(lines.slice(6, 12)).toEqual([
     'haproxy: web/web-2, as lb-1 sees it',
     '  state       down',
     '  since       42 s',
     '  check took  3 ms',
+    '  errors 5xx  7',
     '  frozen      yes',
   ])
-  expect(lines.slice(12, 15)).toEqual(['gossip: web-2, as lb-1 sees it', '  tags  dc=a', '        pool.web=3000'])
+  expect(lines.slice(13, 16)).toEqual(['gossip: web-2, as lb-1 sees it', '  tags  dc=a', '        pool.web=3000'])
   expect(lines.at(-1)).toContain('drained by anna')
 })
 

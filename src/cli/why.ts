@@ -40,10 +40,10 @@ function rowsOf(key: string, value: WhyFact): string[][] {
   return [[`  ${word}`, typeof value === 'boolean' ? (value ? 'yes' : 'no') : String(value as string | number)]]
 }
 
-/** `checkTookMs` → `check took`. */
+/** `checkTookMs` → `check took`, `errors5xx` → `errors 5xx`. */
 function wordOf(key: string): string {
   const word = key.replace(/Ms$/, '')
-  return word.replaceAll(/[A-Z]/g, letter => ` ${letter.toLowerCase()}`)
+  return word.replaceAll(/[A-Z]|(?<=[a-z])\d/g, start => ` ${start.toLowerCase()}`)
 }
 
 function durationText(ms: number): string {

@@ -22,7 +22,7 @@ export async function runProof(options: RunOptions, signal: AbortSignal): Promis
   const load = scope.use(startLoad(loadConfigOf(options), { clock, random: systemRandom }))
   const marks = scope.use(await listenForMarks(() => load))
   const progress = scope.use(showProgress(() => load.counts(), clock))
-  await untilAnswered(load, options.url, signal)
+  await untilAnswered(load, options, signal)
   const ended = await perform(load, marks.path, options, signal)
   const openKills = load.kills
   await stopped(load)
@@ -43,15 +43,20 @@ function shortened(text: string): string {
   return text.length <= ACT_LENGTH_MAX ? text : `${text.slice(0, ACT_LENGTH_MAX - 2)} …`
 }
 
-async function untilAnswered(load: Load, url: string, signal: AbortSignal): Promise<void> {
+async function untilAnswered(load: Load, { url, command }: RunOptions, signal: AbortSignal): Promise<void> {
   const untilMs = clock.nowMs() + FIRST_ANSWER_MS_MAX
   while (load.stats().good === 0 && !signal.aborted) {
     if (clock.nowMs() > untilMs) {
       const why = load.stats().failures[0]?.what ?? 'no answer at all'
-      throw new Error(`${url} gives no good answer (${why}); COMMAND was not started`)
+      throw new Error(silenceText(url, why, command))
     }
     await sleep(clock, 20)
   }
+}
+
+/** That the site gives no answer, and what therefore was not done. */
+export function silenceText(url: string, why: string, command: RunOptions['command']): string {
+  return `${url} gives no good answer (${why}); ${command === undefined ? 'nothing is proved' : 'COMMAND was not started'}`
 }
 
 /** The lead, COMMAND or the duration, and the tail. Resolves also when interrupted. */

@@ -35,9 +35,8 @@ export interface LoadConfig {
 /**
  * An open-loop load: each kind at its rate, whatever became of the earlier requests.
  *
- * How much it can send before it distorts what it measures: on one of two shared cores of a small cloud machine 600 a second
- * of each of the four kinds, 2,400 in all (docs/proving.md has the figures). It watches itself: `ownLag`, and `slowOwn` in the
- * statistics, tell when the load was behind its own schedule.
+ * How much it can send before it distorts what it measures: docs/proving.md has the figures. It watches itself: `ownLag`, and
+ * `slowOwn` in the statistics, tell when the load was behind its own schedule.
  */
 export interface Load extends AsyncDisposable {
   stats(): LedgerStats
