@@ -6,7 +6,7 @@ import { type Log, seededRandom, systemClock } from '../base/index.ts'
 import type { Engine, QueryAnswer } from '../serf/index.ts'
 import { startSupervisor, type Supervisor } from '../supervisor/index.ts'
 import type { ServiceConfig } from './config/index.ts'
-import { encodeDrainLeft } from './endpoints/drain.ts'
+import { decodeDrainRequest, encodeDrainLeft } from './endpoints/drain.ts'
 import { LocalEndpoints } from './endpoints/local-endpoints.ts'
 import type { Journaling } from './journaling.ts'
 import { HostServices, specOf } from './services.ts'
@@ -17,7 +17,7 @@ const PATIENT = { timeout: 20_000, interval: 20 }
 
 let directory: string
 let supervisor: Supervisor | undefined
-/** What the balancer has left on every endpoint. */
+/** What the balancer has left on every endpoint, until that is withdrawn. */
 let left: number
 /** How often it was asked. */
 let asked: number
@@ -46,14 +46,15 @@ const log: Log = {
 
 function ring(): Engine {
   const local = { name: 'web-1', ip: '127.0.0.1', port: 7946, status: 'alive', tags: {} }
-  async function* answers(): AsyncIterable<QueryAnswer> {
+  async function* answers(question: Uint8Array): AsyncIterable<QueryAnswer> {
     asked++
-    yield { kind: 'response', from: 'lb', payload: encodeDrainLeft({ left, isBound: false }) }
+    const isOut = decodeDrainRequest(question)?.phase === 'out'
+    yield { kind: 'response', from: 'lb', payload: encodeDrainLeft({ left: isOut ? 0 : left, isBound: false }) }
   }
   const engine = {
     local: () => local,
     members: () => [local, { ...local, name: 'lb', tags: { role: 'balancer' } }],
-    query: async () => answers(),
+    query: async ({ payload }: { payload: Uint8Array }) => answers(payload),
   }
   return engine as unknown as Engine
 }
@@ -190,4 +191,12 @@ test('services that were found running otherwise than configured are not restart
   services.change([service('w1', 'b'), service('w2', 'a')], {})
   await vi.waitFor(() => expect(lines().filter(line => line === 'w2 a starts')).toHaveLength(2), PATIENT)
   expect(lines()).toEqual(expect.arrayContaining(['w1 b starts', 'w2 a ends']))
+})
+
+test('a service that is configured no more is drained as long as it was to be when it was started', async () => {
+  const { host: services, supervisor: supervised } = await host(service('w1', 'a', { drainTimeoutMs: 400 }))
+  left = 1
+  services.change([], {})
+  await vi.waitFor(() => expect(supervised.services()).toEqual([]), PATIENT)
+  expect(logged).toContain('not every balancer has let go of the service')
 })

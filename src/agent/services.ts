@@ -17,7 +17,7 @@ import type { Journaling } from './journaling.ts'
 import { byName, differences, namesIn, type Step, stepsOf } from './service-steps.ts'
 import { NotReadyError, Unproven } from './unproven.ts'
 
-/** How long balancers may take to let go of a service that is in the configuration no more. */
+/** How long balancers may take to let go of a service that an earlier agent left, and is in the configuration no more. */
 const ORPHAN_DRAIN_MS = 30_000
 /** After the drain nobody is sent there any more; what came just before that has this long to be answered. */
 const OUT_MS = 5_000
@@ -223,6 +223,11 @@ export class HostServices {
     }
   }
 
+  /** How it wants to be ended; one that is configured no more, as when it was started. */
+  #termsOf(name: string): ServiceConfig | undefined {
+    return this.configured(name) ?? this.#started.get(name)
+  }
+
   async #stop(name: string, isGraceful: boolean, hurry: AbortSignal): Promise<void> {
     const { supervisor } = this.#deps
     const stopped = supervisor.stop(name, this.#stopOptions(name, isGraceful))
@@ -238,7 +243,7 @@ export class HostServices {
     return {
       ...(isGraceful && isOffered ? { drain: (signal: AbortSignal) => this.#drain(name, signal) } : {}),
       joins: isGraceful,
-      drainTimeoutMs: supervisorPatienceMs(this.configured(name)),
+      drainTimeoutMs: supervisorPatienceMs(this.#termsOf(name)),
     }
   }
 
@@ -250,7 +255,7 @@ export class HostServices {
     const { endpoints, serf, log, supervisor, announce } = this.#deps
     const status = supervisor.services().find(candidate => candidate.name === name)
     if (status?.serves === undefined || status.pid === undefined) return
-    const service = this.configured(name)
+    const service = this.#termsOf(name)
     const endpoint = { ip: serf.local().ip, port: status.serves.port }
     try {
       endpoints.drain(name, status.pid)
@@ -270,7 +275,7 @@ export class HostServices {
 
   async #untilLetGo(name: string, request: DrainRequest, patienceMs: number, signal: AbortSignal): Promise<void> {
     const { serf, clock, log, journal } = this.#deps
-    const service = this.configured(name)
+    const service = this.#termsOf(name)
     const { left, bound, silent, below } = await drainEverywhere(drainClusterOf(serf), request, clock, signal, {
       untilMs: clock.nowMs() + patienceMs,
       silent: service?.silentBalancer ?? 'proceed',
