@@ -52,7 +52,7 @@ function agentCommand(muster: Command, name: string, description: string, exampl
   }
   command.addHelpText(
     'after',
-    `\nEvery flag may have one dash. Settings in the file and the environment: docs/configuration.md\n\nExample:\n${example}`,
+    `\nEvery flag may have one dash. Settings in the file and the environment: docs/configuration.md\nWithout -f the file is MUSTER_CONFIG_FILE, else /etc/muster/muster.yaml.\n\nExample:\n${example}`,
   )
   command.action(async () => {
     const { runAgent } = await import('./agent.ts')

@@ -17,10 +17,15 @@ const HEAD = `# Configuration
 
 <!-- Made from the schema by \`src/agent/config/document.ts\`; to renew: npx vitest run src/agent/config -u -->
 
-One YAML file, \`/etc/muster/muster.yaml\` or what \`-f\` names; files may be several, and JSON files are read as Serf's. Flags
+One YAML file, \`/etc/muster/muster.yaml\` or what \`-f\` names, or, where neither \`-f\` nor \`-config-dir\` is given,
+\`MUSTER_CONFIG_FILE\` in the environment; files may be several, and JSON files are read as Serf's. Flags
 beat the environment, which beats files, which beat defaults; \`join\`, \`retry_join\` and \`event_handlers\` add up, and maps
 merge by key. Durations are written \`300ms\`, \`30s\`, \`1h10m\`. Paths in the file are relative to it. A wrong key is an error
 with its place and the nearest right key, and nothing is started (exit code 2).
+
+The package has a JSON schema of all of it, \`schema/muster.schema.json\`. An editor with the YAML language server completes and
+checks by it when the first line of the file is \`# yaml-language-server: $schema=/usr/lib/node_modules/muster/schema/muster.schema.json\`
+(\`npm root -g\` says where packages are).
 
 \`\`\`yaml
 node: { name: web-1, tags: { dc: lausanne } }
