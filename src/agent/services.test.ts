@@ -200,3 +200,10 @@ test('a service that is configured no more is drained as long as it was to be wh
   await vi.waitFor(() => expect(supervised.services()).toEqual([]), PATIENT)
   expect(logged).toContain('not every balancer has let go of the service')
 })
+
+test('an end that is in a hurry from the start drains nothing', async () => {
+  const { host: services, supervisor: supervised } = await host(service('w1', 'a', { drainTimeoutMs: 600_000 }))
+  left = 1
+  await services.stopAll(true, AbortSignal.abort())
+  expect(stateOf(supervised, 'w1')).toBe('stopped')
+})

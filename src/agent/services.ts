@@ -231,10 +231,14 @@ export class HostServices {
   async #stop(name: string, isGraceful: boolean, hurry: AbortSignal): Promise<void> {
     const { supervisor } = this.#deps
     const stopped = supervisor.stop(name, this.#stopOptions(name, isGraceful))
-    const kill = () => void supervisor.stop(name, { timeoutMs: 0 })
+    const kill = () => void (this.#runningOf(name) && supervisor.stop(name, { timeoutMs: 0 }))
+    if (hurry.aborted) kill()
     hurry.addEventListener('abort', kill, { once: true })
-    await stopped
-    hurry.removeEventListener('abort', kill)
+    try {
+      await stopped
+    } finally {
+      hurry.removeEventListener('abort', kill)
+    }
   }
 
   #stopOptions(name: string, isGraceful: boolean): StopOptions {

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { type Clock, type Log, type Random, Scope, sleep } from '../base/index.ts'
 import { type Engine, type RpcLogSource, type Serf, startRpcServer } from '../serf/index.ts'
 import { type Supervisor, startSupervisor } from '../supervisor/index.ts'
+import { untilAdoptedAreReady } from './adopted.ts'
 import { Agent } from './agent.ts'
 import { Drains } from './draining.ts'
 import { isOwnBusiness } from './endpoints/drain.ts'
@@ -24,7 +25,7 @@ import { Generations } from './generations.ts'
 import { ringView } from './joining/join-list.ts'
 import { startJournaling } from './journaling.ts'
 import { type Joinable, keepJoined } from './joining/joiner.ts'
-import { adoptedAreReady, LocalEndpoints, startedAreReady } from './endpoints/local-endpoints.ts'
+import { LocalEndpoints, startedAreReady } from './endpoints/local-endpoints.ts'
 import { rpcBackendOf } from './rpc-backend.ts'
 import { commandsOnRecord } from './rpc-journal.ts'
 import { specOf } from './services.ts'
@@ -159,7 +160,7 @@ async function startServices(
       .filter(isOrphan)
       .map(name => supervisor.adoptOrphan(name)),
   )
-  await adoptedAreReady(supervisor, ms => sleep(deps.clock, ms))
+  await untilAdoptedAreReady(supervisor, deps.clock, signal)
   return supervisor
 }
 
