@@ -107,7 +107,10 @@ export class HeldDrains {
     this.#servers = servers
     if (this.#book.active().length === 0) return servers
     this.#judge()
-    return servers.map(server => (this.#inForceOn(server) === undefined ? server : { ...server, state: 'draining' }))
+    return servers.map(server => {
+      const record = this.#inForceOn(server)
+      return record === undefined ? server : { ...server, state: 'draining', drainReason: drainReasonOf(record) }
+    })
   }
 
   /** Why a server is drained, in words; undefined where no operator has asked for it. */
@@ -332,6 +335,11 @@ export class HeldDrains {
     }
     return undefined
   }
+}
+
+/** `drained by root@lb-1 ("new disk")`. */
+function drainReasonOf(record: DrainRecord): string {
+  return `drained by ${whoIs(record)}${record.reason === undefined ? '' : ` (${JSON.stringify(record.reason)})`}`
 }
 
 /** `root@lb-1`. */

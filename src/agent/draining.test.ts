@@ -131,6 +131,7 @@ test('a drain is in force on every balancer, survives their restart, and is take
   expect(first.held.reasonFor({ pool: 'web', name: 'web-2', ...where('web-2') })).toMatch(
     /by root@lb-1 since .*new disk/,
   )
+  expect(first.held.apply(servers)[1]).toMatchObject({ drainReason: 'drained by root@lb-1 ("new disk")' })
   first.stop()
   using again = await hold(ring, 'lb-1')
   expect(again.drained()).toEqual(['web-2'])

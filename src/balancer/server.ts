@@ -20,6 +20,8 @@ export interface Server {
   readonly weight: number
   /** `ready`: its own agent says so; `plain`: nobody does, only checks can tell. */
   readonly state: 'ready' | 'draining' | 'plain'
+  /** Why it is drained, in words, where it is not its member that drains it: `drained by root@lb-1 ("new disk")`. */
+  readonly drainReason?: string
   readonly liveness: Liveness
 }
 

@@ -6,6 +6,8 @@ export type Stance = 'ready' | 'entering' | 'drain' | 'maint'
 /** What is known of one endpoint from the cluster, from HAProxy and from earlier decisions. */
 export interface Situation {
   readonly state: 'ready' | 'draining' | 'plain'
+  /** Why it is drained, where it is not its member that drains it. */
+  readonly drainReason?: string | undefined
   /** Enters by the agent's probe; a plain one that does not is let in by HAProxy's first good check. */
   readonly gated: boolean
   /** `unexplained`: found in HAProxy, or vanished, without a word of anybody why. */
@@ -92,7 +94,7 @@ function held(untilMs: number, era: Era): Decision {
 }
 
 function alive(s: Situation, era: Era): Decision {
-  if (s.state === 'draining') return stay('drain', 'its member drains it')
+  if (s.state === 'draining') return stay('drain', s.drainReason ?? 'its member drains it')
   const known = s.state === 'plain' ? 'alive' : 'announced ready'
   if (!s.proven && s.gated) return stay('entering', `${known}, waits for the first good probe`)
   if (s.heldUntilMs !== undefined && s.othersServing > 0) return held(s.heldUntilMs, era)

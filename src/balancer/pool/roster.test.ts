@@ -76,3 +76,15 @@ test.each(['checks first', 'its agent first'])('a process that dies is one fall,
   for (let times = 0; times < 3; times++) look('alive', true)
   expect(roster.entries().map(({ decision }) => decision.stance)).toEqual(['ready', 'ready'])
 })
+
+test('who drains a server is the reason, an operator where it was one', () => {
+  const roster = new Roster(false)
+  const server = { ...found('web-1'), host: 'web-1', state: 'draining', liveness: 'alive' } as const
+  const reasonOf = (more: { drainReason?: string }) => {
+    roster.update([{ ...server, ...more }], undefined, 0)
+    roster.decide(era)
+    return roster.get('web', '10.0.0.2:3000')?.decision.reason
+  }
+  expect(reasonOf({})).toBe('its member drains it')
+  expect(reasonOf({ drainReason: 'drained by root@lb-1 ("new disk")' })).toBe('drained by root@lb-1 ("new disk")')
+})

@@ -207,11 +207,12 @@ export class Roster {
   }
 
   #situation(entry: Entry, { heldUntilMs, claims, serving, coming }: Others): Situation {
-    const { state, pool, name } = entry.server
+    const { state, drainReason, pool, name } = entry.server
     const isAlive = entry.liveness === 'alive'
     const claimant = isAlive ? undefined : claims.get(entry.endpoint)?.server.name
     return {
       state,
+      drainReason,
       gated: state !== 'plain' || this.gatesPlain,
       liveness: entry.liveness,
       sinceMs: entry.sinceMs,
