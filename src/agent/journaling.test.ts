@@ -169,6 +169,8 @@ test('receipts make the pools of any time; what changed while no agent was there
     causes: [{ what: 'found when the agent started' }],
     changes: [{ server: 'web-3', after: null }],
   })
+  const receipts = (await recordsOf(after)).flatMap(record => (record.kind === 'receipt' ? [record.id] : []))
+  expect(new Set(receipts).size, 'all agents of a container have one pid').toBe(3)
 })
 
 test('a server that is found drained as it was, is nothing new, whatever its weight is taken for', async () => {

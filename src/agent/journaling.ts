@@ -37,7 +37,7 @@ export async function startJournaling(
   const maxBytes = config.journalMaxBytes === undefined ? {} : { maxBytes: config.journalMaxBytes }
   const log = deps.log.child({ room: 'journal' })
   const journal = await openJournal({ directory: join(config.stateDir, 'journal'), ...maxBytes }, { ...deps, log })
-  const journaling = new Journaling(journal, deps.pid)
+  const journaling = new Journaling(journal, deps)
   scope.defer(() => journaling.end())
   return journaling
 }
@@ -46,6 +46,7 @@ export async function startJournaling(
 export class Journaling {
   /** To be read. */
   readonly journal: Journal
+  readonly #clock: Clock
   readonly #pid: number
   #node = ''
   /** How the members were, to say what has changed. No more than the ring has. */
@@ -54,8 +55,9 @@ export class Journaling {
   #isOver = false
   #ending: { readonly event: AgentEntry['event']; readonly reason?: string } | undefined
 
-  constructor(journal: Journal, pid: number) {
+  constructor(journal: Journal, { clock, pid }: Pick<JournalingDeps, 'clock' | 'pid'>) {
     this.journal = journal
+    this.#clock = clock
     this.#pid = pid
   }
 
@@ -119,8 +121,9 @@ export class Journaling {
     const found = pools.flatMap(({ name, servers }) => servers.map(server => foundOf(name, server)))
     const changes = differences(this.journal.pools(), found)
     if (changes.length === 0) return
+    const at = Math.floor(this.#clock.wallMs()).toString(36) // in a container every agent has the same pid
     this.receipt({
-      ...{ id: `found-${this.#pid}`, actor: 'muster', causes: [{ what: 'found when the agent started' }] },
+      ...{ id: `found-${at}`, actor: 'muster', causes: [{ what: 'found when the agent started' }] },
       ...{ method: 'file', reasons: [], commands: [], tookMs: 0, changes },
     })
   }
