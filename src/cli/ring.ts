@@ -47,9 +47,9 @@ const RING_COMMANDS: readonly RingCommand[] = [
   {
     usage: 'leave',
     description:
-      'drain, leave the ring, and end the agent; refused (exit 4) where a pool would have too few servers left',
+      'drain, leave the ring, and end the agent; refused (exit 4) where a pool would have too few servers left, or no balancer',
     options: [
-      flag('--force', 'in spite of the minimum number of servers; wants a reason'),
+      flag('--force', 'all the same; wants a reason'),
       flag('--reason <TEXT>', 'why, for the journal'),
       flag('--socket <PATH>', "the agent's unix socket (MUSTER_API_SOCKET, else /run/muster/agent.sock)"),
     ],
