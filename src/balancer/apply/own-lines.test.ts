@@ -8,7 +8,7 @@ import { openRuntimeSession } from '../drivers/runtime-socket.ts'
 import { parseStructure, serverLines } from '../file/config-structure.ts'
 import type { Receipt } from '../index.ts'
 import { parseServersState, type ServerState } from '../state/runtime-state.ts'
-import { endAll, freshPort, rig, until } from '../../testing/index.ts'
+import { endAll, freshPort, rig, until, web } from '../../testing/index.ts'
 
 afterEach(endAll)
 
@@ -72,6 +72,32 @@ test('of servers under a condition HAProxy alone knows which are there: none is 
   expect(receipt).toMatchObject({ method: 'reload', reasons: ['backend web: server a changed'] })
   expect((await states()).get('web/a')?.ip).toBe('127.0.21.35')
   expect(await apply(text('127.0.21.35:80').replace('127.0.21.34', '127.0.21.36'))).toMatchObject({ method: 'runtime' })
+})
+
+test('one of ours under a condition is drained and let in again like any other', async () => {
+  const { balancer, apply, states } = await own('backend web\n  server x 127.0.21.30:80\n')
+  const { server } = await web('127.0.21.38')
+  balancer.wanted([server])
+  const line = '  {{#each servers}}\n  server {{server}} {{address}} check\n  {{/each}}\n'
+  await apply(`{{#each pools}}
+backend {{name}}
+.if version_atleast(2.0)
+${line}.else
+${line}  server never 127.0.21.39:80
+.endif
+{{/each}}
+`)
+  const key = `web/${server.name}`
+  const isNow = (admin: string) => async () => (await states()).get(key)?.admin === admin
+  await until(isNow('ready'))
+  const { reloads } = balancer.status()
+  balancer.wanted([{ ...server, state: 'draining' }])
+  await until(isNow('drain'))
+  balancer.wanted([server])
+  await until(isNow('ready'))
+  await balancer.settle()
+  expect(balancer.status().reloads).toBe(reloads)
+  expect(await balancer.plan()).toMatchObject({ method: 'nothing', commands: [] })
 })
 
 test('what a user writes of a server of his own is applied: disabled, enabled, with a weight and without', async () => {

@@ -33,6 +33,8 @@ export interface WantedServer {
   readonly entersByCheck?: boolean
   /** Of a line of the file: whether one of our servers is in it, or it is the user's own. Undefined: nobody is there yet, or any more. */
   readonly whose?: 'ours' | 'theirs'
+  /** Its line stands under a condition: it need not be there. */
+  readonly isPerhaps?: boolean
 }
 
 export interface Running {
@@ -88,7 +90,8 @@ export function plan(running: Running, wanted: Wanted, asked: readonly string[] 
     const live = running.servers.get(server)
     const maxconn = want.maxconn === undefined ? undefined : running.maxconns?.get(server)
     if (live !== undefined) planServer(server, live, want, phases, maxconn)
-    else if (reasons.length === 0) reasons.push(`server ${server}: in the file, unknown to HAProxy`)
+    else if (reasons.length === 0 && want.isPerhaps !== true)
+      reasons.push(`server ${server}: in the file, unknown to HAProxy`)
   }
   const { out, addresses, states } = phases
   if (reasons.length > 0) return { kind: 'reload', reasons, out, after: afterReload(running, wanted) }

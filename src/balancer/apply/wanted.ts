@@ -1,4 +1,4 @@
-import { type ServerLine, type Structure, serverLines } from '../file/config-structure.ts'
+import { linesPerhaps, type ServerLine, type Structure, serverLines } from '../file/config-structure.ts'
 import type { Admin, LiveServer, WantedServer } from './plan.ts'
 import type { Stance } from '../pool/policy.ts'
 import type { Entry } from '../pool/entry.ts'
@@ -14,7 +14,22 @@ const ADMIN: Readonly<Record<Stance, Admin>> = { ready: 'ready', entering: 'drai
 export function wantedServers(structure: Structure, placement: Placement): Map<string, WantedServer> {
   const wanted = new Map<string, WantedServer>()
   for (const [key, line] of serverLines(structure)) wanted.set(key, wantedAt(key, line, placement))
+  for (const [key, lines] of linesPerhaps(structure)) {
+    const want = wantedOf(lines.map(line => wantedAt(key, line, placement)))
+    if (want !== undefined && !wanted.has(key)) wanted.set(key, want)
+  }
   return wanted
+}
+
+/** Under a condition: nothing but whether it has traffic, and that only where it is one of ours whichever of its lines is in force. */
+function wantedOf(each: readonly WantedServer[]): WantedServer | undefined {
+  const [first, ...others] = each
+  const isOne = others.every(
+    ({ ip, port, admin }) => ip === first?.ip && port === first?.port && admin === first?.admin,
+  )
+  if (!isOne || first?.admin === undefined || first.whose !== 'ours') return undefined
+  const { admin, entersByCheck = false } = first
+  return { ...NOWHERE, maxconn: undefined, admin, entersByCheck, isPerhaps: true }
 }
 
 function wantedAt(key: string, line: ServerLine, placement: Placement): WantedServer {

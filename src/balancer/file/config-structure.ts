@@ -12,6 +12,8 @@ export interface Section {
   readonly lines: readonly string[]
   /** Those that its socket can change: of a `backend` or `listen`. */
   readonly servers: readonly ServerLine[]
+  /** Those under a condition: the same name may stand there several times, and none may be there. */
+  readonly perhaps: readonly ServerLine[]
   /** Of its dynamic cookies, where the socket can change it: the only one of a `backend` or `listen`, under no condition. */
   readonly cookieKey: string | undefined
 }
@@ -62,6 +64,7 @@ interface Draft {
   readonly takesCommands: boolean
   readonly lines: string[]
   readonly servers: ServerLine[]
+  readonly perhaps: ServerLine[]
   /** Undefined for one under a condition. */
   readonly keys: (string | undefined)[]
   inherited: Inherited
@@ -99,10 +102,10 @@ class Drafts {
     }
     const { current: draft } = this
     const isCertain = this.#conditions === 0
-    if (first === 'server' && words.length >= 3 && isCertain && draft.takesCommands) {
+    if (first === 'server' && words.length >= 3 && draft.takesCommands) {
       const server = parseServer(words, quoted, draft.inherited)
-      draft.servers.push(server)
-      return server
+      ;(isCertain ? draft.servers : draft.perhaps).push(server)
+      if (isCertain) return server
     }
     draft.lines.push(plainLine(words) + quoted + placeOf(first, draft.servers))
     if (first === '.if') this.#conditions++
@@ -116,7 +119,15 @@ class Drafts {
     const [kind = ''] = words
     const takesCommands = kind === 'backend' || kind === 'listen'
     const title = numbered(plainLine(words) + quoted, this.#titles)
-    const draft = { title, takesCommands, lines: [], servers: [], keys: [], inherited: this.#inheritedBy(words) }
+    const draft = {
+      title,
+      takesCommands,
+      lines: [],
+      servers: [],
+      perhaps: [],
+      keys: [],
+      inherited: this.#inheritedBy(words),
+    }
     this.#drafts.push(draft)
     if (kind !== 'defaults') return draft
     this.#defaults = draft
@@ -132,9 +143,9 @@ class Drafts {
   }
 
   sections(): Structure {
-    return this.#drafts.map(({ title, lines, servers, takesCommands, keys }) => {
+    return this.#drafts.map(({ title, lines, servers, perhaps, takesCommands, keys }) => {
       const [key] = takesCommands && keys.length === 1 ? keys : []
-      return { title, lines, servers, cookieKey: key !== undefined && PLAIN_KEY.test(key) ? key : undefined }
+      return { title, lines, servers, perhaps, cookieKey: key !== undefined && PLAIN_KEY.test(key) ? key : undefined }
     })
   }
 }
@@ -189,6 +200,20 @@ const LINES = new WeakMap<Structure, Lines>()
 /** `web/slot1` → its line, over all sections that have servers. */
 export function serverLines(structure: Structure): ReadonlyMap<string, ServerLine> {
   return linesOf(structure).byName
+}
+
+/** `web/a` → its lines under conditions, of which HAProxy knows which one is there. */
+export function linesPerhaps(structure: Structure): ReadonlyMap<string, readonly ServerLine[]> {
+  const found = new Map<string, ServerLine[]>()
+  for (const section of structure) {
+    const backend = section.perhaps.length === 0 ? undefined : backendIn(section)
+    if (backend === undefined) continue
+    for (const line of section.perhaps) {
+      const key = `${backend}/${line.name}`
+      found.set(key, [...(found.get(key) ?? []), line])
+    }
+  }
+  return found
 }
 
 /** `web/slot1` → its `maxconn`, where its line has one: HAProxy does not tell it. */
