@@ -124,6 +124,8 @@ test('output that cannot be written is said and fails; a reader who has gone is 
     spawnSync('bash', ['-c', line, 'bash', process.execPath, MUSTER], { encoding: 'utf8' })
   const full = shell('"$1" "$2" version > /dev/full')
   expect([full.status, full.stderr]).toEqual([1, expect.stringContaining('the output could not be written')])
-  const gone = shell('exec 3> >(exec true); wait $!; "$1" "$2" version >&3')
-  expect([gone.status, gone.stderr]).toEqual([141, ''])
+  for (const words of ['version', 'members --help', 'completion bash']) {
+    const gone = shell(`exec 3> >(exec true); wait $!; "$1" "$2" ${words} >&3`)
+    expect([gone.status, gone.stderr]).toEqual([141, ''])
+  }
 })

@@ -4,7 +4,7 @@ import { SETTINGS } from '../agent/config/settings.ts'
 import { VERSION } from '../agent/version.ts'
 import { addApiCommands } from './api-commands.ts'
 import { completionScript, SHELLS, type Shell } from './completion.ts'
-import { formatOf, type OutputOptions, print, printJson } from './output.ts'
+import { endWithReader, formatOf, type OutputOptions, print, printJson } from './output.ts'
 import { addRingCommands } from './ring.ts'
 
 type FileArgument = { kind: 'file' | 'dir'; path: string }
@@ -14,7 +14,13 @@ export function program(): Command {
   const muster = new Command('muster')
   muster.description('A load-balanced tier that assembles itself: gossip, a supervisor and stock HAProxy in one agent.')
   muster.exitOverride().showHelpAfterError('(muster COMMAND --help says more)').enablePositionalOptions()
-  muster.configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'muster: ')) })
+  muster.configureOutput({
+    writeOut: text => {
+      endWithReader() // muster --help | head
+      process.stdout.write(text)
+    },
+    outputError: (text, write) => write(text.replace(/^error: /, 'muster: ')),
+  })
   muster.version(VERSION, '-v, --version').helpCommand('help [command]', 'this help, or that of a command')
   agentCommand(
     muster,
@@ -82,6 +88,7 @@ function completionCommand(muster: Command): void {
   command.addArgument(shell).addHelpText('after', '\nExample:\n  $ source <(muster completion bash)')
   command.action(async (name: Shell) => {
     const { OWN_OPTIONS } = await import('./own-options.ts')
+    endWithReader()
     process.stdout.write(completionScript(name, muster, OWN_OPTIONS))
   })
 }
