@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { eventually } from './parts.ts'
+import { eventually, serf } from './parts.ts'
 import { ask, linesOf, Tier, type TierAgent, untilReady } from './tier.ts'
 
 const NET = '127.0.201'
@@ -75,4 +75,18 @@ test('SIGTERM while a service is drained to be replaced waits for what it answer
   expect(await answer).toBe('a')
   expect(await agent.part.exited).toBe(0)
   expect(versions(tier)).toEqual(['a'])
+}, 90_000)
+
+test('SIGTERM to a balancer that has left by command is the first one: HAProxy answers what it has begun', async () => {
+  await using tier = await Tier.open(NET)
+  const balancer = tier.balancer()
+  tier.muster('web-2', 2, configOf(tier, 'a'))
+  await untilReady(balancer, ['web-2'])
+  const answer = ask(`${tier.site}slow`)
+  const busy = async () => (await balancer.status()).balancer?.pools[0]?.servers[0]?.sessions
+  await eventually(busy, sessions => sessions === 1)
+  await serf(balancer, 'leave')
+  await tier.signal('lb', 'TERM')
+  expect(await answer).toBe('a')
+  expect(await balancer.part.exited).toBe(0)
 }, 90_000)

@@ -54,6 +54,7 @@ export class Agent implements AsyncDisposable {
   readonly #tagsFile: TagsFile | undefined
   #scope: Scope | undefined
   #ending: Promise<void> | undefined
+  #isAskedToStop = false
   #config: AgentConfig
   #ownTags: Readonly<Record<string, string>>
   #hurry = new AbortController()
@@ -159,10 +160,13 @@ export class Agent implements AsyncDisposable {
 
   /**
    * Ends: drains and stops the services, leaves the ring, stops HAProxy. Called a second time it hurries: no more draining
-   * or waiting.
+   * or waiting; a call that `joins` is none of the two.
    */
-  stop(options: { readonly leave: boolean } = { leave: true }): Promise<void> {
-    if (this.#ending !== undefined) this.#hurry.abort()
+  stop(options: { readonly leave: boolean; readonly joins?: boolean } = { leave: true }): Promise<void> {
+    if (options.joins !== true) {
+      if (this.#isAskedToStop) this.#hurry.abort()
+      this.#isAskedToStop = true
+    }
     this.#ending ??= this.#end(() => this.#stopAll(options.leave))
     return this.#ending
   }

@@ -15,7 +15,7 @@ export function rpcBackendOf(
     members: () => serf.members(),
     join: (addresses, options) => serf.join([...addresses], options),
     leave: () => agent.leave(),
-    afterLeave: () => void agent.stop({ leave: true }),
+    afterLeave: () => void agent.stop({ leave: true, joins: true }),
     forceLeave: (name, prune) => serf.forceLeave(name, prune),
     userEvent: (name, payload, coalesce) => serf.userEvent(name, payload, coalesce),
     tags: () => serf.tags(),
