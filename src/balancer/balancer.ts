@@ -242,17 +242,6 @@ export class Balancer implements AsyncDisposable {
   }
 
   /**
-   * Requests, sessions and queue that are left on the servers of these members, in old workers too; a member that is not
-   * there has none. For the answer to a drain query.
-   * @throws RuntimeSocketError
-   */
-  async remaining(names: readonly string[]): Promise<{ readonly name: string; readonly sessions: number }[]> {
-    const { control, passes } = this.#parts
-    const [seen, old] = [await control.look(true), await control.oldSessions()]
-    return names.map(name => ({ name, sessions: passes.lookout.sessionsOf(name, seen, old) }))
-  }
-
-  /**
    * Requests, sessions and queue on one server, as HAProxy counts them at this moment, in old workers too.
    * @returns a function that tells 0 for whoever is not there
    * @throws RuntimeSocketError

@@ -109,13 +109,6 @@ export class Lookout {
     return this.#prober.reasonOf(entry.key)
   }
 
-  /** Requests and sessions on the servers of one member. */
-  sessionsOf(name: string, seen: Seen, old: ReadonlyMap<string, number>): number {
-    const sighting = new Sighting(seen, this.#layout, this.roster)
-    const own = this.roster.entries().filter(entry => entry.server.name === name)
-    return own.reduce((sum, entry) => sum + sighting.sessionsOn(entry, old), 0)
-  }
-
   /** Requests and sessions on every server here, by pool and `ip:port`. */
   sessions(seen: Seen, old: ReadonlyMap<string, number>): Map<string, number> {
     const sighting = new Sighting(seen, this.#layout, this.roster)

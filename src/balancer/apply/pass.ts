@@ -10,10 +10,11 @@ import {
   RuntimeSocketError,
   UnknownReplyError,
 } from '../errors.ts'
+import { Hands } from './hands.ts'
 import type { Layout } from '../file/layout.ts'
 import { Lookout, type LookoutDeps, type Outcome } from './lookout.ts'
 import { type NextLayout, offlineStep, type Order, type Outlook, outlookOf } from './outlook.ts'
-import { type Command, commandLine } from './plan.ts'
+import { commandLine } from './plan.ts'
 import { type Cause, changesBetween, type Picture, pictureOf, type Receipt } from './receipt.ts'
 import { type MemberStates, placed } from '../pool/roster.ts'
 import type { Server } from '../server.ts'
@@ -58,6 +59,7 @@ export class Passes {
   readonly #deps: PassDeps
   readonly #books: Books
   readonly #drift: Drift
+  readonly #hands: Hands
   #layout: Layout
   #lastReloadAtMs = Number.NEGATIVE_INFINITY
   #trustAgainAtMs = Number.NEGATIVE_INFINITY
@@ -70,12 +72,12 @@ export class Passes {
   #lastSeen: Seen | undefined
   problem: string | undefined
   reloads = 0
-  runtimeChanges = 0
 
   constructor(layout: Layout, deps: PassDeps) {
     this.#deps = deps
     this.#layout = layout
     this.#drift = new Drift(deps.log)
+    this.#hands = new Hands(deps.control, deps.log)
     this.#books = new Books(deps.clock, receipt => deps.onReceipt?.(receipt))
     this.lookout = new Lookout(layout, this.#books, deps)
   }
@@ -83,6 +85,11 @@ export class Passes {
   /** What is in force. */
   get layout(): Layout {
     return this.#layout
+  }
+
+  /** Commands over the runtime socket. */
+  get runtimeChanges(): number {
+    return this.#hands.commands
   }
 
   /** What somebody else changed, the newest last. */
@@ -133,7 +140,10 @@ export class Passes {
     try {
       const applied = await this.#apply(step, ground, order, signal)
       this.#resting = step.plan.kind === 'nothing' ? step : undefined
-      if (typeof layout.config.template === 'object') await this.#rememberServers()
+      if (typeof layout.config.template === 'object') {
+        const failure = await this.#hands.remember(layout.inFile(lookout.roster).map(placed))
+        this.problem ??= failure
+      }
       return { lookAtMs: earliest(ground.lookAtMs, applied) }
     } catch (failure) {
       this.#settled = undefined
@@ -264,7 +274,7 @@ export class Passes {
     const before = this.#lastSeen
     this.#lastSeen = seen
     if (before === undefined || before.workerPid === seen.workerPid) return
-    await this.#send(reminders(before, seen, this.#deps.control.loaded))
+    await this.#hands.send(reminders(before, seen, this.#deps.control.loaded))
   }
 
   /** Who is behind a step: the ring, or somebody else when nothing that we want has changed. */
@@ -333,9 +343,9 @@ export class Passes {
   /** While a reload waits, servers that have a line already need not; the file follows within the second. */
   async #applyWhatRuns(step: Step, ground: Ground, order: Order): Promise<void> {
     const out = step.plan.kind === 'reload' ? step.plan.out : []
-    await this.#send(out)
+    await this.#hands.send(out)
     const now = withoutReload(step, { ...ground, seen: await this.#deps.control.look(false) })
-    await this.#send(commandsOf(now))
+    await this.#hands.send(commandsOf(now))
     const commands = [...out.map(commandLine), ...linesOf(now)]
     if (commands.length > 0) this.#issue(order, { method: 'runtime', reasons: [], commands })
   }
@@ -346,15 +356,15 @@ export class Passes {
     const startedAtMs = clock.nowMs()
     const { plan, text, file } = step
     if (plan.kind === 'reload') return this.#reloadNow(step, order, signal)
-    if (plan.kind === 'runtime') await this.#send(plan.out)
+    if (plan.kind === 'runtime') await this.#hands.send(plan.out)
     const isNewFile = this.#isNewFile(step)
-    const unwritten = await this.#writeFile(file)
-    if (plan.kind === 'runtime') await this.#send(plan.in)
+    const unwritten = await this.#hands.write(file)
+    if (plan.kind === 'runtime') await this.#hands.send(plan.in)
     control.assume(step.config)
     this.lookout.surroundings.assume(ground.attachments.wanted)
     const picture = this.#settle(text, ground.seen.workerPid)
     this.#books.caughtUp()
-    this.problem = unwritten ?? this.#unrecorded()
+    this.problem = unwritten ?? this.#hands.unrecorded()
     if (plan.kind === 'runtime')
       return this.#issue(order, { method: 'runtime', reasons: [], commands: linesOf(plan), startedAtMs }, picture)
     this.#books.drop()
@@ -402,14 +412,14 @@ export class Passes {
     if (plan.kind !== 'reload') return undefined
     const startedAtMs = clock.nowMs()
     this.#lastReloadAtMs = startedAtMs
-    await this.#send(plan.out)
+    await this.#hands.send(plan.out)
     const worker = await control.reload(step.file, signal)
     this.reloads++
     this.#refused = undefined
     await this.lookout.surroundings.loaded(step.config)
     log.info({ reasons: plan.reasons, tookMs: Math.round(clock.nowMs() - startedAtMs) }, 'haproxy reloaded')
-    await this.#send(plan.after)
-    this.problem = this.#unrecorded()
+    await this.#hands.send(plan.after)
+    this.problem = this.#hands.unrecorded()
     control.assume(step.config)
     this.#lastSeen = undefined
     const picture = this.#settle(step.text, worker)
@@ -421,44 +431,10 @@ export class Passes {
     return this.#books.issue(order, done, picture, this.lookout.released)
   }
 
-  async #rememberServers(): Promise<void> {
-    try {
-      await this.#deps.control.rememberServers(this.#layout.inFile(this.lookout.roster).map(placed))
-    } catch (failure) {
-      this.problem ??= `the servers cannot be written down for the next agent: ${messageOf(failure)}`
-    }
-  }
-
-  /**
-   * A full disk keeps nobody out of traffic: the file is for HAProxy's next start, and written again at the next look.
-   * @returns why it could not be written
-   */
-  async #writeFile(text: string): Promise<string | undefined> {
-    const { control, log } = this.#deps
-    try {
-      await control.write(text)
-      return undefined
-    } catch (failure) {
-      const problem = `HAProxy's file cannot be written: ${messageOf(failure)}. HAProxy serves what is wanted; started anew it would serve the last file`
-      if (problem !== this.problem) log.error({ error: messageOf(failure) }, "HAProxy's file cannot be written")
-      return problem
-    }
-  }
-
-  #unrecorded(): string | undefined {
-    const failure = this.#deps.control.recordFailure
-    return failure === undefined ? undefined : `what HAProxy has loaded cannot be put on record: ${failure}`
-  }
-
   /** Until when a configuration of this structure need not be tried again; servers that come and go make no new one. */
   #refusedUntilMs(config: Structure): number {
     if (this.#refused === undefined || structuralDifferences(this.#refused.config, config).length > 0) return 0
     return this.#refused.untilMs
-  }
-
-  async #send(commands: readonly Command[]): Promise<void> {
-    await this.#deps.control.send(commands)
-    this.runtimeChanges += commands.length
   }
 }
 
