@@ -15,14 +15,14 @@ import { type Clock, formatAddress, type Log, MusterError, type Random, type Sco
 import { type Engine, isMemberEvent, type SerfEvent, type SerfMember } from '../serf/index.ts'
 import type { Supervisor } from '../supervisor/index.ts'
 import type { AgentConfig, BalancerSettings } from './config/index.ts'
-import { BOUND_QUIET_MS, type DrainedBalancer, HeldDrains } from './draining-balancer.ts'
+import { BOUND_QUIET_MS, type DrainedBalancer, HeldDrains } from './draining/draining-balancer.ts'
 import { DrainsFile } from './drivers/drains-file.ts'
 import type { DrainLeft, DrainRequest } from './endpoints/drain.ts'
 import type { BelowMinimum } from './endpoints/drain-messages.ts'
 import { answerDrains } from './endpoints/drain-query.ts'
 import { balancerConfigOf, haproxySupervise, viewConfigOf } from './haproxy.ts'
-import type { Generations } from './generations.ts'
-import type { Journaling } from './journaling.ts'
+import type { Generations } from './configuring/generations.ts'
+import type { Journaling } from './journal/journaling.ts'
 import { ServerView } from './endpoints/servers.ts'
 
 interface BalancingDeps {

@@ -1,7 +1,7 @@
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf, readRegularFile, writeFileAtomic } from '../../base/index.ts'
-import type { Generation, Pin } from '../generation.ts'
+import type { Generation, Pin } from '../configuring/generation.ts'
 
 const PIN = 'pinned.json'
 const BYTES_MAX = 4 << 20

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import type { SerfEvent } from '../serf/index.ts'
-import { VirtualClock } from '../testing/index.ts'
+import type { SerfEvent } from '../../serf/index.ts'
+import { VirtualClock } from '../../testing/index.ts'
 import { EventLog } from './event-log.ts'
 
 const deploy = (version: string): SerfEvent => ({

@@ -1,6 +1,6 @@
 /** What the agent keeps books of: the rooms' events, translated into records of the journal. */
 import { join } from 'node:path'
-import { type Clock, formatAddress, type Log, type Scope } from '../base/index.ts'
+import { type Clock, formatAddress, type Log, type Scope } from '../../base/index.ts'
 import {
   type AgentEntry,
   type CheckEntry,
@@ -13,11 +13,11 @@ import {
   type PoolServer,
   type Receipt,
   type ReceiptChange,
-} from '../journal/index.ts'
-import type { BalancerStatus, ServerStatus } from '../balancer/index.ts'
-import { type Engine, isMemberEvent, type SerfEvent, type SerfMember } from '../serf/index.ts'
-import type { ServiceStatus, Supervisor } from '../supervisor/index.ts'
-import { VERSION } from './version.ts'
+} from '../../journal/index.ts'
+import type { BalancerStatus, ServerStatus } from '../../balancer/index.ts'
+import { type Engine, isMemberEvent, type SerfEvent, type SerfMember } from '../../serf/index.ts'
+import type { ServiceStatus, Supervisor } from '../../supervisor/index.ts'
+import { VERSION } from '../version.ts'
 
 export interface JournalingDeps {
   readonly clock: Clock

@@ -1,7 +1,7 @@
-import type { EventPage, EventReport } from '../api/index.ts'
-import type { Clock } from '../base/index.ts'
-import { formatAddress } from '../base/index.ts'
-import type { SerfEvent } from '../serf/index.ts'
+import type { EventPage, EventReport } from '../../api/index.ts'
+import type { Clock } from '../../base/index.ts'
+import { formatAddress } from '../../base/index.ts'
+import type { SerfEvent } from '../../serf/index.ts'
 
 /** A day of a calm ring, minutes of a storm. */
 const EVENTS_KEPT = 4096

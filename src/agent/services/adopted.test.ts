@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import type { ServiceStatus, Supervisor } from '../supervisor/index.ts'
-import { VirtualClock } from '../testing/index.ts'
+import type { ServiceStatus, Supervisor } from '../../supervisor/index.ts'
+import { VirtualClock } from '../../testing/index.ts'
 import { untilAdoptedAreReady } from './adopted.ts'
 
 /** One service that an earlier agent left running, and that has not proved itself. */

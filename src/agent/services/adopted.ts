@@ -1,6 +1,6 @@
-import { type Clock, sleep } from '../base/index.ts'
-import type { Supervisor } from '../supervisor/index.ts'
-import { adoptedAreReady } from './endpoints/local-endpoints.ts'
+import { type Clock, sleep } from '../../base/index.ts'
+import type { Supervisor } from '../../supervisor/index.ts'
+import { adoptedAreReady } from '../endpoints/local-endpoints.ts'
 
 /**
  * Waits for what an earlier agent left running, as `adoptedAreReady` does, and leaves no timer behind.

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { type Clock, type Log, messageOf, MusterError } from '../base/index.ts'
-import type { BalancerSettings } from './config/index.ts'
-import type { GenerationFiles } from './drivers/generation-files.ts'
+import { type Clock, type Log, messageOf, MusterError } from '../../base/index.ts'
+import type { BalancerSettings } from '../config/index.ts'
+import type { GenerationFiles } from '../drivers/generation-files.ts'
 import type { Configured, Generation, Pin } from './generation.ts'
 
 /** The generation that was asked for does not exist. Nothing was changed. */

@@ -2,9 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { type Clock, Scope, silentLog, systemClock } from '../base/index.ts'
-import { until } from '../testing/index.ts'
-import type { AgentConfig } from './config/index.ts'
+import { type Clock, Scope, silentLog, systemClock } from '../../base/index.ts'
+import { until } from '../../testing/index.ts'
+import type { AgentConfig } from '../config/index.ts'
 import { startWatching } from './watching.ts'
 
 /** Looks two hundred times a second. */

@@ -1,6 +1,6 @@
-import { type Clock, messageOf } from '../base/index.ts'
-import type { CommandEntry } from '../journal/index.ts'
-import type { RpcBackend } from '../serf/index.ts'
+import { type Clock, messageOf } from '../../base/index.ts'
+import type { CommandEntry } from '../../journal/index.ts'
+import type { RpcBackend } from '../../serf/index.ts'
 
 /** Serf's RPC does not say who asks; whoever reaches it may. */
 const ACTOR = 'over RPC'

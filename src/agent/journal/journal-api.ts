@@ -1,5 +1,5 @@
-import type { HistoryAsk, HistoryPage, HistoryPools } from '../api/index.ts'
-import type { Journal, JournalQuery, PoolServer } from '../journal/index.ts'
+import type { HistoryAsk, HistoryPage, HistoryPools } from '../../api/index.ts'
+import type { Journal, JournalQuery, PoolServer } from '../../journal/index.ts'
 
 /** The latest time that ISO 8601 has a form for in JavaScript. */
 const TIME_MS_MAX = 8.64e15

@@ -1,4 +1,4 @@
-import type { AgentConfig } from './config/index.ts'
+import type { AgentConfig } from '../config/index.ts'
 
 type Tags = Readonly<Record<string, string>>
 

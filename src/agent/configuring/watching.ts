@@ -1,6 +1,6 @@
-import { type Clock, type Log, messageOf, type Scope, sleep } from '../base/index.ts'
-import type { AgentConfig } from './config/index.ts'
-import { marksOf } from './drivers/file-marks.ts'
+import { type Clock, type Log, messageOf, type Scope, sleep } from '../../base/index.ts'
+import type { AgentConfig } from '../config/index.ts'
+import { marksOf } from '../drivers/file-marks.ts'
 
 interface WatchingDeps {
   readonly clock: Clock

@@ -1,4 +1,4 @@
-import type { BalancerSettings } from './config/index.ts'
+import type { BalancerSettings } from '../config/index.ts'
 
 /** What the balancer is configured by: the settings, and the text of a user's template. */
 export interface Configured {

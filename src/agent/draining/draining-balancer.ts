@@ -1,10 +1,10 @@
 /** The drains that this balancer holds: put into force here, kept on disk, told to whoever asks, learned from the others. */
-import type { BalancerStatus, Leftover, Server } from '../balancer/index.ts'
-import { type Clock, formatAddress, type Log, messageOf, MusterError, sleep, type Timer } from '../base/index.ts'
-import type { Engine, QueryEvent } from '../serf/index.ts'
-import type { DrainsFile } from './drivers/drains-file.ts'
-import type { Journaling } from './journaling.ts'
-import { aliveBalancers } from './endpoints/announcer.ts'
+import type { BalancerStatus, Leftover, Server } from '../../balancer/index.ts'
+import { type Clock, formatAddress, type Log, messageOf, MusterError, sleep, type Timer } from '../../base/index.ts'
+import type { Engine, QueryEvent } from '../../serf/index.ts'
+import type { DrainsFile } from '../drivers/drains-file.ts'
+import type { Journaling } from '../journal/journaling.ts'
+import { aliveBalancers } from '../endpoints/announcer.ts'
 import {
   type BelowMinimum,
   decodeDrainsRequest,
@@ -16,8 +16,8 @@ import {
   encodeDrainAnswer,
   encodeDrainsRequest,
   encodePage,
-} from './endpoints/drain-messages.ts'
-import { DrainBook, type DrainRecord, isMeant } from './endpoints/drain-records.ts'
+} from '../endpoints/drain-messages.ts'
+import { DrainBook, type DrainRecord, isMeant } from '../endpoints/drain-records.ts'
 
 /** What the drains need to know of the balancer beside them. */
 export interface DrainedBalancer {

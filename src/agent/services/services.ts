@@ -1,19 +1,19 @@
-import { type Clock, type Log, messageOf } from '../base/index.ts'
-import type { Engine } from '../serf/index.ts'
+import { type Clock, type Log, messageOf } from '../../base/index.ts'
+import type { Engine } from '../../serf/index.ts'
 import {
   assertSpec,
   type ServiceSpec,
   type ServiceStatus,
   type StopOptions,
   type Supervisor,
-} from '../supervisor/index.ts'
-import { assertTagsFit } from './endpoints/announcer.ts'
-import type { ServiceConfig } from './config/index.ts'
-import { belowWords } from './draining.ts'
-import { type DrainRequest, drainEverywhere } from './endpoints/drain.ts'
-import { drainClusterOf } from './endpoints/drain-query.ts'
-import { type LocalEndpoints, servesOf } from './endpoints/local-endpoints.ts'
-import type { Journaling } from './journaling.ts'
+} from '../../supervisor/index.ts'
+import { assertTagsFit } from '../endpoints/announcer.ts'
+import type { ServiceConfig } from '../config/index.ts'
+import { belowWords } from '../draining/draining.ts'
+import { type DrainRequest, drainEverywhere } from '../endpoints/drain.ts'
+import { drainClusterOf } from '../endpoints/drain-query.ts'
+import { type LocalEndpoints, servesOf } from '../endpoints/local-endpoints.ts'
+import type { Journaling } from '../journal/journaling.ts'
 import { byName, differences, namesIn, type Step, stepsOf } from './service-steps.ts'
 import { NotReadyError, Unproven } from './unproven.ts'
 

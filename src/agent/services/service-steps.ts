@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { ServiceConfig } from './config/index.ts'
+import type { ServiceConfig } from '../config/index.ts'
 
 /** From what is configured to what is configured next. */
 export interface Differences {

@@ -1,5 +1,5 @@
-import { type Log, MusterError } from '../base/index.ts'
-import type { ServiceStatus, Supervisor } from '../supervisor/index.ts'
+import { type Log, MusterError } from '../../base/index.ts'
+import type { ServiceStatus, Supervisor } from '../../supervisor/index.ts'
 
 /** What was started before is not ready. What serves was left as it is. */
 export class NotReadyError extends MusterError {

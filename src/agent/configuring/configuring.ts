@@ -1,14 +1,14 @@
-import type { ApplyReport, GenerationReport, PlanReport } from '../api/index.ts'
-import type { Outlook } from '../balancer/index.ts'
-import { type Log, messageOf, MusterError } from '../base/index.ts'
-import type { Balancing } from './balancing.ts'
-import { settingChanges } from './config/changes.ts'
-import { type AgentConfig, ConfigError } from './config/index.ts'
+import type { ApplyReport, GenerationReport, PlanReport } from '../../api/index.ts'
+import type { Outlook } from '../../balancer/index.ts'
+import { type Log, messageOf, MusterError } from '../../base/index.ts'
+import type { Balancing } from '../balancing.ts'
+import { settingChanges } from '../config/changes.ts'
+import { type AgentConfig, ConfigError } from '../config/index.ts'
 import type { Generation } from './generation.ts'
 import type { Generations } from './generations.ts'
-import type { Journaling } from './journaling.ts'
+import type { Journaling } from '../journal/journaling.ts'
 import { heldBack } from './reload.ts'
-import type { HostServices } from './services.ts'
+import type { HostServices } from '../services/services.ts'
 
 /** Who asks, and what was agreed to. */
 export interface ApplyAsk {

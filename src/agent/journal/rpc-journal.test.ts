@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import type { CommandEntry } from '../journal/index.ts'
-import type { RpcBackend } from '../serf/index.ts'
-import { VirtualClock } from '../testing/index.ts'
+import type { CommandEntry } from '../../journal/index.ts'
+import type { RpcBackend } from '../../serf/index.ts'
+import { VirtualClock } from '../../testing/index.ts'
 import { commandsOnRecord } from './rpc-journal.ts'
 
 test('what changes something over RPC is on record with what came of it; secrets and questions are not', async () => {

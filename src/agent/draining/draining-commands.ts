@@ -1,7 +1,7 @@
 /** What operators ask for over the API, on record in the journal with what came of it. */
-import type { ApiBackend } from '../api/index.ts'
-import { messageOf } from '../base/index.ts'
-import type { Agent } from './agent.ts'
+import type { ApiBackend } from '../../api/index.ts'
+import { messageOf } from '../../base/index.ts'
+import type { Agent } from '../agent.ts'
 import { assertReason } from './draining.ts'
 
 type Commands = Pick<ApiBackend, 'drain' | 'undrain' | 'drains' | 'mayLeave'>

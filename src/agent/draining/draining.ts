@@ -1,7 +1,7 @@
 /** What an operator asks for at any agent: drain a server on every balancer, see how it goes, take it back. */
-import { type DrainList, type DrainReport, NotThereError, reasonFault, RefusedError } from '../api/index.ts'
-import { type Clock, counted, type Log, messageOf, sleep } from '../base/index.ts'
-import type { Engine } from '../serf/index.ts'
+import { type DrainList, type DrainReport, NotThereError, reasonFault, RefusedError } from '../../api/index.ts'
+import { type Clock, counted, type Log, messageOf, sleep } from '../../base/index.ts'
+import type { Engine } from '../../serf/index.ts'
 import { PAGES_MAX, whoIs } from './draining-balancer.ts'
 import {
   type BelowMinimum,
@@ -12,8 +12,8 @@ import {
   type DrainsRequest,
   type DrainTarget,
   encodeDrainsRequest,
-} from './endpoints/drain-messages.ts'
-import { askBalancers, balancersIn } from './endpoints/drain-query.ts'
+} from '../endpoints/drain-messages.ts'
+import { askBalancers, balancersIn } from '../endpoints/drain-query.ts'
 import {
   decodeRecord,
   DrainBook,
@@ -24,7 +24,7 @@ import {
   isServerName,
   stampAfter,
   USER_MAX,
-} from './endpoints/drain-records.ts'
+} from '../endpoints/drain-records.ts'
 
 export interface DrainOrder extends DrainTarget {
   readonly user?: string
