@@ -314,6 +314,31 @@ test('a drain takes effect on a server of which somebody else has changed the we
   await until(async () => (await poke(made, 'get weight web/slot1')).startsWith('1 '))
 })
 
+test('who insists on maintenance gets it for a while, also for a server that drains; it is no fall of that server', async () => {
+  const made = await rig()
+  const balancer = await started(made)
+  const [a, b] = [await web('127.0.21.2'), await web('127.0.21.3')]
+  balancer.wanted([a.server, b.server])
+  await until(() => balancer.status().pools[0]?.servers.filter(({ state }) => state === 'ready').length === 2)
+  await balancer.settle()
+  const outcomeOfPoke = async (slot: string) => {
+    await poke(made, `set server web/${slot} state maint`)
+    balancer.wake()
+    await balancer.settle()
+    return balancer.status().drifts.at(-1)?.outcome.split(' ', 2).join(' ')
+  }
+  const many = async (slot: string) => {
+    const outcomes: unknown[] = []
+    for (let nth = 0; nth < 4; nth++) outcomes.push(await outcomeOfPoke(slot))
+    return outcomes
+  }
+  expect(await many('slot1')).toEqual(['put right', 'put right', 'put right', 'left alone'])
+  expect(balancer.status().pools[0]?.servers[0]?.reason).not.toContain('came and went')
+  balancer.wanted([a.server, { ...b.server, state: 'draining' }])
+  await balancer.settle()
+  expect(await many('slot2')).toEqual(['put right', 'put right', 'put right', 'left alone'])
+})
+
 test('a file that is edited by hand is set aside and written anew, or kept where that is configured', async () => {
   const made = await rig()
   const balancer = await started(made)

@@ -17,9 +17,9 @@ async function serving(made: Rig): Promise<Balancer> {
   return balancer
 }
 
-/** The worker too, which without its master goes on answering for a moment. */
+/** The worker first: without its master it goes on answering for a moment, and has ended by itself a moment later. */
 function kill({ supervise }: Rig, balancer: Balancer): void {
-  for (const pid of [supervise.pid, balancer.status().haproxy.workerPid]) process.kill(pid as number, 'SIGKILL')
+  for (const pid of [balancer.status().haproxy.workerPid, supervise.pid]) process.kill(pid as number, 'SIGKILL')
 }
 
 async function answers(port: number): Promise<boolean> {

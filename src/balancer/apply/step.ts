@@ -70,10 +70,11 @@ export function sparing(step: Step, subjects: ReadonlySet<string>): Step {
   if (subjects.size === 0 || planned.kind === 'nothing') return step
   const moved = new Set(commandsOf(planned).flatMap(one => (one.kind === 'addr' ? [one.server] : [])))
   const rest = (commands: readonly Command[]) =>
-    commands.filter(one => !subjects.has(subjectOf(one)) || moved.has(subjectOf(one)) || takesOut(one))
+    commands.filter(one => !subjects.has(subjectOf(one)) || moved.has(subjectOf(one)))
+  const restOf = (out: readonly Command[]) => out.filter(one => takesOut(one) || rest([one]).length > 0)
   if (planned.kind === 'reload')
-    return { ...step, plan: { ...planned, out: rest(planned.out), after: rest(planned.after) } }
-  const left = { out: rest(planned.out), in: rest(planned.in) }
+    return { ...step, plan: { ...planned, out: restOf(planned.out), after: restOf(planned.after) } }
+  const left = { out: restOf(planned.out), in: rest(planned.in) }
   const isNothing = left.out.length + left.in.length === 0
   return { ...step, plan: isNothing ? { kind: 'nothing' } : { kind: 'runtime', ...left } }
 }
@@ -82,11 +83,14 @@ function takesOut(command: Command): boolean {
   return command.kind === 'state' && command.to !== 'ready'
 }
 
-/** Servers that have to be taken out of traffic, or moved: nobody's change to them is kept. */
+/**
+ * Servers that have to be taken out of traffic, or moved: nobody's change to them is kept. Who is to be drained and was found in
+ * maintenance is out already.
+ */
 export function mustChange(step: Plan): Set<string> {
-  return new Set(
-    commandsOf(step).flatMap(one => ('server' in one && (takesOut(one) || one.kind === 'addr') ? [one.server] : [])),
-  )
+  const out = step.kind === 'runtime' ? step.out : commandsOf(step)
+  const must = [...out.filter(takesOut), ...commandsOf(step).filter(one => one.kind === 'addr')]
+  return new Set(must.map(subjectOf))
 }
 
 /** Where a server is to be, and whether in traffic; the same for everything else. */

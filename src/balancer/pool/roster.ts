@@ -69,9 +69,10 @@ export class Roster {
     const serving = this.#serving()
     for (const entry of this.#entries.values()) {
       const state = stateOf(entry)
-      if (this.#isInTraffic(entry) && entry.liveness !== 'withdrawn' && state?.up === false) fallen.push(entry)
+      const hasFallen = state?.up === false && state.admin !== 'maint' // there its checks say nothing, whoever has put it there
+      if (hasFallen && this.#isInTraffic(entry) && entry.liveness !== 'withdrawn') fallen.push(entry)
       const isIn = entry.decision.stance === 'ready' && state?.admin === 'ready'
-      if (isIn && entry.up !== undefined && state.up !== entry.up) turned.push(entry)
+      if (isIn && entry.up !== undefined && state.up !== entry.up && entry.admin !== 'maint') turned.push(entry)
       entry.up = state?.up
       entry.admin = state?.admin
       if (state !== undefined && state.admin !== 'maint') entry.checksFail = !state.up
