@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Clock } from '../../base/index.ts'
-import { endAll, rig, until } from '../../testing/index.ts'
+import { classicTemplate, endAll, rig, until } from '../../testing/index.ts'
 import { attachmentChanges, parseEntries, parseShown, type Reference, references } from './attachments.ts'
 import { parseStructure } from './config-structure.ts'
 import { readAttachments } from '../drivers/attachment-files.ts'
@@ -102,20 +102,8 @@ test('a certificate in a directory is exchanged without a reload', async () => {
   const pem = join(certificates, 'site.pem')
   await mkdir(certificates)
   await writeFile(pem, certificate(own, 'first.example'))
-  await writeFile(
-    template,
-    `global
-  stats socket {{settings.adminSocket}} mode 600 level admin
-defaults
-  mode http
-  timeout connect 1s
-  timeout client 9s
-  timeout server 9s
-frontend www
-  bind 127.0.194.1:${made.port} ssl crt ${certificates}
-  http-request return status 200
-`,
-  )
+  const bind = `127.0.194.1:${made.port} ssl crt ${certificates}`
+  await writeFile(template, classicTemplate({ bind, frontend: 'http-request return status 200' }))
   const balancer = await made.start()
   await balancer.apply({ ...made.config, template: { path: template } }, ORDER)
   await until(async () => (await balancer.plan()).method === 'nothing')
